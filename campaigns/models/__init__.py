@@ -1,0 +1,37 @@
+"""What is said, to whom, what became of it."""
+
+from campaigns.models.campaigns import Campaign, CampaignContent, RepeatPolicy
+from campaigns.models.messages import (
+    REASONS,
+    Bulk,
+    Chunk,
+    Counter,
+    Destination,
+    EarlyReceipt,
+    Message,
+    MessageQuerySet,
+    Reason,
+    ReasonCounter,
+)
+from campaigns.models.scenarios import InboxTopic, Scenario, SmsSender
+from campaigns.models.segments import Segment
+
+__all__ = [
+    "REASONS",
+    "Bulk",
+    "Campaign",
+    "CampaignContent",
+    "Chunk",
+    "Counter",
+    "Destination",
+    "EarlyReceipt",
+    "InboxTopic",
+    "Message",
+    "MessageQuerySet",
+    "Reason",
+    "ReasonCounter",
+    "RepeatPolicy",
+    "Scenario",
+    "Segment",
+    "SmsSender",
+]

@@ -1,0 +1,411 @@
+"""What became of it: the frozen audience, and one row per device and step."""
+
+import uuid
+from dataclasses import dataclass
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from campaigns.models.campaigns import Campaign, RepeatPolicy
+from devices.models import Application, Person, Platform, Registration
+
+
+def make_bulk_id() -> str:
+    return str(uuid.uuid4())
+
+
+class Bulk(models.Model):
+    """One content to one audience, by one step, at one time."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Scheduled"
+        SENDING = "sending", "Sending"
+        PAUSED = "paused", "Paused"
+        DONE = "done", "Done"
+        CANCELLED = "cancelled", "Cancelled"
+
+    class Origin(models.TextChoices):
+        CAMPAIGN = "campaign", "Campaign"
+        API = "api", "API"
+        TEST = "test", "Test send"
+
+    UNFINISHED = (Status.PENDING, Status.SENDING, Status.PAUSED)
+
+    bulk_id = models.CharField(max_length=100, default=make_bulk_id)  # public, not unique
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="bulks")
+    campaign = models.ForeignKey(
+        Campaign, null=True, on_delete=models.CASCADE, related_name="bulks"
+    )
+    origin = models.CharField(max_length=8, choices=Origin, default=Origin.CAMPAIGN)
+    step = models.PositiveSmallIntegerField(default=0)
+    status = models.CharField(max_length=9, choices=Status, default=Status.PENDING)
+    status_reason = models.CharField(max_length=500, blank=True, default="")  # why it stopped
+    content = models.JSONField(default=list)  # [{"language", "variant", …PushNotification}]
+    rule = models.JSONField(default=dict)  # as it stood at launch
+    primary_only = models.BooleanField(default=False)
+    ttl = models.PositiveIntegerField(default=172_800)  # seconds from starts_at
+    repeat_policy = models.CharField(
+        max_length=12, choices=RepeatPolicy, default=RepeatPolicy.WHEN_REFUSED
+    )
+    throttle = models.PositiveIntegerField(null=True)  # messages a second
+    starts_at = models.DateTimeField()  # never changes: ids are made of it
+    audience = models.PositiveBigIntegerField(default=0)  # devices it is sent to
+    left_out = models.PositiveBigIntegerField(default=0)  # devices that matched, and may not get it
+    created_at = models.DateTimeField(db_default=Now())
+    frozen_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["campaign", "step", "starts_at"],
+                name="a_campaign_starts_a_step_once_at_a_time",
+            ),
+        ]
+        indexes = [
+            # the timetable: what is not finished
+            models.Index(
+                fields=["status", "starts_at"],
+                condition=Q(status__in=["pending", "sending", "paused"]),
+                name="bulk_unfinished",
+            ),
+            models.Index(fields=["bulk_id"], name="bulk_by_public_id"),  # APIs
+            models.Index(fields=["application", "-id"], name="bulk_of_application"),  # overview
+        ]
+
+    def __str__(self) -> str:
+        return self.bulk_id
+
+
+class Reason(models.IntegerChoices):
+    """Why a message ended as it did, or a device was left out. Kept with every row."""
+
+    NONE = 0, "Nothing to say"
+    UNINSTALLED = 11, "The app was removed from the device"
+    MISMATCHED_SENDER = 12, "The token belongs to another sender"
+    MALFORMED_TOKEN = 13, "The cloud does not know this token"
+    REGISTRATION_GONE = 14, "The device was deleted before sending"
+    DISABLED = 15, "The device was switched off before sending"
+    NO_TOKEN = 16, "The device never reported a token"
+    PAYLOAD_REFUSED = 21, "The cloud refused the notification"
+    TOO_LARGE = 22, "The notification is larger than the cloud takes"
+    CLOUD_ERROR = 23, "The cloud reported an error of its own"
+    CLOUD_UNAVAILABLE = 24, "The cloud could not take it in time"
+    CREDENTIAL_REFUSED = 25, "The cloud refused our credential"
+    PROVIDER_OFF = 26, "No credential for this platform"
+    INTERNAL = 27, "A fault of this installation"
+    TOO_LATE = 31, "The time to live ended before it could be sent"
+    WORKER_LOST = 41, "A worker stopped while sending"
+    NO_ANSWER = 42, "The cloud did not answer"
+    NOTIFICATIONS_OFF = 51, "Notifications are switched off"
+    SWITCHED_OFF = 52, "The device is switched off"
+    NOT_PRIMARY = 53, "Not the primary device of its person"
+    WAITING_FOR_RETRY = 61, "The cloud said: not now"
+    NOT_SENT = 62, "The connection was lost before it was sent"
+
+    @property
+    def sentence(self) -> str:
+        return REASONS[self].sentence
+
+    @property
+    def remedy(self) -> str:
+        return REASONS[self].remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A reason in the words of the people who read it."""
+
+    sentence: str
+    remedy: str
+
+
+REASONS: dict[Reason, Explanation] = {
+    Reason.NONE: Explanation("Nothing happened to it.", "Nothing to do."),
+    Reason.UNINSTALLED: Explanation(
+        "The app was removed from these devices.",
+        "Nothing: these devices are now inactive and are not tried again.",
+    ),
+    Reason.MISMATCHED_SENDER: Explanation(
+        "These tokens were made for another sender.",
+        "Check the project or bundle id of the credential.",
+    ),
+    Reason.MALFORMED_TOKEN: Explanation(
+        "The cloud does not know these tokens.",
+        "Check where the tokens came from, and whether sandbox and production were mixed up.",
+    ),
+    Reason.REGISTRATION_GONE: Explanation(
+        "These devices were deleted after the launch.", "Nothing to do."
+    ),
+    Reason.DISABLED: Explanation(
+        "These devices were switched off after the launch.", "Nothing to do."
+    ),
+    Reason.NO_TOKEN: Explanation(
+        "These devices never reported a push token.",
+        "They get it when the app asks for messages; check the SDK's set-up if there are many.",
+    ),
+    Reason.PAYLOAD_REFUSED: Explanation(
+        "The cloud refused the notification itself.",
+        "Read the cloud's answer, correct the content and send it again.",
+    ),
+    Reason.TOO_LARGE: Explanation(
+        "The notification is larger than the cloud takes (4 KB).", "Shorten the text or the data."
+    ),
+    Reason.CLOUD_ERROR: Explanation(
+        "The cloud reported an error of its own, again and again.",
+        "Send to these devices again later.",
+    ),
+    Reason.CLOUD_UNAVAILABLE: Explanation(
+        "The cloud did not take it before the time to live ended.",
+        "Send to these devices again later.",
+    ),
+    Reason.CREDENTIAL_REFUSED: Explanation(
+        "The cloud refused our credential.", "Test and mend the credential of the application."
+    ),
+    Reason.PROVIDER_OFF: Explanation(
+        "This application has no credential for their platform.",
+        "Add one under Settings, Applications.",
+    ),
+    Reason.INTERNAL: Explanation(
+        "A fault of this installation stopped it.", "Tell the administrator; the log has more."
+    ),
+    Reason.TOO_LATE: Explanation(
+        "The time to live ended before it could be sent.", "Give it a longer time to live."
+    ),
+    Reason.WORKER_LOST: Explanation(
+        "A worker stopped while these were on the wire: they may have arrived.",
+        "Nothing is sent twice. A receipt from the device settles it.",
+    ),
+    Reason.NO_ANSWER: Explanation(
+        "The connection broke before the cloud answered: they may have arrived.",
+        "Nothing is sent twice. A receipt from the device settles it.",
+    ),
+    Reason.NOTIFICATIONS_OFF: Explanation(
+        "Their owners turned notifications off.", "Nothing: they asked not to be notified."
+    ),
+    Reason.SWITCHED_OFF: Explanation(
+        "These devices are switched off or inactive.", "Nothing to do."
+    ),
+    Reason.NOT_PRIMARY: Explanation(
+        "Another device of the same person is the primary one.",
+        "Send to all devices instead of primary ones only.",
+    ),
+    Reason.WAITING_FOR_RETRY: Explanation(
+        "The cloud asked to try again later.", "Nothing: it is tried again by itself."
+    ),
+    Reason.NOT_SENT: Explanation(
+        "The connection was lost before they were sent.", "Nothing: they are sent again."
+    ),
+}
+
+
+class Chunk(models.Model):
+    """Up to CHUNK_SIZE recipients of a bulk: the frozen audience, and how far it got.
+
+    Recipients before `cursor` have their message row (or stand in a later chunk for another
+    try). While a window is on the wire, [cursor, window_to) is claimed; whoever finds the
+    lease over must take those for unknown. `fence` rises with each claim of the chunk and
+    guards every write.
+    """
+
+    class Status(models.IntegerChoices):
+        OPEN = 0, "To send"
+        DONE = 1, "Sent"
+        LEFT_OUT = 2, "Left out"
+        CANCELLED = 3, "Cancelled"
+
+    bulk = models.ForeignKey(
+        Bulk, on_delete=models.CASCADE, related_name="chunks", db_index=False
+    )
+    not_before = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True)
+    fence = models.IntegerField(default=0)
+    size = models.SmallIntegerField()
+    cursor = models.SmallIntegerField(default=0)
+    window_to = models.SmallIntegerField(null=True)
+    platform = models.SmallIntegerField(choices=Platform)
+    variant = models.SmallIntegerField(default=0)
+    status = models.SmallIntegerField(choices=Status, default=Status.OPEN)
+    attempt = models.SmallIntegerField(default=0)  # tries before this one
+    reason = models.SmallIntegerField(choices=Reason, default=Reason.NONE)
+    urgent = models.BooleanField(default=False)
+    held = models.BooleanField(default=False)
+    recipients = ArrayField(models.BigIntegerField())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(cursor__gte=0, cursor__lte=models.F("size")),
+                name="chunk_cursor_is_inside",
+            ),
+            models.CheckConstraint(
+                condition=Q(window_to=None)
+                | Q(window_to__gt=models.F("cursor"), window_to__lte=models.F("size")),
+                name="chunk_window_follows_the_cursor",
+            ),
+        ]
+        indexes = [
+            # claiming: what may be sent now, urgent first
+            models.Index(
+                fields=["-urgent", "not_before", "id"],
+                condition=Q(status=0),
+                name="chunk_open",
+            ),
+            # campaign page: what waits, what was left out; finishing a bulk
+            models.Index(fields=["bulk", "status"], name="chunk_of_bulk"),
+        ]
+
+
+class Destination(models.Model):
+    """One destination of an API request, or one person of a campaign with several steps."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        SENT = "sent", "Sent"
+        DELIVERED = "delivered", "Delivered"
+        FAILED = "failed", "Failed"
+        EXPIRED = "expired", "Expired"
+
+    bulk = models.ForeignKey(Bulk, on_delete=models.CASCADE, related_name="destinations")
+    public_id = models.CharField(max_length=100, db_index=True)
+    asked = models.JSONField(default=dict)  # the destination as the caller wrote it
+    person = models.ForeignKey(Person, null=True, on_delete=models.SET_NULL, related_name="+")
+    registration = models.ForeignKey(
+        Registration, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    step = models.PositiveSmallIntegerField(default=0)
+    state = models.CharField(max_length=9, choices=State, default=State.WAITING)
+    deadline = models.DateTimeField(null=True)
+    callback_data = models.CharField(max_length=4000, blank=True, default="")
+    report_taken_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def of_bulk(self, bulk: Bulk) -> "MessageQuerySet":
+        """Messages of a bulk, by their id alone: one range of one partition."""
+        from campaigns.ledger import id_range
+
+        low, high = id_range(bulk)
+        return self.filter(pk__gte=low, pk__lte=high)
+
+
+class Message(models.Model):
+    """What became of one step for one device. Written once, with its outcome.
+
+    The table is range-partitioned by its own id (a UUIDv8 of time, bulk and recipient, see
+    campaigns/ledger.py), so it has no foreign keys: partitions are dropped whole.
+    """
+
+    class State(models.IntegerChoices):
+        UNKNOWN = 1, "Unknown"
+        ACCEPTED = 2, "Accepted"
+        DELIVERED = 3, "Delivered"
+        SEEN = 4, "Seen"
+        CLICKED = 5, "Tapped"
+        FAILED = 8, "Failed"
+        EXPIRED = 9, "Expired"
+
+    id = models.UUIDField(primary_key=True)
+    bulk = models.ForeignKey(
+        Bulk, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    registration = models.ForeignKey(
+        Registration,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    destination = models.ForeignKey(
+        Destination,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    sent_at = models.DateTimeField()  # when its outcome became known
+    delivered_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)
+    clicked_at = models.DateTimeField(null=True)
+    app_version = models.BigIntegerField(default=0)  # at sending
+    state = models.SmallIntegerField(choices=State)
+    reason = models.SmallIntegerField(choices=Reason, default=Reason.NONE)
+    platform = models.SmallIntegerField(choices=Platform)
+    variant = models.SmallIntegerField(default=0)
+    attempt = models.SmallIntegerField(default=0)
+    language = models.CharField(max_length=35, default="", db_collation="C")  # at sending
+    answer = models.CharField(max_length=200, default="")  # provider's word, or its id of it
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            # device page, message sync, frequency caps
+            models.Index(fields=["registration", "id"], name="message_of_registration"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class Counter(models.Model):
+    """Events of a bulk in one minute; changed in the transaction that changes the rows.
+
+    sent = accepted + failed + expired + unknown; delivered, seen and clicked count those
+    among the accepted, in the minute they became known.
+    """
+
+    bulk = models.ForeignKey(
+        Bulk, on_delete=models.CASCADE, related_name="counters", db_index=False
+    )
+    minute = models.DateTimeField()
+    platform = models.SmallIntegerField(choices=Platform)
+    variant = models.SmallIntegerField(default=0)
+    sent = models.BigIntegerField(default=0)
+    accepted = models.BigIntegerField(default=0)
+    delivered = models.BigIntegerField(default=0)
+    seen = models.BigIntegerField(default=0)
+    clicked = models.BigIntegerField(default=0)
+    failed = models.BigIntegerField(default=0)
+    expired = models.BigIntegerField(default=0)
+    unknown = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["bulk", "minute", "platform", "variant"], name="one_counter_per_minute"
+            ),
+        ]
+
+
+class ReasonCounter(models.Model):
+    """How many messages of a bulk have a reason; changed together with Counter."""
+
+    bulk = models.ForeignKey(
+        Bulk, on_delete=models.CASCADE, related_name="reason_counters", db_index=False
+    )
+    platform = models.SmallIntegerField(choices=Platform)
+    reason = models.SmallIntegerField(choices=Reason)
+    messages = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["bulk", "platform", "reason"], name="one_counter_per_reason"
+            ),
+        ]
+
+
+class EarlyReceipt(models.Model):
+    """A receipt that came before the send's own commit; tried again for ten minutes."""
+
+    message_id = models.UUIDField()
+    application_id = models.BigIntegerField()
+    registration_id = models.BigIntegerField(null=True)
+    state = models.SmallIntegerField(choices=Message.State)
+    at = models.DateTimeField()
+    arrived_at = models.DateTimeField(db_default=Now(), db_index=True)

@@ -1,0 +1,37 @@
+"""Who can be reached."""
+
+from devices.models.access import ApiKey, ApiUser, Membership, Role
+from devices.models.applications import (
+    Application,
+    ApplicationQuerySet,
+    Environment,
+    Provider,
+    ProviderCredential,
+)
+from devices.models.audit import AuditEntry
+from devices.models.imports import ImportPiece, ImportRefusal, ImportRun
+from devices.models.people import AttributeDefinition, Identity, Person
+from devices.models.registrations import Address, Platform, Registration, RegistrationQuerySet
+
+__all__ = [
+    "Address",
+    "ApiKey",
+    "ApiUser",
+    "Application",
+    "ApplicationQuerySet",
+    "AttributeDefinition",
+    "AuditEntry",
+    "Environment",
+    "Identity",
+    "ImportPiece",
+    "ImportRefusal",
+    "ImportRun",
+    "Membership",
+    "Person",
+    "Platform",
+    "Provider",
+    "ProviderCredential",
+    "Registration",
+    "RegistrationQuerySet",
+    "Role",
+]

@@ -1,0 +1,38 @@
+"""Who changed what."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+from devices.models.applications import Application
+
+
+class AuditEntry(models.Model):
+    """One change, with the state before and after. Written once, never changed."""
+
+    at = models.DateTimeField(db_default=Now())
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    actor_name = models.CharField(max_length=150)  # outlives the account
+    action = models.CharField(max_length=64)  # verb and object: "launch campaign"
+    application = models.ForeignKey(
+        Application, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    object_type = models.CharField(max_length=64)
+    object_id = models.CharField(max_length=64)
+    object_name = models.CharField(max_length=250, blank=True, default="")
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    address = models.GenericIPAddressField(null=True)
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        ordering = ["-at", "-pk"]
+        indexes = [
+            # the history on the page of an object
+            models.Index(fields=["object_type", "object_id", "-at"], name="audit_of_object"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor_name}: {self.action} {self.object_name}"

@@ -1,0 +1,115 @@
+"""A human, and by what they are known."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import Q
+
+from devices.models.applications import Application
+
+
+class Person(models.Model):
+    """Somebody who owns devices. Anonymous as long as no identity points here."""
+
+    class Kind(models.TextChoices):
+        LEAD = "LEAD", "Lead"
+        CUSTOMER = "CUSTOMER", "Customer"
+
+    class Gender(models.TextChoices):
+        UNKNOWN = "", "Unknown"
+        MALE = "MALE", "Male"
+        FEMALE = "FEMALE", "Female"
+
+    first_name = models.CharField(max_length=255, blank=True, default="")
+    last_name = models.CharField(max_length=255, blank=True, default="")
+    middle_name = models.CharField(max_length=50, blank=True, default="")
+    gender = models.CharField(max_length=6, choices=Gender, blank=True, default=Gender.UNKNOWN)
+    birthday = models.DateField(null=True, blank=True)
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.LEAD)
+    tags = ArrayField(models.CharField(max_length=256), default=list, blank=True)
+    attributes = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name_plural = "people"
+        indexes = [
+            GinIndex(fields=["tags"], name="person_tags"),  # people page: everybody with a tag
+        ]
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.first_name, self.last_name))) or f"Person {self.pk}"
+
+
+class Identity(models.Model):
+    """One thing a person is known by. Unique: two people never share one."""
+
+    class Kind(models.IntegerChoices):
+        EXTERNAL_ID = 1, "External id"
+        PHONE = 2, "Phone"
+        EMAIL = 3, "E-mail"
+
+    kind = models.SmallIntegerField(choices=Kind)
+    value = models.CharField(max_length=256, db_collation="C")
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="identities")
+
+    class Meta:
+        verbose_name_plural = "identities"
+        ordering = ["kind", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "value"], name="an_identity_belongs_to_one_person"
+            ),
+            models.UniqueConstraint(
+                fields=["person"],
+                condition=Q(kind=1),
+                name="a_person_has_one_external_id",
+            ),
+            models.CheckConstraint(condition=~Q(value=""), name="identity_is_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class AttributeDefinition(models.Model):
+    """A custom attribute and the one type it keeps; learned when first written."""
+
+    class Scope(models.IntegerChoices):
+        DEVICE = 1, "Device"
+        PERSON = 2, "Person"
+
+    class Type(models.TextChoices):
+        TEXT = "text", "Text"
+        NUMBER = "number", "Number"
+        BOOLEAN = "boolean", "Yes or no"
+        DATE = "date", "Date"
+        LIST = "list", "List"
+
+    scope = models.SmallIntegerField(choices=Scope)
+    application = models.ForeignKey(
+        Application, null=True, on_delete=models.CASCADE, related_name="attribute_definitions"
+    )  # people belong to the installation: no application
+    name = models.CharField(max_length=256)
+    type = models.CharField(max_length=8, choices=Type)
+    samples = models.JSONField(default=list)
+    indexed = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["scope", "application", "name"],
+                nulls_distinct=False,
+                name="an_attribute_has_one_type",
+            ),
+            models.CheckConstraint(
+                condition=Q(scope=1, application__isnull=False)
+                | Q(scope=2, application__isnull=True),
+                name="device_attributes_belong_to_an_application",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
