@@ -1,0 +1,98 @@
+"""What a role may do: one table, and the check every page goes through."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from functools import wraps
+from typing import Concatenate, ParamSpec, cast
+
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import AnonymousUser, User
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+
+from devices.models import Application, Membership, Role
+
+
+class Right(StrEnum):
+    """One thing somebody may do in an application."""
+
+    SEE_CAMPAIGNS = "see_campaigns"
+    EDIT_CAMPAIGNS = "edit_campaigns"
+    LAUNCH_CAMPAIGNS = "launch_campaigns"  # also pause, resume, cancel, undo
+    SEE_DEVICES = "see_devices"
+    EDIT_DEVICES = "edit_devices"
+    IMPORT_DEVICES = "import_devices"
+    SEE_REPORTS = "see_reports"
+    SEE_SETTINGS = "see_settings"
+    EDIT_SETTINGS = "edit_settings"  # the application and its credentials
+
+
+_LOOK = frozenset({Right.SEE_CAMPAIGNS, Right.SEE_REPORTS})
+
+RIGHTS: dict[Role, frozenset[Right]] = {
+    Role.ADMINISTRATOR: frozenset(Right),
+    Role.MARKETER: _LOOK
+    | {Right.EDIT_CAMPAIGNS, Right.LAUNCH_CAMPAIGNS, Right.SEE_DEVICES, Right.IMPORT_DEVICES},
+    Role.APPROVER: _LOOK | {Right.LAUNCH_CAMPAIGNS, Right.SEE_DEVICES},
+    Role.SUPPORT: _LOOK | {Right.SEE_DEVICES, Right.EDIT_DEVICES},
+    Role.ANALYST: _LOOK,
+    Role.DEVELOPER: _LOOK | {Right.SEE_DEVICES, Right.SEE_SETTINGS},
+}
+
+
+class ApplicationRequest(HttpRequest):
+    """A request of a signed-in person to a page that belongs to one application."""
+
+    user: User
+    application: Application
+    rights: frozenset[Right]
+
+
+def rights_of(user: User | AnonymousUser, application: Application) -> frozenset[Right] | None:
+    """Everything somebody may do in an application; None for whoever is no member of it."""
+    if not user.is_active:
+        return None
+    if user.is_superuser:
+        return frozenset(Right)
+    membership = Membership.objects.filter(user_id=user.pk, application=application).first()
+    return RIGHTS[Role(membership.role)] if membership else None
+
+
+def applications_of(user: User) -> list[Application]:
+    """What the switcher offers."""
+    return list(Application.objects.of_user(user.pk, everything=user.is_superuser))
+
+
+P = ParamSpec("P")
+View = Callable[Concatenate[ApplicationRequest, P], HttpResponse]
+
+
+def page(right: Right) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, P], HttpResponse]]:
+    """Guard a view whose address holds `<int:application>`.
+
+    The view gets a request that knows its application and what its reader may do there.
+    Strangers get 404, so that nobody learns which applications exist; members without the
+    right get 403.
+    """
+
+    def guard(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+        @login_required
+        @wraps(view)
+        def guarded(
+            request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
+        ) -> HttpResponse:
+            wanted = kwargs.pop("application")
+            application = Application.objects.filter(pk=wanted).first()
+            rights = application and rights_of(cast(User, request.user), application)
+            if application is None or rights is None:
+                raise Http404("No application of this number that you are a member of.")
+            if right not in rights:
+                raise PermissionDenied(f"Your role may not do this: {right.replace('_', ' ')}.")
+            request = cast(ApplicationRequest, request)
+            request.application = application
+            request.rights = rights
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return guard
