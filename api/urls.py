@@ -1,0 +1,6 @@
+"""Paths that other systems call."""
+
+from django.urls import URLPattern, URLResolver
+
+app_name = "api"
+urlpatterns: list[URLPattern | URLResolver] = []

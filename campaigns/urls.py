@@ -1,0 +1,6 @@
+"""Dashboard paths."""
+
+from django.urls import URLPattern, URLResolver
+
+app_name = "campaigns"
+urlpatterns: list[URLPattern | URLResolver] = []

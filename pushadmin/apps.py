@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class PushadminConfig(AppConfig):
+    """Wiring; owns no table."""
+
+    name = "pushadmin"

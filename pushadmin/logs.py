@@ -1,0 +1,53 @@
+"""How log lines look: JSON for machines, plain text for people."""
+
+from typing import Any
+
+import structlog
+
+SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+]
+
+
+def logging_settings(*, level: str, as_json: bool) -> dict[str, Any]:
+    """Django's LOGGING; what structlog and the standard library log comes out alike."""
+    structlog.configure(
+        processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    last: list[Any] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.dev.ConsoleRenderer(colors=False),
+    ]
+    if as_json:
+        last = [
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ]
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "structlog": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": SHARED,
+                "processors": last,
+            }
+        },
+        "handlers": {"stream": {"class": "logging.StreamHandler", "formatter": "structlog"}},
+        "root": {"handlers": ["stream"], "level": level},
+        "loggers": {
+            "django": {"handlers": [], "propagate": True, "level": level},
+            "django.server": {"handlers": [], "propagate": True, "level": level},
+            "httpx": {"level": "WARNING"},  # its INFO lines carry whole addresses
+            "httpcore": {"level": "WARNING"},
+        },
+    }

@@ -1,0 +1,267 @@
+"""Every setting, read from the environment: one variable per choice."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import django_stubs_ext
+from csp.constants import NONE, SELF
+
+from pushadmin.environment import (
+    database,
+    env,
+    env_address,
+    env_flag,
+    env_int,
+    env_list,
+    store_url,
+)
+from pushadmin.logs import logging_settings
+
+django_stubs_ext.monkeypatch()  # ModelForm[Campaign] fails at run time without it
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- Who we are ---------------------------------------------------------------------------
+
+SECRET_KEY = env("SECRET_KEY")  # no default: must be set
+FIELD_KEYS = env_list("FIELD_KEYS")  # Fernet keys; the first encrypts, all decrypt
+DEBUG = env_flag("DEBUG", default=False)
+PUBLIC_BASE_URL = env("PUBLIC_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", urlsplit(PUBLIC_BASE_URL).hostname or "")
+TRUSTED_PROXIES = env_int("TRUSTED_PROXIES", 0)  # reverse proxies in front of the web server
+ROOT_URLCONF = "pushadmin.urls"
+WSGI_APPLICATION = "pushadmin.wsgi.application"
+
+# --- Parts --------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.humanize",
+    "django.contrib.postgres",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "pushadmin",
+    "devices",
+    "campaigns",
+    "api",
+    "simulator",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "csp",
+    "django_htmx",
+    "template_partials.apps.SimpleAppConfig",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+LOADERS = [
+    "django.template.loaders.filesystem.Loader",
+    "django.template.loaders.app_directories.Loader",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {
+            "loaders": [
+                (
+                    "template_partials.loader.Loader",
+                    LOADERS if DEBUG else [("django.template.loaders.cached.Loader", LOADERS)],
+                )
+            ],
+            "builtins": [
+                "template_partials.templatetags.partials",
+                "pushadmin.templatetags.icons",
+            ],
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# --- Stores -------------------------------------------------------------------------------
+
+DATABASE_POOL = env_int("DATABASE_POOL", 0)  # connections; 0 is none: workers keep one each
+DATABASES = {"default": database(env("DATABASE_URL"))}
+if DATABASE_POOL:
+    # Granian ends idle threads, whose own connections would stay open.
+    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": DATABASE_POOL}
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = 60  # seconds
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+BROKER_URL = env("BROKER_URL")  # tasks
+STORE_URL = store_url(env("STORE_URL", BROKER_URL))  # streams, buckets, cache
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": STORE_URL,
+        "KEY_PREFIX": "cache",
+    }
+}
+
+# --- Sending ------------------------------------------------------------------------------
+
+CHUNK_SIZE = env_int("CHUNK_SIZE", 1000, at_least=1)  # devices per chunk row
+WINDOW_SIZE = env_int("WINDOW_SIZE", 250, at_least=1)  # devices claimed and sent at once
+WINDOWS_IN_FLIGHT = env_int("WINDOWS_IN_FLIGHT", 2, at_least=1)  # per worker process
+LEASE_SECONDS = env_int("LEASE_SECONDS", 60, at_least=1)  # a silent worker keeps its chunk
+LAUNCH_HOLD_SECONDS = env_int("LAUNCH_HOLD_SECONDS", 10)  # time to undo a launch
+DISPATCH_WORKERS = env_int("DISPATCH_WORKERS", 2, at_least=1)  # processes that send campaigns
+GATEWAYS = env_address("GATEWAYS")  # one address in place of all clouds; None: the clouds
+GATEWAYS_CA_FILE = env("GATEWAYS_CA_FILE", "")  # certificates to trust there
+
+# --- Celery (read by pushadmin/celery.py; each value was measured) ------------------------
+
+CELERY_BROKER_URL = BROKER_URL
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 180,  # seconds; so a task stays under a minute, without countdown
+    "unacked_restore_interval": 5,  # seconds
+    "unacked_restore_throttle": 1,
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True  # or a killed child's task is lost
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = env_int("SHUTDOWN_SECONDS", 10)
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+if BROKER_URL.startswith(("amqp://", "amqps://")):
+    CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
+
+# --- People -------------------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "pushadmin.accounts.AccountAdapter"  # no open sign-up
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"  # accounts are made by administrators
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_SESSION_REMEMBER = None  # the login form asks
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "pushadmin"
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG
+USERSESSIONS_TRACK_ACTIVITY = True
+
+# --- Browser ------------------------------------------------------------------------------
+
+HTTPS = PUBLIC_BASE_URL.startswith("https://")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_BASE_URL]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+SECURE_SSL_REDIRECT = HTTPS and env_flag("REDIRECT_TO_HTTPS", default=True)
+SECURE_REDIRECT_EXEMPT = ["^healthz$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0  # one year
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_AGE = 14 * 86_400  # seconds
+X_FRAME_OPTIONS = "DENY"
+# Cookies know no port: two installations on one host would end each other's sessions.
+_port = urlsplit(PUBLIC_BASE_URL).port
+SESSION_COOKIE_NAME = f"sessionid_{_port}" if _port else "sessionid"
+CSRF_COOKIE_NAME = f"csrftoken_{_port}" if _port else "csrftoken"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 2**20  # bytes of a body that is no file
+
+# --- Static files -------------------------------------------------------------------------
+
+HASHED_STATIC_FILES = env_flag("HASHED_STATIC_FILES", default=not DEBUG)
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(env("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "pushadmin.staticfiles.PackageFinder",
+]
+NODE_MODULES = Path(env("NODE_MODULES", str(BASE_DIR / "node_modules")))
+# Each file that is served from an npm package, under pkg/ and this path.
+PACKAGE_FILES = [
+    "echarts/dist/echarts.min.js",
+    "idiomorph/dist/idiomorph-ext.min.js",
+    "sortablejs/Sortable.min.js",
+    "tom-select/dist/css/tom-select.min.css",
+    "tom-select/dist/js/tom-select.complete.min.js",
+]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": (
+            "pushadmin.staticfiles.HashedStorage"
+            if HASHED_STATIC_FILES
+            else "django.contrib.staticfiles.storage.StaticFilesStorage"
+        )
+    },
+}
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# --- Language, time, logs -----------------------------------------------------------------
+
+LANGUAGE_CODE = "en-us"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+LOGGING_CONFIG = "logging.config.dictConfig"
+LOGGING = logging_settings(
+    level=env("LOG_LEVEL", "INFO"), as_json=env("LOG_FORMAT", "json") == "json"
+)
+
+# --- Mail (password resets) ---------------------------------------------------------------
+
+EMAIL_HOST = env("EMAIL_HOST", "")  # empty: mails are written to the log's stream instead
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
+EMAIL_PORT = env_int("EMAIL_PORT", 587)
+EMAIL_HOST_USER = env("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env_flag("EMAIL_USE_TLS", default=True)
+EMAIL_TIMEOUT = 10  # seconds
+DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", "pushadmin@localhost")
