@@ -1,0 +1,125 @@
+"""Application → the provider serving it."""
+
+import logging
+import os
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.utils import timezone
+
+from devices.models import Provider, ProviderCredential
+from providers import loop
+from providers.apns import ApnsProvider
+from providers.base import CredentialError, Network, Outcome, PushProvider, Verdict
+from providers.fcm import FcmProvider
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Channel:
+    """One credential and the warm connections that use it."""
+
+    credential_id: int
+    version: int
+    provider: PushProvider
+
+
+_open: dict[int, Channel] = {}
+_pid = 0
+
+
+def network() -> Network:
+    """Where connections really go: the clouds, or GATEWAYS."""
+    gateways = None
+    if settings.GATEWAYS:
+        host, _, port = settings.GATEWAYS.rpartition(":")
+        gateways = (host, int(port))
+    return Network(gateways=gateways, ca_file=settings.GATEWAYS_CA_FILE or None)
+
+
+def build(credential: ProviderCredential) -> PushProvider:
+    """A provider for a credential. Raises CredentialError for data that cannot be one."""
+    data = credential.data
+    match credential.provider:
+        case Provider.FCM:
+            return FcmProvider(data["service_account"], network=network())
+        case Provider.APNS:
+            return ApnsProvider(
+                key_id=data["key_id"],
+                team_id=data["team_id"],
+                key_pem=data["key_pem"],
+                topic=data["topic"],
+                environment=credential.environment,
+                network=network(),
+            )
+    raise CredentialError("provider", f"{credential.get_provider_display()} is not built in.")
+
+
+def credentials_of(application_id: int) -> dict[tuple[str, str], ProviderCredential]:
+    """The enabled credentials of an application by provider and environment."""
+    enabled = ProviderCredential.objects.filter(application_id=application_id, enabled=True)
+    return {(each.provider, each.environment): each for each in enabled}
+
+
+def channel(credential: ProviderCredential) -> Channel:
+    """The open channel of a credential in this process; a changed one is opened anew."""
+    global _pid
+    if _pid != os.getpid():
+        _open.clear()  # connections do not survive a fork
+        _pid = os.getpid()
+    known = _open.get(credential.pk)
+    if known is not None and known.version == credential.version:
+        return known
+    if known is not None:
+        loop.submit(known.provider.close())
+    _open[credential.pk] = fresh = Channel(credential.pk, credential.version, build(credential))
+    return fresh
+
+
+def close_all() -> None:
+    """Hang up politely: before the process ends."""
+    if _pid == os.getpid():
+        closing = [loop.submit(each.provider.close()) for each in _open.values()]
+        for future in closing:
+            future.result(timeout=10)
+        _open.clear()
+    loop.stop()
+
+
+def test(credential: ProviderCredential) -> Outcome:
+    """Ask the cloud whether a credential works, and write down its answer.
+
+    A credential that works again lets its application send on.
+    """
+    try:
+        provider = build(credential)
+    except CredentialError as problem:
+        outcome = Outcome(verdict=Verdict.MISCONFIGURED, reason=str(problem))
+    else:
+        outcome = loop.submit(_test_and_close(provider)).result(timeout=60)
+    credential.tested_at = timezone.now()
+    credential.test_ok = outcome.verdict is Verdict.ACCEPTED
+    credential.test_answer = outcome.reason[:500]
+    if credential.test_ok:
+        credential.paused_at, credential.pause_reason = None, ""
+    credential.save(
+        update_fields=["tested_at", "test_ok", "test_answer", "paused_at", "pause_reason"]
+    )
+    return outcome
+
+
+async def _test_and_close(provider: PushProvider) -> Outcome:
+    try:
+        return await provider.test()
+    finally:
+        await provider.close()
+
+
+def pause(credential: ProviderCredential, reason: str) -> None:
+    """Stop sending with a credential that the cloud refuses, until a test succeeds."""
+    paused = ProviderCredential.objects.filter(
+        pk=credential.pk, version=credential.version, paused_at=None
+    ).update(paused_at=timezone.now(), pause_reason=reason[:500])
+    if paused:
+        log.error("credential %s is refused: sending is paused", credential.pk)

@@ -1,0 +1,265 @@
+"""Draft, launch, undo, pause, resume, cancel."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from campaigns import audience, channels, ledger
+from campaigns.errors import (
+    CampaignError,
+    ContentTooLargeError,
+    EmptyAudienceError,
+    IncompleteContentError,
+    NoCredentialError,
+    StaleDraftError,
+    WrongStateError,
+)
+from campaigns.models import Bulk, Campaign, CampaignContent, Chunk
+from campaigns.rendering import PROVIDER_OF, notification
+from campaigns.targeting import Rule, to_q
+from devices import audit
+from devices.models import Application, Platform
+from providers.base import CredentialError, PayloadTooLarge
+
+DRAFT_FIELDS = ("name", "rule", "primary_only", "ttl", "repeat_policy")
+CONTENT_FIELDS = ("title", "text", "image_url", "on_tap", "target", "options")
+
+
+def create(application: Application, user: User, *, name: str = "") -> Campaign:
+    """An empty draft with one content in the default language."""
+    with transaction.atomic():
+        campaign = Campaign.objects.create(
+            application=application,
+            name=name or f"Campaign of {timezone.now():%-d %B %Y}",
+            ttl=application.default_ttl,
+            created_by=user,
+        )
+        CampaignContent.objects.create(campaign=campaign)
+        audit.record(user, "create campaign", campaign, after={"name": campaign.name})
+    return campaign
+
+
+def save_draft(
+    campaign: Campaign, *, version: int, draft: dict[str, Any], content: dict[str, Any]
+) -> Campaign:
+    """Save what was typed; raises StaleDraftError when another save came in between."""
+    with transaction.atomic():
+        stored = Campaign.objects.select_for_update().get(pk=campaign.pk)
+        if not stored.is_draft:
+            raise WrongStateError("This campaign was launched and can no longer be changed.")
+        if stored.version != version:
+            raise StaleDraftError(
+                "Somebody else changed this draft. Reload the page to see their version."
+            )
+        for name, value in draft.items():
+            setattr(stored, name, value)
+        stored.version += 1
+        stored.save(update_fields=[*draft, "version", "changed_at"])
+        CampaignContent.objects.filter(campaign=stored, language="", variant=0).update(**content)
+    return stored
+
+
+def duplicate(campaign: Campaign, user: User) -> Campaign:
+    """A fresh draft with everything that was composed."""
+    with transaction.atomic():
+        copy = Campaign.objects.create(
+            application=campaign.application,
+            name=f"{campaign.name[:92]} (copy)",
+            created_by=user,
+            segment=campaign.segment,
+            scenario=campaign.scenario,
+            **{name: getattr(campaign, name) for name in DRAFT_FIELDS if name != "name"},
+        )
+        for content in campaign.contents.all():
+            CampaignContent.objects.create(
+                campaign=copy,
+                language=content.language,
+                variant=content.variant,
+                **{name: getattr(content, name) for name in CONTENT_FIELDS},
+            )
+        audit.record(user, "duplicate campaign", copy, after={"copied_from": campaign.pk})
+    return copy
+
+
+def rule_of(campaign: Campaign) -> Rule:
+    """Segment and own rule together."""
+    rules = [rule for rule in (campaign.segment and campaign.segment.rule, campaign.rule) if rule]
+    return {"all": rules} if len(rules) > 1 else (rules[0] if rules else {"all": []})
+
+
+def check_content(campaign: Campaign) -> None:
+    """Raise the first thing that keeps the content from being sent, by field."""
+    for content in campaign.contents.all():
+        if not content.text.strip():
+            raise IncompleteContentError("Write what the notification says.", field="text")
+        if content.on_tap != CampaignContent.OnTap.APP and not content.target:
+            raise IncompleteContentError("Say which address a tap opens.", field="target")
+        if content.image_url and not content.image_url.startswith("https://"):
+            raise IncompleteContentError(
+                "The address of an image begins with https://.", field="image_url"
+            )
+
+
+def check_size(campaign: Campaign, platforms: set[Platform]) -> dict[Platform, int]:
+    """Bytes the content takes on each platform that has a credential.
+
+    Raises ContentTooLargeError with the figures for the first that is over its limit.
+    """
+    credentials = channels.credentials_of(campaign.application_id)
+    sizes: dict[Platform, int] = {}
+    for platform in sorted(platforms):
+        found = [c for (p, _), c in credentials.items() if p == PROVIDER_OF[platform]]
+        for content in campaign.contents.all() if found else ():
+            said = notification(
+                content.as_json(), campaign.application, bulk_id="0" * 36, sent_at_ms=10**12
+            )
+            try:
+                payload = channels.build(found[0]).compile(said)
+            except PayloadTooLarge as problem:
+                raise ContentTooLargeError(
+                    f"{platform.label} takes at most {problem.limit:,} bytes, and this"
+                    f" notification has {problem.size:,}. Shorten the text or the data.",
+                    field="text",
+                ) from None
+            except CredentialError:
+                continue  # the launch says so: no working credential
+            sizes[platform] = max(sizes.get(platform, 0), payload.size())
+    return sizes
+
+
+def launch(campaign: Campaign, user: User) -> Bulk:
+    """Freeze the content and hold it for LAUNCH_HOLD_SECONDS, so that it can be undone.
+
+    Raises a CampaignError when it may not go out; then nothing has changed.
+    """
+    with transaction.atomic():
+        campaign = (
+            Campaign.objects.select_for_update(of=("self",))
+            .select_related("application", "segment")
+            .get(pk=campaign.pk)
+        )
+        if not campaign.is_draft:
+            raise WrongStateError("This campaign was launched already.")
+        if not campaign.application.enabled:
+            raise WrongStateError("This application is switched off under Settings.")
+        check_content(campaign)
+        rule = rule_of(campaign)
+        to_q(rule)
+        reached = audience.size(campaign.application, rule, primary_only=campaign.primary_only)
+        if not reached.total:
+            raise EmptyAudienceError(
+                "Nobody would get this: no reachable device matches the audience. Widen it."
+            )
+        _check_credentials(campaign, set(reached.by_platform))
+        check_size(campaign, set(reached.by_platform))
+        now = timezone.now()
+        bulk = Bulk.objects.create(
+            application=campaign.application,
+            campaign=campaign,
+            content=[
+                {"language": content.language, "variant": content.variant, **content.as_json()}
+                for content in campaign.contents.all()
+            ],
+            rule=rule,
+            primary_only=campaign.primary_only,
+            ttl=campaign.ttl,
+            repeat_policy=campaign.repeat_policy,
+            throttle=campaign.throttle,
+            starts_at=now + timedelta(seconds=settings.LAUNCH_HOLD_SECONDS),
+        )
+        campaign.launched_at, campaign.launched_by = now, user
+        campaign.save(update_fields=["launched_at", "launched_by"])
+        audit.record(user, "launch campaign", campaign, after={"devices": reached.total})
+    return bulk
+
+
+def _check_credentials(campaign: Campaign, platforms: set[Platform]) -> None:
+    have = {provider for provider, _ in channels.credentials_of(campaign.application_id)}
+    if not any(PROVIDER_OF[platform] in have for platform in platforms):
+        names = " and ".join(sorted(platform.label for platform in platforms))
+        raise NoCredentialError(
+            f"{campaign.application} has no credential for {names}."
+            " Add one under Settings, Applications."
+        )
+
+
+def undo(campaign: Campaign, user: User) -> None:
+    """Take a launch back while it is held; the campaign is a draft again."""
+    with transaction.atomic():
+        bulk = _locked_bulk(campaign)
+        if bulk.status != Bulk.Status.PENDING:
+            raise WrongStateError("Too late to undo: sending has begun. You can still cancel.")
+        bulk.delete()
+        Campaign.objects.filter(pk=campaign.pk).update(launched_at=None, launched_by=None)
+        audit.record(user, "undo launch", campaign)
+
+
+def pause(campaign: Campaign, user: User) -> Bulk:
+    """Stop after the windows that are on the wire."""
+    return _move(
+        campaign, user, "pause campaign", {Bulk.Status.SENDING}, Bulk.Status.PAUSED,
+        "Only a campaign that is being sent can be paused.",
+    )  # fmt: skip
+
+
+def resume(campaign: Campaign, user: User) -> Bulk:
+    bulk = _move(
+        campaign, user, "resume campaign", {Bulk.Status.PAUSED}, Bulk.Status.SENDING,
+        "Only a paused campaign can be resumed.",
+    )  # fmt: skip
+    ledger.finish(bulk.pk)
+    return bulk
+
+
+def cancel(campaign: Campaign, user: User) -> Bulk:
+    """Send nothing more. What is on the wire arrives; the rest is counted as cancelled."""
+    bulk = _move(
+        campaign, user, "cancel campaign",
+        {Bulk.Status.PENDING, Bulk.Status.SENDING, Bulk.Status.PAUSED}, Bulk.Status.CANCELLED,
+        "This campaign has ended already.",
+    )  # fmt: skip
+    ledger.cancel_chunks(bulk.pk)
+    return bulk
+
+
+def _locked_bulk(campaign: Campaign) -> Bulk:
+    bulk = Bulk.objects.select_for_update().filter(campaign=campaign).order_by("-pk").first()
+    if bulk is None:
+        raise WrongStateError("This campaign was not launched yet.")
+    return bulk
+
+
+def _move(
+    campaign: Campaign,
+    user: User,
+    action: str,
+    sources: set[Bulk.Status],
+    target: Bulk.Status,
+    refusal: str,
+) -> Bulk:
+    with transaction.atomic():
+        bulk = _locked_bulk(campaign)
+        if bulk.status not in sources:
+            raise WrongStateError(refusal)
+        before, bulk.status, bulk.status_reason = bulk.status, target, ""
+        if target == Bulk.Status.CANCELLED:
+            bulk.finished_at = timezone.now()
+        bulk.save(update_fields=["status", "status_reason", "finished_at"])
+        audit.record(user, action, campaign, before={"status": before}, after={"status": target})
+    return bulk
+
+
+def unsent(bulk: Bulk) -> int:
+    """How many devices pausing or cancelling concerns."""
+    chunks = Chunk.objects.filter(bulk=bulk, status=Chunk.Status.OPEN)
+    return sum(size - cursor for size, cursor in chunks.values_list("size", "cursor"))
+
+
+__all__ = [
+    "CampaignError", "cancel", "check_content", "check_size", "create", "duplicate", "launch",
+    "pause", "resume", "rule_of", "save_draft", "undo", "unsent",
+]  # fmt: skip

@@ -1,0 +1,58 @@
+"""Refusals this room gives: a stable code for machines, a sentence for people."""
+
+
+class CampaignError(Exception):
+    """Something a campaign may not do now. `str()` says what and how to mend it."""
+
+    code = "campaign"
+
+
+class EmptyAudienceError(CampaignError):
+    """The rule matches no reachable device."""
+
+    code = "empty_audience"
+
+
+class IncompleteContentError(CampaignError):
+    """Something the notification needs is missing; `field` names the form field."""
+
+    code = "incomplete_content"
+
+    def __init__(self, sentence: str, *, field: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+class ContentTooLargeError(IncompleteContentError):
+    """The notification is larger than a cloud takes."""
+
+    code = "content_too_large"
+
+
+class NoCredentialError(CampaignError):
+    """No platform of the audience has a working credential."""
+
+    code = "no_credential"
+
+
+class WrongStateError(CampaignError):
+    """The campaign has moved on: this can no longer be done to it."""
+
+    code = "wrong_state"
+
+
+class StaleDraftError(CampaignError):
+    """Somebody else saved the draft meanwhile."""
+
+    code = "stale_draft"
+
+
+class RuleError(CampaignError):
+    """A targeting rule that cannot be read; `path` leads to the place, like `all[1].value`."""
+
+    code = "rule"
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path or 'rule'}: {problem}")
+        self.path = path
+        self.problem = problem

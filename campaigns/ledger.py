@@ -1,0 +1,460 @@
+"""The SQL of freezing, claiming and recording.
+
+Why raw SQL: a chunk is claimed with SKIP LOCKED, a window is written by COPY in the
+transaction that moves the cursor and the counters, and receipts are folded in by one
+statement (docs/decisions: the ledger).
+"""
+
+from collections.abc import Iterable, Sequence
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from campaigns.models import Bulk, Chunk, Message, Reason
+
+RECIPIENT_BITS = 42
+BULK_BITS = 32
+_RECIPIENT_MASK = (1 << RECIPIENT_BITS) - 1
+
+
+# ------------------------------------------------------------------- ids
+
+
+def first_id(bulk: Bulk) -> int:
+    """The id of recipient 0 of a bulk, as an integer; add a recipient's number to it.
+
+    48 bits of `starts_at` in milliseconds, version 8, 32 bits of the bulk's number (modulo),
+    42 bits of the recipient's (RFC 9562, 5.8). So ids sort by time, name their partition,
+    and the primary key refuses a second row per device and step.
+    """
+    milliseconds = int(bulk.starts_at.timestamp() * 1000)
+    number = bulk.pk % (1 << BULK_BITS)
+    high, low = number >> 20, number & 0xFFFFF
+    return milliseconds << 80 | 8 << 76 | high << 64 | 2 << 62 | low << RECIPIENT_BITS
+
+
+def message_id(bulk: Bulk, recipient: int) -> UUID:
+    """The id of a recipient's message, the same however often it is made."""
+    return UUID(int=first_id(bulk) | recipient)
+
+
+def id_range(bulk: Bulk) -> tuple[UUID, UUID]:
+    """The first and the last id a bulk can hold."""
+    first = first_id(bulk)
+    return UUID(int=first), UUID(int=first | _RECIPIENT_MASK)
+
+
+def bulk_number(identifier: UUID) -> int:
+    """Which bulk (modulo 2³²) an id was made for."""
+    value = identifier.int
+    return (value >> 64 & 0xFFF) << 20 | value >> RECIPIENT_BITS & 0xFFFFF
+
+
+def recipient_number(identifier: UUID) -> int:
+    return identifier.int & _RECIPIENT_MASK
+
+
+def lowest_id(moment: datetime) -> UUID:
+    """The bound of a partition that begins at this moment."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+# ------------------------------------------------------------------- freezing
+
+_FREEZE = """
+WITH matched AS ({matched}),
+numbered AS (
+    SELECT id, platform, reason,
+           (row_number() OVER (PARTITION BY platform, reason ORDER BY id) - 1) / %s AS part
+    FROM matched
+),
+written AS (
+    INSERT INTO campaigns_chunk (bulk_id, platform, reason, status, not_before, size, recipients,
+                                 fence, cursor, variant, attempt, urgent, held)
+    SELECT %s, platform, reason, CASE WHEN reason = 0 THEN 0 ELSE 2 END, %s,
+           count(*), array_agg(id ORDER BY id), 0, 0, 0, 0, %s, false
+    FROM numbered
+    GROUP BY platform, reason, part
+    ORDER BY reason, part, platform
+    RETURNING status, size
+)
+SELECT coalesce(sum(size) FILTER (WHERE status = 0), 0),
+       coalesce(sum(size) FILTER (WHERE status = 2), 0)
+FROM written
+"""
+
+
+def write_chunks(
+    bulk: Bulk, matched: tuple[str, Sequence[Any]], *, size: int, urgent: bool = False
+) -> tuple[int, int]:
+    """Freeze an audience: how many will be sent to, and how many were left out.
+
+    `matched` is a SELECT of id, platform and reason (0: may be sent) with its parameters.
+    """
+    sql, parameters = matched
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _FREEZE.format(matched=sql), [*parameters, size, bulk.pk, bulk.starts_at, urgent]
+        )
+        sent_to, left_out = cursor.fetchone()
+    return int(sent_to), int(left_out)
+
+
+# ------------------------------------------------------------------- claiming
+
+
+@dataclass(slots=True)
+class ClaimedChunk:
+    """A chunk this worker holds the lease of."""
+
+    id: int
+    bulk_id: int
+    platform: int
+    variant: int
+    attempt: int
+    reason: int
+    urgent: bool
+    fence: int
+    cursor: int
+    window_to: int | None  # a window that a dead worker left on the wire
+    size: int
+    recipients: list[int]
+
+
+_COLUMNS = (
+    "c.id, c.bulk_id, c.platform, c.variant, c.attempt, c.reason, c.urgent,"
+    " c.fence, c.cursor, c.window_to, c.size, c.recipients"
+)
+
+_CLAIM = f"""
+UPDATE campaigns_chunk c
+SET lease_until = now() + %s, fence = c.fence + 1
+FROM (
+    SELECT c.id
+    FROM campaigns_chunk c
+    JOIN campaigns_bulk b ON b.id = c.bulk_id
+    WHERE c.status = 0 AND NOT c.held AND c.not_before <= now()
+      AND (c.lease_until IS NULL OR c.lease_until < now())
+      AND b.status = 'sending' AND c.urgent = %s
+    ORDER BY c.not_before, c.id
+    LIMIT 1
+    FOR UPDATE OF c SKIP LOCKED
+) due
+WHERE c.id = due.id
+RETURNING {_COLUMNS}
+"""
+
+# Windows of workers that died, also in bulks that were paused or cancelled meanwhile.
+_CLAIM_ABANDONED = f"""
+UPDATE campaigns_chunk c
+SET lease_until = now() + %s, fence = c.fence + 1
+FROM (
+    SELECT id FROM campaigns_chunk
+    WHERE status = 0 AND window_to IS NOT NULL AND lease_until < now()
+    ORDER BY id
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED
+) lost
+WHERE c.id = lost.id
+RETURNING {_COLUMNS}
+"""
+
+
+def _lease() -> timedelta:
+    return timedelta(seconds=settings.LEASE_SECONDS)
+
+
+def claim_chunk(*, urgent: bool = False) -> ClaimedChunk | None:
+    """Take the next chunk that may be sent now, or None. The lock lasts for this statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, [_lease(), urgent])
+        row = cursor.fetchone()
+    return ClaimedChunk(*row) if row else None
+
+
+def claim_abandoned() -> ClaimedChunk | None:
+    """Take a chunk whose worker died with a window on the wire, or None."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM_ABANDONED, [_lease()])
+        row = cursor.fetchone()
+    return ClaimedChunk(*row) if row else None
+
+
+def claim_window(chunk: ClaimedChunk, window_to: int) -> bool:
+    """Write down, before the first byte leaves, that [cursor, window_to) is on the wire.
+
+    False when the bulk may not send (paused, cancelled) or the lease was lost.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE campaigns_chunk c
+            SET window_to = %s, lease_until = now() + %s
+            FROM campaigns_bulk b
+            WHERE c.id = %s AND c.fence = %s AND c.status = 0
+              AND b.id = c.bulk_id AND b.status = 'sending'
+            """,
+            [window_to, _lease(), chunk.id, chunk.fence],
+        )
+        claimed: bool = cursor.rowcount == 1
+    if claimed:
+        chunk.window_to = window_to
+    return claimed
+
+
+def extend_leases(chunks: Iterable[ClaimedChunk]) -> None:
+    """Say that we are alive while a cloud takes its time."""
+    with connection.cursor() as cursor:
+        for chunk in chunks:
+            cursor.execute(
+                "UPDATE campaigns_chunk SET lease_until = now() + %s WHERE id = %s AND fence = %s",
+                [_lease(), chunk.id, chunk.fence],
+            )
+
+
+def release(chunk: ClaimedChunk, *, not_before: datetime | None = None) -> None:
+    """Give a chunk back, with nothing of it on the wire; optionally only for later."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE campaigns_chunk c
+            SET lease_until = NULL, not_before = coalesce(%s, c.not_before),
+                status = CASE WHEN b.status = 'cancelled' THEN 3 ELSE c.status END
+            FROM campaigns_bulk b
+            WHERE c.id = %s AND c.fence = %s AND c.window_to IS NULL AND b.id = c.bulk_id
+            """,
+            [not_before, chunk.id, chunk.fence],
+        )
+
+
+# ------------------------------------------------------------------- recording
+
+
+class LeaseLostError(Exception):
+    """Somebody else took the chunk over: nothing of the window was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One message with its outcome."""
+
+    recipient: int
+    state: Message.State
+    reason: Reason = Reason.NONE
+    answer: str = ""
+    app_version: int = 0
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Recipients of a window that go into a chunk of their own, for another try."""
+
+    recipients: list[int]
+    not_before: datetime
+    attempt: int
+    reason: Reason
+
+
+@dataclass(slots=True)
+class WindowResult:
+    """Everything one window ended in."""
+
+    rows: list[Row] = field(default_factory=list)
+    retries: list[Retry] = field(default_factory=list)
+
+
+_COPY = """
+COPY campaigns_message (id, bulk_id, registration_id, sent_at, app_version, state, reason,
+                        platform, variant, attempt, language, answer)
+FROM STDIN (FORMAT BINARY)
+"""
+_COPY_TYPES = (
+    "uuid", "int8", "int8", "timestamptz", "int8", "int2", "int2",
+    "int2", "int2", "int2", "varchar", "varchar",
+)  # fmt: skip
+
+_COUNT = """
+INSERT INTO campaigns_counter (bulk_id, minute, platform, variant, sent, accepted, delivered,
+                               seen, clicked, failed, expired, unknown)
+VALUES (%s, %s, %s, %s, %s, %s, 0, 0, 0, %s, %s, %s)
+ON CONFLICT (bulk_id, minute, platform, variant) DO UPDATE SET
+    sent = campaigns_counter.sent + excluded.sent,
+    accepted = campaigns_counter.accepted + excluded.accepted,
+    failed = campaigns_counter.failed + excluded.failed,
+    expired = campaigns_counter.expired + excluded.expired,
+    unknown = campaigns_counter.unknown + excluded.unknown
+"""
+
+_COUNT_REASON = """
+INSERT INTO campaigns_reasoncounter (bulk_id, platform, reason, messages)
+VALUES (%s, %s, %s, %s)
+ON CONFLICT (bulk_id, platform, reason) DO UPDATE SET
+    messages = campaigns_reasoncounter.messages + excluded.messages
+"""
+
+
+def record(bulk: Bulk, chunk: ClaimedChunk, result: WindowResult, *, now: datetime) -> None:
+    """Write a window's outcome in one transaction: rows, counters, retries, cursor.
+
+    Raises LeaseLostError, with nothing written, when the chunk was taken over meanwhile.
+    """
+    finished = chunk.window_to == chunk.size
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                UPDATE campaigns_chunk
+                SET cursor = window_to, window_to = NULL,
+                    lease_until = CASE WHEN %s THEN NULL ELSE now() + %s END,
+                    status = CASE WHEN %s THEN 1 ELSE status END
+                WHERE id = %s AND fence = %s AND status = 0 AND window_to = %s
+                """,
+                [finished, _lease(), finished, chunk.id, chunk.fence, chunk.window_to],
+            )
+            if cursor.rowcount != 1:
+                raise LeaseLostError
+            _write_retries(cursor, chunk, result.retries)
+            _copy(cursor, bulk, chunk, result.rows, now)
+            _count(cursor, bulk, chunk, result.rows, now)
+    assert chunk.window_to is not None
+    chunk.cursor, chunk.window_to = chunk.window_to, None
+
+
+def _copy(cursor: Any, bulk: Bulk, chunk: ClaimedChunk, rows: list[Row], now: datetime) -> None:
+    if not rows:
+        return
+    first, pk = first_id(bulk), bulk.pk
+    platform, variant, attempt = chunk.platform, chunk.variant, chunk.attempt
+    with cursor.copy(_COPY) as copy:
+        copy.set_types(_COPY_TYPES)
+        for row in rows:
+            copy.write_row(
+                (
+                    UUID(int=first | row.recipient), pk, row.recipient, now, row.app_version,
+                    int(row.state), int(row.reason), platform, variant, attempt,
+                    row.language, row.answer[:200],
+                )  # fmt: skip
+            )
+
+
+def _write_retries(cursor: Any, chunk: ClaimedChunk, retries: list[Retry]) -> None:
+    for retry in retries:
+        cursor.execute(
+            """
+            INSERT INTO campaigns_chunk (bulk_id, platform, reason, status, not_before, size,
+                                         recipients, fence, cursor, variant, attempt, urgent, held)
+            VALUES (%s, %s, %s, 0, %s, %s, %s, 0, 0, %s, %s, %s, false)
+            """,
+            [
+                chunk.bulk_id, chunk.platform, retry.reason, retry.not_before,
+                len(retry.recipients), retry.recipients, chunk.variant, retry.attempt,
+                chunk.urgent,
+            ],
+        )  # fmt: skip
+
+
+def _count(cursor: Any, bulk: Bulk, chunk: ClaimedChunk, rows: list[Row], now: datetime) -> None:
+    if not rows:
+        return
+    states = [0] * (max(Message.State) + 1)
+    reasons: dict[int, int] = {}
+    for row in rows:
+        states[row.state] += 1
+        if row.reason:
+            reasons[row.reason] = reasons.get(row.reason, 0) + 1
+    for reason in sorted(reasons):
+        cursor.execute(_COUNT_REASON, [bulk.pk, chunk.platform, reason, reasons[reason]])
+    cursor.execute(
+        _COUNT,
+        [
+            bulk.pk, now.replace(second=0, microsecond=0), chunk.platform, chunk.variant,
+            len(rows), states[Message.State.ACCEPTED], states[Message.State.FAILED],
+            states[Message.State.EXPIRED], states[Message.State.UNKNOWN],
+        ],
+    )  # fmt: skip
+
+
+_LATE = """
+WITH answers AS (
+    SELECT * FROM unnest(%s::uuid[], %s::int2[], %s::int2[], %s::text[])
+        AS x (id, state, reason, answer)
+),
+settled AS (
+    UPDATE campaigns_message m
+    SET state = x.state, reason = x.reason, answer = x.answer
+    FROM (SELECT m.id, x.state, x.reason, x.answer
+          FROM answers x JOIN campaigns_message m ON m.id = x.id
+          WHERE m.state = 1 AND m.reason = 41
+          ORDER BY m.id FOR UPDATE OF m) x
+    WHERE m.id = x.id
+    RETURNING m.bulk_id, m.platform, m.variant, m.state, m.reason,
+              date_trunc('minute', m.sent_at) AS minute
+),
+reasons AS (
+    INSERT INTO campaigns_reasoncounter (bulk_id, platform, reason, messages)
+    SELECT bulk_id, platform, r.reason, sum(r.change)
+    FROM settled, LATERAL (VALUES (reason, 1), (41::int2, -1)) r (reason, change)
+    WHERE r.reason <> 0
+    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    ON CONFLICT (bulk_id, platform, reason) DO UPDATE SET
+        messages = campaigns_reasoncounter.messages + excluded.messages
+)
+INSERT INTO campaigns_counter (bulk_id, minute, platform, variant, sent, accepted, delivered,
+                               seen, clicked, failed, expired, unknown)
+SELECT bulk_id, minute, platform, variant, 0, count(*) FILTER (WHERE state = 2), 0, 0, 0,
+       count(*) FILTER (WHERE state = 8), count(*) FILTER (WHERE state = 9), -count(*)
+FROM settled
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+ON CONFLICT (bulk_id, minute, platform, variant) DO UPDATE SET
+    accepted = campaigns_counter.accepted + excluded.accepted,
+    failed = campaigns_counter.failed + excluded.failed,
+    expired = campaigns_counter.expired + excluded.expired,
+    unknown = campaigns_counter.unknown + excluded.unknown
+"""
+
+
+def record_late(bulk: Bulk, rows: list[Row]) -> None:
+    """Write what a worker learned after it had lost its lease: any answer beats unknown."""
+    known = [row for row in rows if row.state != Message.State.UNKNOWN]
+    if not known:
+        return
+    first = first_id(bulk)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _LATE,
+            [
+                [UUID(int=first | row.recipient) for row in known],
+                [int(row.state) for row in known],
+                [int(row.reason) for row in known],
+                [row.answer[:200] for row in known],
+            ],
+        )
+
+
+def finish(bulk_pk: int) -> bool:
+    """Close a bulk that has nothing left to send; True for whoever closed it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE campaigns_bulk b SET status = 'done', finished_at = now()
+            WHERE b.id = %s AND b.status = 'sending'
+              AND NOT EXISTS (
+                  SELECT 1 FROM campaigns_chunk c WHERE c.bulk_id = b.id AND c.status = 0)
+            """,
+            [bulk_pk],
+        )
+        closed: bool = cursor.rowcount == 1
+    return closed
+
+
+def cancel_chunks(bulk_pk: int) -> None:
+    """Take back what is not on the wire of a cancelled bulk; the rest follows its answer."""
+    Chunk.objects.filter(
+        bulk_id=bulk_pk, status=Chunk.Status.OPEN, window_to=None, bulk__status="cancelled"
+    ).update(status=Chunk.Status.CANCELLED, lease_until=None)

@@ -1,0 +1,75 @@
+"""Days of the ledger: partitions made ahead, and dropped when they are too old."""
+
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from campaigns.ledger import lowest_id
+
+DAYS_AHEAD = 14
+LOCK = 0x70757368_6164  # any number, the same everywhere
+
+
+def name_of(day: datetime) -> str:
+    return f"campaigns_message_{day:%Y%m%d}"
+
+
+def existing() -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+            " WHERE i.inhparent = 'campaigns_message'::regclass"
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def make_ahead(*, days: int = DAYS_AHEAD) -> list[str]:
+    """Make the partitions of today and the days to come; the names of those that are new.
+
+    Rows that already fell into the default partition (the task was away for two weeks)
+    would refuse a partition over their days, so they are moved into it.
+    """
+    today = timezone.now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    made = []
+    present = existing()
+    for number in range(-1, days + 1):
+        day = today + timedelta(days=number)
+        if name_of(day) in present:
+            continue
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+            if name_of(day) in existing():
+                continue
+            low, high = lowest_id(day), lowest_id(day + timedelta(days=1))
+            name = name_of(day)
+            cursor.execute(
+                f"CREATE TABLE {name} (LIKE campaigns_message INCLUDING DEFAULTS"
+                " INCLUDING CONSTRAINTS) WITH (fillfactor = 80)"
+            )
+            cursor.execute(
+                "WITH moved AS (DELETE FROM campaigns_message_default"
+                f" WHERE id >= %s AND id < %s RETURNING *) INSERT INTO {name} SELECT * FROM moved",
+                [low, high],
+            )
+            cursor.execute(
+                f"ALTER TABLE campaigns_message ATTACH PARTITION {name}"
+                f" FOR VALUES FROM ('{low}') TO ('{high}')"
+            )
+        made.append(name)
+    return made
+
+
+def drop_old() -> list[str]:
+    """Drop the days that are past MESSAGE_RETENTION_DAYS; the names of those that went."""
+    oldest = timezone.now() - timedelta(days=settings.MESSAGE_RETENTION_DAYS)
+    gone = sorted(
+        name
+        for name in existing()
+        if name != "campaigns_message_default" and name < name_of(oldest)
+    )
+    with connection.cursor() as cursor:
+        for name in gone:
+            cursor.execute(f"DROP TABLE {name}")
+    return gone

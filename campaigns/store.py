@@ -1,0 +1,20 @@
+"""The broker's store: streams of receipts and the locks of consumers."""
+
+import os
+from functools import lru_cache
+
+import redis
+from django.conf import settings
+
+
+@lru_cache(maxsize=2)
+def _client(url: str, pid: int) -> "redis.Redis":
+    # A store that is away must not hold up the web server: give up soon, callers fall back.
+    return redis.Redis.from_url(
+        url.replace("redis+socket://", "unix://", 1), socket_timeout=5, socket_connect_timeout=1
+    )
+
+
+def store() -> "redis.Redis":
+    """This process's client; connects when first used."""
+    return _client(settings.STORE_URL, os.getpid())

@@ -1,0 +1,83 @@
+"""Celery's way in. The database remembers what is left to do; a task only looks again."""
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from campaigns import channels, dispatch, fanout, ledger, partitions, reports
+from campaigns.models import Bulk, Chunk
+from devices.models import ProviderCredential
+
+WORK_SECONDS = 50  # shorter than the broker's patience (visibility timeout)
+
+
+@shared_task
+def freeze_audience(bulk_pk: int) -> None:
+    """Queued for the end of the hold; the timetable calls it again until it is done."""
+    bulk = Bulk.objects.filter(pk=bulk_pk).first()
+    if bulk is not None and fanout.freeze(bulk):
+        for _ in range(settings.DISPATCH_WORKERS):
+            dispatch_chunks.delay()
+
+
+@shared_task
+def dispatch_chunks() -> None:
+    dispatch.work(seconds=WORK_SECONDS)
+
+
+@shared_task
+def dispatch_urgent() -> None:
+    dispatch.work(seconds=WORK_SECONDS, urgent=True)
+
+
+@shared_task
+def revive() -> None:
+    """Queue again whatever Postgres calls unfinished; running it twice does no harm."""
+    now = timezone.now()
+    for pk in Bulk.objects.filter(status=Bulk.Status.PENDING, starts_at__lte=now).values_list(
+        "pk", flat=True
+    ):
+        freeze_audience.delay(pk)
+    dispatch.settle_abandoned()
+    due = Chunk.objects.filter(
+        status=Chunk.Status.OPEN, held=False, not_before__lte=now, bulk__status=Bulk.Status.SENDING
+    ).exclude(lease_until__gte=now)
+    if due.filter(urgent=False).exists():
+        for _ in range(settings.DISPATCH_WORKERS):
+            dispatch_chunks.apply_async(expires=10)
+    if due.filter(urgent=True).exists():
+        dispatch_urgent.apply_async(expires=10)
+    for pk in Bulk.objects.filter(
+        status=Bulk.Status.CANCELLED, chunks__status=Chunk.Status.OPEN
+    ).values_list("pk", flat=True).distinct():  # fmt: skip
+        ledger.cancel_chunks(pk)
+    stuck = Bulk.objects.filter(status=Bulk.Status.SENDING).exclude(
+        chunks__status=Chunk.Status.OPEN
+    )
+    for pk in stuck.values_list("pk", flat=True):
+        ledger.finish(pk)
+
+
+@shared_task
+def consume_receipts() -> None:
+    """A minute of folding receipts; then the next one."""
+    if reports.consume(seconds=WORK_SECONDS):
+        consume_receipts.delay()
+
+
+@shared_task
+def test_credentials() -> None:
+    """Ask the clouds about every credential: hourly, and soon where sending is paused."""
+    for credential in ProviderCredential.objects.filter(enabled=True):
+        channels.test(credential)
+
+
+@shared_task
+def test_paused_credentials() -> None:
+    for credential in ProviderCredential.objects.filter(enabled=True, paused_at__isnull=False):
+        channels.test(credential)
+
+
+@shared_task
+def make_partitions() -> None:
+    partitions.make_ahead()

@@ -1,0 +1,60 @@
+"""A cloud whose answers a test decides, in the place of a credential's connections."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from campaigns import channels
+from devices.models import ProviderCredential
+from providers.base import Addressed, Outcome, Payload, PushNotification, Verdict
+
+
+class Bytes:
+    def __init__(self, notification: PushNotification) -> None:
+        self.notification = notification
+
+    def size(self) -> int:
+        return len(self.notification.text.encode())
+
+
+class Cloud:
+    """Answers as told, and remembers what it was sent."""
+
+    def __init__(self) -> None:
+        self.taken: list[Addressed] = []
+        self.answer: Callable[[Addressed], Outcome] = lambda one: Outcome(
+            verdict=Verdict.ACCEPTED, provider_id="p-1", status=200
+        )
+        self.before_answering: Callable[[], Any] = lambda: None
+
+    def compile(self, notification: PushNotification) -> Payload:
+        return Bytes(notification)
+
+    async def send(self, window: Sequence[Addressed]) -> list[Outcome]:
+        self.taken += window
+        self.before_answering()
+        return [self.answer(one) for one in window]
+
+    async def test(self) -> Outcome:
+        return Outcome(verdict=Verdict.ACCEPTED, reason="fine", status=200)
+
+    async def close(self) -> None:
+        return None
+
+
+@pytest.fixture
+def cloud_for() -> Iterator[Callable[[ProviderCredential], Cloud]]:
+    """Put a cloud behind a credential."""
+
+    def connect(credential: ProviderCredential) -> Cloud:
+        cloud = Cloud()
+        channels._pid = os.getpid()
+        channels._open[credential.pk] = channels.Channel(
+            credential.pk, credential.version, cloud
+        )
+        return cloud
+
+    yield connect
+    channels._open.clear()

@@ -1,0 +1,361 @@
+from collections import Counter as Tally
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from campaigns import dispatch, fanout, ledger, statistics
+from campaigns.models import Bulk, Chunk, Message, Reason, RepeatPolicy
+from devices.models import Address, Platform, ProviderCredential, Registration
+from providers.base import Cause, Outcome, Verdict
+from tests.factories import (
+    make_application,
+    make_bulk,
+    make_credential,
+    make_registration,
+    make_registrations,
+)
+
+pytestmark = pytest.mark.django_db
+CloudFor = Callable[[ProviderCredential], Any]
+LONG_AGO = timezone.now() - timedelta(days=1)  # before the clock of any transaction
+
+
+@pytest.fixture(autouse=True)
+def _small(settings: Any) -> None:
+    settings.CHUNK_SIZE = 20
+    settings.WINDOW_SIZE = 5
+
+
+def frozen(count: int = 30, **given: Any) -> tuple[Bulk, ProviderCredential]:
+    application = make_application()
+    make_registrations(application, count)
+    bulk = make_bulk(application, **given)
+    fanout.freeze(bulk)
+    bulk.refresh_from_db()
+    return bulk, make_credential(application)
+
+
+def states(bulk: Bulk) -> Tally[tuple[int, int]]:
+    return Tally(Message.objects.of_bulk(bulk).values_list("state", "reason"))
+
+
+def assert_consistent(bulk: Bulk) -> None:
+    """Every device in one state; counters, rows and chunks tell the same."""
+    bulk.refresh_from_db()
+    counted = statistics.funnel(bulk)
+    assert counted == statistics.recount(bulk)
+    assert counted.adds_up
+
+
+def test_every_device_of_the_audience_is_handed_over_once(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(30)
+    cloud = cloud_for(credential)
+
+    assert dispatch.work(seconds=10) == 30
+
+    assert len({one.token for one in cloud.taken}) == len(cloud.taken) == 30
+    assert {one.message_id for one in cloud.taken} == set(
+        Message.objects.of_bulk(bulk).values_list("pk", flat=True)
+    )
+    assert states(bulk) == {(Message.State.ACCEPTED, Reason.NONE): 30}
+    assert_consistent(bulk)
+    assert bulk.status == Bulk.Status.DONE
+    assert bulk.finished_at is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_window_is_claimed_before_the_first_byte_leaves(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(5)
+    claims: list[tuple[int, int | None]] = []
+
+    def look_from_another_connection() -> None:
+        claims.extend(Chunk.objects.filter(bulk=bulk).values_list("cursor", "window_to"))
+        connection.close()
+
+    cloud_for(credential).before_answering = look_from_another_connection
+    dispatch.work(seconds=10)
+
+    assert claims == [(0, 5)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "reason"),
+    [
+        (Outcome(verdict=Verdict.ACCEPTED), Message.State.ACCEPTED, Reason.NONE),
+        (
+            Outcome(verdict=Verdict.UNREGISTERED, cause=Cause.UNINSTALLED, status=404),
+            Message.State.FAILED,
+            Reason.UNINSTALLED,
+        ),
+        (
+            Outcome(verdict=Verdict.UNREGISTERED, cause=Cause.MALFORMED_TOKEN, status=400),
+            Message.State.FAILED,
+            Reason.MALFORMED_TOKEN,
+        ),
+        (
+            Outcome(verdict=Verdict.REJECTED, cause=Cause.PAYLOAD_REFUSED, status=400),
+            Message.State.FAILED,
+            Reason.PAYLOAD_REFUSED,
+        ),
+        (
+            Outcome(verdict=Verdict.UNKNOWN, cause=Cause.NO_ANSWER),
+            Message.State.UNKNOWN,
+            Reason.NO_ANSWER,
+        ),
+    ],
+)
+def test_a_verdict_becomes_a_state_with_a_reason(
+    cloud_for: CloudFor, outcome: Outcome, state: Message.State, reason: Reason
+) -> None:
+    bulk, credential = frozen(2)
+    cloud_for(credential).answer = lambda one: outcome
+
+    dispatch.work(seconds=10)
+
+    assert states(bulk) == {(state, reason): 2}
+    assert_consistent(bulk)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.TRY_LATER, Verdict.NOT_SENT])
+def test_what_the_cloud_did_not_take_waits_for_another_try(
+    cloud_for: CloudFor, verdict: Verdict
+) -> None:
+    bulk, credential = frozen(5)
+    cloud = cloud_for(credential)
+    cloud.answer = lambda one: Outcome(verdict=verdict, retry_after=30.0)
+
+    dispatch.work(seconds=10)
+
+    assert states(bulk) == {}
+    assert statistics.funnel(bulk).waiting == 5
+    assert_consistent(bulk)
+    assert bulk.status == Bulk.Status.SENDING
+    retry = Chunk.objects.get(bulk=bulk, status=Chunk.Status.OPEN)
+    assert retry.not_before > timezone.now()
+    assert retry.attempt == (1 if verdict is Verdict.TRY_LATER else 0)
+
+    Chunk.objects.filter(pk=retry.pk).update(not_before=LONG_AGO)
+    cloud.answer = lambda one: Outcome(verdict=Verdict.ACCEPTED)
+    dispatch.work(seconds=10)
+
+    assert states(bulk) == {(Message.State.ACCEPTED, Reason.NONE): 5}
+    assert len({one.message_id for one in cloud.taken}) == 5  # the repeat keeps its id
+    assert_consistent(bulk)
+    assert bulk.status == Bulk.Status.DONE
+
+
+def test_tries_end_after_the_sixth(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(1)
+    cloud = cloud_for(credential)
+    cloud.answer = lambda one: Outcome(
+        verdict=Verdict.TRY_LATER, cause=Cause.CLOUD_UNAVAILABLE, retry_after=1.0
+    )
+
+    for _ in range(dispatch.ATTEMPTS):
+        Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
+        dispatch.work(seconds=10)
+
+    assert len(cloud.taken) == dispatch.ATTEMPTS
+    assert states(bulk) == {(Message.State.FAILED, Reason.CLOUD_UNAVAILABLE): 1}
+
+
+def test_a_try_that_would_come_too_late_expires(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(1, ttl=60)
+    cloud_for(credential).answer = lambda one: Outcome(
+        verdict=Verdict.TRY_LATER, retry_after=120.0
+    )
+
+    dispatch.work(seconds=10)
+
+    assert states(bulk) == {(Message.State.EXPIRED, Reason.TOO_LATE): 1}
+
+
+def test_nothing_leaves_after_the_time_to_live(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(3, ttl=30, starts_at=timezone.now() - timedelta(seconds=31))
+    cloud = cloud_for(credential)
+
+    dispatch.work(seconds=10)
+
+    assert not cloud.taken
+    assert states(bulk) == {(Message.State.EXPIRED, Reason.TOO_LATE): 3}
+    assert_consistent(bulk)
+
+
+def test_the_cloud_is_told_the_time_that_is_left(cloud_for: CloudFor) -> None:
+    _, credential = frozen(1, ttl=100, starts_at=timezone.now() - timedelta(seconds=40))
+    cloud = cloud_for(credential)
+
+    dispatch.work(seconds=10)
+
+    assert 55 <= cloud.taken[0].ttl <= 60
+
+
+def test_a_dead_workers_window_becomes_unknown_and_is_not_sent_again(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(20)
+    cloud = cloud_for(credential)
+    chunk = ledger.claim_chunk()
+    assert chunk is not None
+    assert ledger.claim_window(chunk, 5)
+    Chunk.objects.filter(pk=chunk.id).update(lease_until=LONG_AGO)
+
+    dispatch.work(seconds=10)
+
+    assert states(bulk) == {
+        (Message.State.UNKNOWN, Reason.WORKER_LOST): 5,
+        (Message.State.ACCEPTED, Reason.NONE): 15,
+    }
+    assert len(cloud.taken) == 15
+    assert_consistent(bulk)
+    assert bulk.status == Bulk.Status.DONE
+
+
+def test_who_asked_for_repeats_in_doubt_gets_them_with_the_same_ids(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(5, repeat_policy=RepeatPolicy.WHEN_UNSURE)
+    cloud = cloud_for(credential)
+    chunk = ledger.claim_chunk()
+    assert chunk is not None
+    assert ledger.claim_window(chunk, 5)
+    Chunk.objects.filter(pk=chunk.id).update(lease_until=LONG_AGO)
+
+    dispatch.work(seconds=10)
+
+    assert states(bulk) == {(Message.State.ACCEPTED, Reason.NONE): 5}
+    assert {one.message_id for one in cloud.taken} == {
+        ledger.message_id(bulk, pk) for pk in chunk.recipients
+    }
+    assert_consistent(bulk)
+
+
+def test_a_worker_that_lost_its_lease_writes_only_what_it_learned(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(5)
+    cloud = cloud_for(credential)
+    lane = dispatch.Lane()
+    assert lane.fill(urgent=False)
+    Chunk.objects.filter(bulk=bulk).update(lease_until=LONG_AGO)
+    assert dispatch.settle_abandoned() == 1  # somebody else takes it over
+    assert states(bulk) == {(Message.State.UNKNOWN, Reason.WORKER_LOST): 5}
+
+    assert lane.land() == 0
+
+    assert states(bulk) == {(Message.State.ACCEPTED, Reason.NONE): 5}  # an answer beats unknown
+    assert len(cloud.taken) == 5
+    assert_consistent(bulk)
+
+
+def test_a_paused_bulk_sends_nothing_and_goes_on_where_it_stopped(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(10)
+    cloud = cloud_for(credential)
+    Bulk.objects.filter(pk=bulk.pk).update(status=Bulk.Status.PAUSED)
+    assert dispatch.work(seconds=10) == 0
+
+    Bulk.objects.filter(pk=bulk.pk).update(status=Bulk.Status.SENDING)
+    assert dispatch.work(seconds=10) == 10
+    assert len(cloud.taken) == 10
+
+
+def test_a_cancelled_bulk_counts_what_was_not_sent(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(40)
+    cloud_for(credential)
+    lane = dispatch.Lane()
+    assert lane.fill(urgent=False)
+    Bulk.objects.filter(pk=bulk.pk).update(status=Bulk.Status.CANCELLED)
+    ledger.cancel_chunks(bulk.pk)
+    assert lane.land() == 5  # what was on the wire is recorded
+    assert not lane.fill(urgent=False)
+
+    counted = statistics.funnel(bulk)
+    assert (counted.sent, counted.cancelled, counted.waiting) == (5, 35, 0)
+    assert_consistent(bulk)
+
+
+def test_a_dead_token_closes_the_address_and_a_refreshed_one_stays(cloud_for: CloudFor) -> None:
+    application = make_application()
+    gone, refreshed = make_registrations(application, 2)
+    fanout.freeze(make_bulk(application))
+    cloud = cloud_for(make_credential(application))
+
+    def refuse(one: Any) -> Outcome:
+        return Outcome(verdict=Verdict.UNREGISTERED, cause=Cause.UNINSTALLED, reason="UNREGISTERED")
+
+    cloud.answer = refuse
+    lane = dispatch.Lane()
+    assert lane.fill(urgent=False)
+    Address.objects.filter(registration=refreshed).update(token="new", token_digest=b"n" * 32)
+    lane.land()
+
+    assert Address.objects.get(registration=gone).closed_reason == Address.Closed.UNINSTALLED
+    assert not Registration.objects.get(pk=gone.pk).enabled
+    assert Address.objects.get(registration=refreshed).closed_at is None
+    assert Registration.objects.get(pk=refreshed.pk).enabled
+
+
+def test_a_page_of_dead_tokens_closes_nobody(cloud_for: CloudFor, settings: Any) -> None:
+    settings.WINDOW_SIZE = 100
+    settings.CHUNK_SIZE = 100
+    bulk, credential = frozen(60)
+    cloud_for(credential).answer = lambda one: Outcome(
+        verdict=Verdict.UNREGISTERED, cause=Cause.MALFORMED_TOKEN
+    )
+
+    dispatch.work(seconds=10)
+
+    assert not Address.objects.filter(closed_at__isnull=False).exists()
+    assert states(bulk) == {(Message.State.FAILED, Reason.MALFORMED_TOKEN): 60}
+
+
+def test_a_refused_credential_pauses_sending_and_loses_nobody(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(10)
+    cloud = cloud_for(credential)
+    cloud.answer = lambda one: Outcome(verdict=Verdict.MISCONFIGURED, status=403, reason="BadKey")
+
+    dispatch.work(seconds=10)
+
+    credential.refresh_from_db()
+    assert credential.paused_at is not None
+    assert credential.pause_reason == "403 BadKey"
+    assert statistics.funnel(bulk).waiting == 10
+    assert_consistent(bulk)
+
+
+def test_a_notification_refused_for_everybody_stops_the_bulk(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(30)
+    cloud = cloud_for(credential)
+    cloud.answer = lambda one: Outcome(
+        verdict=Verdict.REJECTED, cause=Cause.PAYLOAD_REFUSED, status=400, reason="INVALID_ARGUMENT"
+    )
+
+    dispatch.work(seconds=10)
+
+    bulk.refresh_from_db()
+    assert bulk.status == Bulk.Status.PAUSED
+    assert "400 INVALID_ARGUMENT" in bulk.status_reason
+    assert len(cloud.taken) <= 15  # the windows that were on the wire, no more
+    assert_consistent(bulk)
+
+
+def test_devices_that_cannot_be_sent_to_fail_with_their_reason(cloud_for: CloudFor) -> None:
+    application = make_application()
+    tokenless = make_registration(application, token="")
+    switched_off, deleted = make_registrations(application, 2)
+    make_registration(application, platform=Platform.IOS)  # no credential for it
+    bulk = make_bulk(application)
+    fanout.freeze(bulk)
+    Registration.objects.filter(pk=switched_off.pk).update(enabled=False)
+    deleted.delete()
+    cloud = cloud_for(make_credential(application))
+
+    dispatch.work(seconds=10)
+
+    assert not cloud.taken
+    assert states(bulk) == {
+        (Message.State.FAILED, Reason.NO_TOKEN): 1,
+        (Message.State.FAILED, Reason.DISABLED): 1,
+        (Message.State.FAILED, Reason.REGISTRATION_GONE): 1,
+        (Message.State.FAILED, Reason.PROVIDER_OFF): 1,
+    }
+    assert Message.objects.of_bulk(bulk).filter(registration_id=tokenless.pk).exists()
+    assert_consistent(bulk)

@@ -1,0 +1,143 @@
+"""Builders of valid rows: each names only what the caller does not care about."""
+
+import hashlib
+import itertools
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from campaigns.models import Bulk, Campaign, CampaignContent
+from devices.models import (
+    Address,
+    Application,
+    Identity,
+    Membership,
+    Person,
+    Platform,
+    Provider,
+    ProviderCredential,
+    Registration,
+    Role,
+)
+
+_numbers = itertools.count(1)
+
+PROVIDERS = {
+    Platform.ANDROID: Provider.FCM,
+    Platform.IOS: Provider.APNS,
+    Platform.HUAWEI: Provider.HMS,
+    Platform.WEB: Provider.WEBPUSH,
+}
+
+
+def make_application(**given: Any) -> Application:
+    return Application.objects.create(**{"name": f"Shop {next(_numbers)}", **given})
+
+
+def make_user(role: Role | None = None, application: Application | None = None, **given: Any) -> User:
+    """Somebody with a role in an application; without one, a stranger."""
+    name = f"{role or 'stranger'}-{next(_numbers)}"
+    user = User.objects.create_user(username=name, password="correct horse", **given)
+    if role is not None:
+        Membership.objects.create(
+            user=user, application=application or make_application(), role=role
+        )
+    return user
+
+
+def make_person(*, external_id: str = "", phone: str = "", email: str = "", **given: Any) -> Person:
+    person = Person.objects.create(**given)
+    for kind, value in (
+        (Identity.Kind.EXTERNAL_ID, external_id),
+        (Identity.Kind.PHONE, phone),
+        (Identity.Kind.EMAIL, email),
+    ):
+        if value:
+            Identity.objects.create(person=person, kind=kind, value=value)
+    return person
+
+
+def make_token(platform: Platform) -> str:
+    """A token of the form its cloud gives out."""
+    unique = uuid.uuid4().hex
+    return unique + unique if platform == Platform.IOS else f"{unique[:22]}:APA91b{unique * 4}"
+
+
+def make_registration(
+    application: Application, *, platform: Platform = Platform.ANDROID, token: str | None = None,
+    **given: Any,
+) -> Registration:  # fmt: skip
+    """A device with its address."""
+    registration = Registration.objects.create(
+        application=application, platform=platform, **given
+    )
+    token = make_token(platform) if token is None else token
+    Address.objects.create(
+        registration=registration,
+        application=application,
+        public_id=uuid.uuid4(),
+        provider=PROVIDERS[platform],
+        token=token,
+        token_digest=hashlib.sha256(token.encode()).digest() if token else None,
+        token_changed_at=timezone.now(),
+    )
+    return registration
+
+
+def make_registrations(
+    application: Application, count: int, *, platform: Platform = Platform.ANDROID, **given: Any
+) -> list[Registration]:
+    """Many devices in two statements."""
+    registrations = Registration.objects.bulk_create(
+        Registration(application=application, platform=platform, **given) for _ in range(count)
+    )
+    addresses = []
+    for registration in registrations:
+        token = make_token(platform)
+        addresses.append(
+            Address(
+                registration=registration,
+                application=application,
+                public_id=uuid.uuid4(),
+                provider=PROVIDERS[platform],
+                token=token,
+                token_digest=hashlib.sha256(token.encode()).digest(),
+                token_changed_at=timezone.now(),
+            )
+        )
+    Address.objects.bulk_create(addresses)
+    return registrations
+
+
+def make_credential(
+    application: Application, provider: Provider = Provider.FCM, **given: Any
+) -> ProviderCredential:
+    return ProviderCredential.objects.create(
+        application=application, provider=provider, **{"data": {}, "hint": "…test", **given}
+    )
+
+
+def make_campaign(application: Application, *, text: str = "Today only", **given: Any) -> Campaign:
+    """A draft that says something to everybody."""
+    content = {key: given.pop(key) for key in ("title", "on_tap", "target", "image_url") if key in given}
+    campaign = Campaign.objects.create(
+        application=application, **{"name": f"Sale {next(_numbers)}", **given}
+    )
+    CampaignContent.objects.create(campaign=campaign, text=text, **content)
+    return campaign
+
+
+def make_bulk(application: Application | None = None, **given: Any) -> Bulk:
+    """A bulk that may be frozen at once."""
+    return Bulk.objects.create(
+        application=application or make_application(),
+        **{
+            "starts_at": timezone.now() - timedelta(seconds=1),
+            "content": [{"language": "", "variant": 0, "title": "Sale", "text": "Today only"}],
+            "rule": {"all": []},
+            **given,
+        },
+    )
