@@ -39,9 +39,7 @@ def _with_reason(devices: RegistrationQuerySet, *, primary_only: bool) -> Regist
     ]
     if primary_only:
         gates.append(When(primary=False, then=Value(int(Reason.NOT_PRIMARY))))
-    return devices.annotate(
-        reason=Case(*gates, default=Value(0), output_field=SmallIntegerField())
-    )
+    return devices.annotate(reason=Case(*gates, default=Value(0), output_field=SmallIntegerField()))
 
 
 def size(application: Application, rule: Rule, *, primary_only: bool = False) -> AudienceSize:

@@ -9,9 +9,7 @@ from django.utils import timezone
 
 from devices.models import Provider, ProviderCredential
 from providers import loop
-from providers.apns import ApnsProvider
 from providers.base import CredentialError, Network, Outcome, PushProvider, Verdict
-from providers.fcm import FcmProvider
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +29,7 @@ _pid = 0
 
 def network() -> Network:
     """Where connections really go: the clouds, or GATEWAYS."""
-    gateways = None
-    if settings.GATEWAYS:
-        host, _, port = settings.GATEWAYS.rpartition(":")
-        gateways = (host, int(port))
-    return Network(gateways=gateways, ca_file=settings.GATEWAYS_CA_FILE or None)
+    return Network(gateways=settings.GATEWAYS, ca_file=settings.GATEWAYS_CA_FILE or None)
 
 
 def build(credential: ProviderCredential) -> PushProvider:
@@ -43,8 +37,12 @@ def build(credential: ProviderCredential) -> PushProvider:
     data = credential.data
     match credential.provider:
         case Provider.FCM:
+            from providers.fcm import FcmProvider
+
             return FcmProvider(data["service_account"], network=network())
         case Provider.APNS:
+            from providers.apns import ApnsProvider
+
             return ApnsProvider(
                 key_id=data["key_id"],
                 team_id=data["team_id"],

@@ -292,9 +292,7 @@ def settle(bulk: Bulk, chunk: ClaimedChunk) -> None:
     lost = chunk.recipients[chunk.cursor : chunk.window_to]
     result = WindowResult()
     if _repeats_in_doubt(bulk, chunk):
-        result.retries.append(
-            Retry(lost, bulk.starts_at, chunk.attempt + 1, Reason.WORKER_LOST)
-        )
+        result.retries.append(Retry(lost, bulk.starts_at, chunk.attempt + 1, Reason.WORKER_LOST))
     else:
         result.rows = [Row(pk, Message.State.UNKNOWN, Reason.WORKER_LOST) for pk in lost]
     log.warning("bulk %s: %s devices in doubt after a worker stopped", bulk.pk, len(lost))
@@ -405,9 +403,7 @@ class _Judge:
             delay = outcome.retry_after if outcome.retry_after is not None else 10.0
             if outcome.retry_after is None:
                 delay = min(delay * 2.0**self.chunk.attempt, LONGEST_DELAY)
-            self._repeat(
-                device, delay, Reason.WAITING_FOR_RETRY, self.chunk.attempt + 1, outcome
-            )
+            self._repeat(device, delay, Reason.WAITING_FOR_RETRY, self.chunk.attempt + 1, outcome)
 
     def _doubt(self, device: Recipient, outcome: Outcome) -> None:
         if _repeats_in_doubt(self.bulk, self.chunk):
@@ -422,8 +418,8 @@ class _Judge:
     ) -> None:
         """Into a later chunk, unless the message's time is over by then."""
         if timezone.now() + timedelta(seconds=delay) >= self.deadline:
-            ended = (
-                _row(device.id, device, Message.State.EXPIRED, Reason.TOO_LATE, _answer(outcome))
+            ended = _row(
+                device.id, device, Message.State.EXPIRED, Reason.TOO_LATE, _answer(outcome)
             )
             self.result.rows.append(ended)
         else:
@@ -459,7 +455,9 @@ def _is_sane(dead: Sequence[DeadAddress], answers: int) -> bool:
     wrong = len(dead) - gone
     sane = gone <= 0.6 * answers and wrong <= 0.05 * answers
     if not sane:
-        log.error("%s of %s addresses were called dead at once: none was closed", len(dead), answers)
+        log.error(
+            "%s of %s addresses were called dead at once: none was closed", len(dead), answers
+        )
     return sane
 
 

@@ -27,7 +27,5 @@ def freeze(bulk: Bulk) -> int:
         bulk.frozen_at = timezone.now()
         bulk.status = Bulk.Status.SENDING if bulk.audience else Bulk.Status.DONE
         bulk.finished_at = None if bulk.audience else bulk.frozen_at
-        bulk.save(
-            update_fields=["audience", "left_out", "frozen_at", "status", "finished_at"]
-        )
+        bulk.save(update_fields=["audience", "left_out", "frozen_at", "status", "finished_at"])
     return bulk.audience

@@ -6,7 +6,6 @@ statement (docs/decisions: the ledger).
 """
 
 from collections.abc import Iterable, Sequence
-
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -305,23 +304,22 @@ def record(bulk: Bulk, chunk: ClaimedChunk, result: WindowResult, *, now: dateti
     Raises LeaseLostError, with nothing written, when the chunk was taken over meanwhile.
     """
     finished = chunk.window_to == chunk.size
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            """
                 UPDATE campaigns_chunk
                 SET cursor = window_to, window_to = NULL,
                     lease_until = CASE WHEN %s THEN NULL ELSE now() + %s END,
                     status = CASE WHEN %s THEN 1 ELSE status END
                 WHERE id = %s AND fence = %s AND status = 0 AND window_to = %s
                 """,
-                [finished, _lease(), finished, chunk.id, chunk.fence, chunk.window_to],
-            )
-            if cursor.rowcount != 1:
-                raise LeaseLostError
-            _write_retries(cursor, chunk, result.retries)
-            _copy(cursor, bulk, chunk, result.rows, now)
-            _count(cursor, bulk, chunk, result.rows, now)
+            [finished, _lease(), finished, chunk.id, chunk.fence, chunk.window_to],
+        )
+        if cursor.rowcount != 1:
+            raise LeaseLostError
+        _write_retries(cursor, chunk, result.retries)
+        _copy(cursor, bulk, chunk, result.rows, now)
+        _count(cursor, bulk, chunk, result.rows, now)
     assert chunk.window_to is not None
     chunk.cursor, chunk.window_to = chunk.window_to, None
 
@@ -336,9 +334,18 @@ def _copy(cursor: Any, bulk: Bulk, chunk: ClaimedChunk, rows: list[Row], now: da
         for row in rows:
             copy.write_row(
                 (
-                    UUID(int=first | row.recipient), pk, row.recipient, now, row.app_version,
-                    int(row.state), int(row.reason), platform, variant, attempt,
-                    row.language, row.answer[:200],
+                    UUID(int=first | row.recipient),
+                    pk,
+                    row.recipient,
+                    now,
+                    row.app_version,
+                    int(row.state),
+                    int(row.reason),
+                    platform,
+                    variant,
+                    attempt,
+                    row.language,
+                    row.answer[:200],
                 )  # fmt: skip
             )
 

@@ -70,9 +70,7 @@ class _Folded:
 _Entry = tuple[int, int | None, UUID, int, datetime]  # application, registration, id, state, at
 
 
-def take(
-    application_id: int, registration_id: int | None, receipts: Sequence[Receipt]
-) -> None:
+def take(application_id: int, registration_id: int | None, receipts: Sequence[Receipt]) -> None:
     """Accept receipts of one application, and of one of its devices if that is known."""
     if not receipts:
         return
@@ -236,9 +234,7 @@ def fold_early() -> int:
         now = timezone.now()
         fresh = [receipt for receipt in waiting if now - receipt.arrived_at < EARLY_FOR]
         EarlyReceipt.objects.filter(pk__in=[receipt.pk for receipt in waiting]).delete()
-        fold(
-            (r.application_id, r.registration_id, r.message_id, r.state, r.at) for r in fresh
-        )
+        fold((r.application_id, r.registration_id, r.message_id, r.state, r.at) for r in fresh)
         _backdate(fresh)
     return len(waiting)
 

@@ -146,9 +146,7 @@ def platforms(bulk: Bulk) -> list[PlatformFunnel]:
         .order_by("platform")
     )
     return [
-        PlatformFunnel(
-            platform=Platform(row["platform"]), **{name: row[name] for name in _COUNTED}
-        )
+        PlatformFunnel(platform=Platform(row["platform"]), **{name: row[name] for name in _COUNTED})
         for row in rows
     ]
 
@@ -234,7 +232,9 @@ def campaign_rows(campaigns: Sequence[Campaign]) -> list[CampaignRow]:
     rows = []
     for campaign in campaigns:
         bulk = latest.get(campaign.pk)
-        rows.append(CampaignRow(campaign, bulk, counted.get(bulk.pk, Funnel()) if bulk else Funnel()))
+        rows.append(
+            CampaignRow(campaign, bulk, counted.get(bulk.pk, Funnel()) if bulk else Funnel())
+        )
     return rows
 
 
@@ -303,9 +303,7 @@ def messages(bulk: Bulk) -> "QuerySet[Message]":
 
 def recount(bulk: Bulk) -> Funnel:
     """The funnel as the message rows tell it: slow, and right by definition."""
-    states = dict(
-        Message.objects.of_bulk(bulk).values_list("state").annotate(number=Count("pk"))
-    )
+    states = dict(Message.objects.of_bulk(bulk).values_list("state").annotate(number=Count("pk")))
     held = Chunk.objects.filter(bulk=bulk).aggregate(
         waiting=Sum("size", filter=Q(status=Chunk.Status.OPEN))
         - Sum("cursor", filter=Q(status=Chunk.Status.OPEN)),

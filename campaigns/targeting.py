@@ -196,8 +196,10 @@ def _version(column: str, op: str, value: object, path: str) -> Q:
     if op == "is":
         return Q(**{column: packed})
     # A device that never told its version is neither older nor newer.
-    return Q(**{f"{column}__{op}": packed, f"{column}__gt": 0}) if op in ("lt", "lte") else Q(
-        **{f"{column}__{op}": packed}
+    return (
+        Q(**{f"{column}__{op}": packed, f"{column}__gt": 0})
+        if op in ("lt", "lte")
+        else Q(**{f"{column}__{op}": packed})
     )
 
 
@@ -262,7 +264,7 @@ def _attribute(name: str, op: str, value: object, path: str) -> Q:
     return Q(compared(lookup, Value(scalar, JSONField()))) & _same_type(name, scalar)
 
 
-def _same_type(name: str, scalar: str | int | float) -> Q:
+def _same_type(name: str, scalar: str | float) -> Q:
     """jsonb orders numbers above texts: a text must not count as less than a number."""
     lookup = KeyTransform(name, F("attributes"))
     if isinstance(scalar, str):
@@ -307,11 +309,15 @@ def _sentence(rule: Rule, *, top: bool = False) -> str:
         if kind in rule:
             parts = [_sentence(member) for member in rule[kind]]
             if not parts:
-                return "every device" if kind == "all" and not top else (
-                    "no device" if kind == "any" else ""
+                return (
+                    "every device"
+                    if kind == "all" and not top
+                    else ("no device" if kind == "any" else "")
                 )
-            return parts[0] if len(parts) == 1 else (
-                word.join(parts) if top else f"({word.join(parts)})"
+            return (
+                parts[0]
+                if len(parts) == 1
+                else (word.join(parts) if top else f"({word.join(parts)})")
             )
     name = rule["field"]
     field = FIELDS.get(name)

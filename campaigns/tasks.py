@@ -80,4 +80,6 @@ def test_paused_credentials() -> None:
 
 @shared_task
 def make_partitions() -> None:
+    """Days ahead are made, days past their keeping are dropped."""
     partitions.make_ahead()
+    partitions.drop_old()

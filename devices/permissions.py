@@ -78,17 +78,15 @@ def page(right: Right) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, 
     def guard(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
         @login_required
         @wraps(view)
-        def guarded(
-            request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
-        ) -> HttpResponse:
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             wanted = kwargs.pop("application")
             application = Application.objects.filter(pk=wanted).first()
-            rights = application and rights_of(cast(User, request.user), application)
+            rights = application and rights_of(cast("User", request.user), application)
             if application is None or rights is None:
                 raise Http404("No application of this number that you are a member of.")
             if right not in rights:
                 raise PermissionDenied(f"Your role may not do this: {right.replace('_', ' ')}.")
-            request = cast(ApplicationRequest, request)
+            request = cast("ApplicationRequest", request)
             request.application = application
             request.rights = rights
             return view(request, *args, **kwargs)

@@ -19,8 +19,24 @@ app.conf.task_queues = [Queue(name) for name in QUEUES]
 app.conf["CELERY_DB_REUSE_MAX"] = 1000
 app.autodiscover_tasks(["campaigns", "devices"])
 
-# What is due again and again. Each may be started twice, or late, without harm.
-TIMETABLE: dict[str, dict[str, Any]] = {}
+app.conf.task_routes = {
+    "campaigns.tasks.dispatch_chunks": "dispatch",
+    "campaigns.tasks.dispatch_urgent": "urgent",
+    "campaigns.tasks.consume_receipts": "receipts",
+}
+
+# What is due again and again (seconds). Each may be started twice, or late, without harm;
+# one that waited longer than its turn is dropped.
+TIMETABLE: dict[str, dict[str, Any]] = {
+    name: {"task": f"campaigns.tasks.{task}", "schedule": every, "options": {"expires": every}}
+    for name, task, every in (
+        ("whatever Postgres calls unfinished", "revive", 3.0),
+        ("receipts", "consume_receipts", 5.0),
+        ("days of the ledger", "make_partitions", 3600.0),
+        ("credentials", "test_credentials", 3600.0),
+        ("refused credentials", "test_paused_credentials", 60.0),
+    )
+}
 app.conf.beat_schedule = TIMETABLE
 
 

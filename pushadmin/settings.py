@@ -128,6 +128,7 @@ WINDOWS_IN_FLIGHT = env_int("WINDOWS_IN_FLIGHT", 2, at_least=1)  # per worker pr
 LEASE_SECONDS = env_int("LEASE_SECONDS", 60, at_least=1)  # a silent worker keeps its chunk
 LAUNCH_HOLD_SECONDS = env_int("LAUNCH_HOLD_SECONDS", 10)  # time to undo a launch
 DISPATCH_WORKERS = env_int("DISPATCH_WORKERS", 2, at_least=1)  # processes that send campaigns
+MESSAGE_RETENTION_DAYS = env_int("MESSAGE_RETENTION_DAYS", 90, at_least=2)  # then days are dropped
 GATEWAYS = env_address("GATEWAYS")  # one address in place of all clouds; None: the clouds
 GATEWAYS_CA_FILE = env("GATEWAYS_CA_FILE", "")  # certificates to trust there
 

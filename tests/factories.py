@@ -37,7 +37,9 @@ def make_application(**given: Any) -> Application:
     return Application.objects.create(**{"name": f"Shop {next(_numbers)}", **given})
 
 
-def make_user(role: Role | None = None, application: Application | None = None, **given: Any) -> User:
+def make_user(
+    role: Role | None = None, application: Application | None = None, **given: Any
+) -> User:
     """Somebody with a role in an application; without one, a stranger."""
     name = f"{role or 'stranger'}-{next(_numbers)}"
     user = User.objects.create_user(username=name, password="correct horse", **given)
@@ -71,9 +73,7 @@ def make_registration(
     **given: Any,
 ) -> Registration:  # fmt: skip
     """A device with its address."""
-    registration = Registration.objects.create(
-        application=application, platform=platform, **given
-    )
+    registration = Registration.objects.create(application=application, platform=platform, **given)
     token = make_token(platform) if token is None else token
     Address.objects.create(
         registration=registration,
@@ -122,7 +122,9 @@ def make_credential(
 
 def make_campaign(application: Application, *, text: str = "Today only", **given: Any) -> Campaign:
     """A draft that says something to everybody."""
-    content = {key: given.pop(key) for key in ("title", "on_tap", "target", "image_url") if key in given}
+    content = {
+        key: given.pop(key) for key in ("title", "on_tap", "target", "image_url") if key in given
+    }
     campaign = Campaign.objects.create(
         application=application, **{"name": f"Sale {next(_numbers)}", **given}
     )

@@ -23,9 +23,7 @@ class RepeatPolicy(models.TextChoices):
 class Campaign(models.Model):
     """A push as it is composed. Once launched it is frozen; its bulks tell the rest."""
 
-    application = models.ForeignKey(
-        Application, on_delete=models.CASCADE, related_name="campaigns"
-    )
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="campaigns")
     name = models.CharField(max_length=100)
     segment = models.ForeignKey(Segment, null=True, blank=True, on_delete=models.PROTECT)
     rule = models.JSONField(default=dict, blank=True)  # own rule, besides the segment

@@ -216,9 +216,7 @@ class Chunk(models.Model):
         LEFT_OUT = 2, "Left out"
         CANCELLED = 3, "Cancelled"
 
-    bulk = models.ForeignKey(
-        Bulk, on_delete=models.CASCADE, related_name="chunks", db_index=False
-    )
+    bulk = models.ForeignKey(Bulk, on_delete=models.CASCADE, related_name="chunks", db_index=False)
     not_before = models.DateTimeField()
     lease_until = models.DateTimeField(null=True)
     fence = models.IntegerField(default=0)

@@ -8,9 +8,7 @@ from devices.models import Application
 class Segment(models.Model):
     """A rule with a name. The rule is the tree that campaigns/targeting.py compiles."""
 
-    application = models.ForeignKey(
-        Application, on_delete=models.CASCADE, related_name="segments"
-    )
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="segments")
     name = models.CharField(max_length=100)
     rule = models.JSONField(default=dict)
     created_at = models.DateTimeField(auto_now_add=True)

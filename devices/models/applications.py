@@ -125,9 +125,7 @@ class ProviderCredential(models.Model):
                 fields=["application", "provider", "environment"],
                 name="one_credential_per_application_provider_and_environment",
             ),
-            models.CheckConstraint(
-                condition=~Q(provider=""), name="credential_names_its_provider"
-            ),
+            models.CheckConstraint(condition=~Q(provider=""), name="credential_names_its_provider"),
         ]
 
     def __str__(self) -> str:

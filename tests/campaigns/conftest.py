@@ -51,9 +51,7 @@ def cloud_for() -> Iterator[Callable[[ProviderCredential], Cloud]]:
     def connect(credential: ProviderCredential) -> Cloud:
         cloud = Cloud()
         channels._pid = os.getpid()
-        channels._open[credential.pk] = channels.Channel(
-            credential.pk, credential.version, cloud
-        )
+        channels._open[credential.pk] = channels.Channel(credential.pk, credential.version, cloud)
         return cloud
 
     yield connect

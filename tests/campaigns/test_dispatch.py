@@ -165,9 +165,7 @@ def test_tries_end_after_the_sixth(cloud_for: CloudFor) -> None:
 
 def test_a_try_that_would_come_too_late_expires(cloud_for: CloudFor) -> None:
     bulk, credential = frozen(1, ttl=60)
-    cloud_for(credential).answer = lambda one: Outcome(
-        verdict=Verdict.TRY_LATER, retry_after=120.0
-    )
+    cloud_for(credential).answer = lambda one: Outcome(verdict=Verdict.TRY_LATER, retry_after=120.0)
 
     dispatch.work(seconds=10)
 
