@@ -20,7 +20,6 @@ T = TypeVar("T")
 
 class _LoopThread:
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self.loop = uvloop.new_event_loop()
         self.thread = threading.Thread(target=self._run, name="providers", daemon=True)
         self.thread.start()
@@ -43,17 +42,29 @@ class _LoopThread:
         self.thread.join()
 
 
-_lock = threading.Lock()
-_current: _LoopThread | None = None
+class _Process:
+    """What this process has; a child starts from nothing."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.thread: _LoopThread | None = None
+
+    def forget(self) -> None:
+        """In a child: its parent's thread is not here, and its lock may have been held."""
+        self.lock = threading.Lock()
+        self.thread = None
+
+
+_process = _Process()
+os.register_at_fork(after_in_child=_process.forget)
 
 
 def submit(coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
     """Run a coroutine on this process's loop; callable from any thread but the loop's own."""
-    global _current
-    with _lock:
-        if _current is None or _current.pid != os.getpid():
-            _current = _LoopThread()
-        return asyncio.run_coroutine_threadsafe(coroutine, _current.loop)
+    with _process.lock:
+        if _process.thread is None:
+            _process.thread = _LoopThread()
+        return asyncio.run_coroutine_threadsafe(coroutine, _process.thread.loop)
 
 
 def stop() -> None:
@@ -61,18 +72,7 @@ def stop() -> None:
 
     Close the providers first: connections that are merely dropped leave doubt.
     """
-    global _current
-    with _lock:
-        running, _current = _current, None
-    if running is not None and running.pid == os.getpid():
+    with _process.lock:
+        running, _process.thread = _process.thread, None
+    if running is not None:
         running.stop()
-
-
-def _forget_after_fork() -> None:
-    """In a child: its parent's thread is not here, and its lock may have been held."""
-    global _lock, _current
-    _lock = threading.Lock()
-    _current = None
-
-
-os.register_at_fork(after_in_child=_forget_after_fork)

@@ -12,7 +12,7 @@ async def where() -> tuple[int, int]:
     return os.getpid(), threading.get_ident()
 
 
-def test_every_coroutine_of_a_process_runs_in_one_thread_of_its_own():
+def test_every_coroutine_of_a_process_runs_in_one_thread_of_its_own() -> None:
     first = loop.submit(where()).result(5)
     second = loop.submit(where()).result(5)
 
@@ -20,7 +20,7 @@ def test_every_coroutine_of_a_process_runs_in_one_thread_of_its_own():
     assert first != (os.getpid(), threading.get_ident())
 
 
-def test_a_loop_that_was_stopped_is_replaced():
+def test_a_loop_that_was_stopped_is_replaced() -> None:
     async def forever() -> None:
         await asyncio.Event().wait()
 
@@ -31,7 +31,7 @@ def test_a_loop_that_was_stopped_is_replaced():
     assert loop.submit(where()).result(5)[0] == os.getpid()
 
 
-def test_a_forked_child_makes_its_own_loop():
+def test_a_forked_child_makes_its_own_loop() -> None:
     loop.submit(where()).result(5)
     reader, writer = os.pipe()
     child = os.fork()

@@ -1,0 +1,598 @@
+"""One HTTP/2 connection: frames out of requests, results out of frames.
+
+Rules H2-1 to H2-14 of contract/providers.md 1.3; which end of a stream means what: 1.2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from providers.http2 import frames
+from providers.http2.frames import FrameError
+from providers.http2.headers import (
+    MAX_HEADER_LIST,
+    HeaderError,
+    HeaderWriter,
+    content_length,
+    literal,
+    status_of,
+)
+from providers.http2.messages import Answer, Limits, NoAnswer
+from providers.http2.window import Window
+
+READ_BUFFER = 65536  # bytes; a whole frame always fits
+RECEIVE_WINDOW = 2**20  # bytes all answers together may be ahead of us
+MAX_ANSWER = 65536  # bytes kept of one answer's body; its status is never given up for its size
+MAX_BLOCK_FRAMES = 64  # of one header block
+MAX_UNREAD = 2**20  # bytes we hold for a peer that sends but does not read
+LAST_STREAM_ID = 2**30
+SILENT_STREAMS = 3  # timeouts in a row that make us doubt the connection
+
+
+class Supply(Protocol):
+    """Where a connection gets work and reports to: its pool."""
+
+    def next_window(self) -> Window | None:
+        """The one to take requests from; None when nothing waits."""
+        ...
+
+    def pump(self) -> None:
+        """Give work to whoever has room."""
+        ...
+
+    def not_processed(self, window: Window, index: int, reason: str) -> None: ...
+
+    def going(self, connection: Connection) -> None:
+        """The connection takes no new streams from now on."""
+        ...
+
+    def works(self) -> None:
+        """A connection gave its first answer."""
+        ...
+
+    def gone(self, connection: Connection) -> None: ...
+
+
+@dataclass(slots=True)
+class _Upload:
+    """A body that did not fit into the peer's windows; END_STREAM has not been written."""
+
+    rest: memoryview
+    credit: int  # bytes; negative after the peer lowered its window
+
+
+@dataclass(slots=True)
+class _Reading:
+    """An answer whose END_STREAM has not come."""
+
+    status: int
+    block: bytes
+    body: bytes = b""
+    unreturned: int = 0  # bytes to give back to the stream's window
+
+
+class Connection(asyncio.BufferedProtocol):
+    """Takes requests from its pool whenever it has room, and settles each exactly once."""
+
+    def __init__(self, supply: Supply, limits: Limits) -> None:
+        self.answered = 0
+        self.ended = ""  # why; "" while it lives
+        self.draining = False
+        self._supply = supply
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._out: list[bytes] = []
+        self._blocked = False  # the socket takes no more for now
+
+        self._buffer = bytearray(READ_BUFFER)
+        self._view = memoryview(self._buffer)
+        self._filled = 0
+        self._block: bytearray | None = None  # header block waiting for CONTINUATION
+        self._block_stream = 0
+        self._block_flags = 0
+        self._block_frames = 0
+        self._unreturned = 0  # bytes to give back to the connection's window
+        self._readers = {
+            frames.DATA: self._read_data,
+            frames.HEADERS: self._read_header_frame,
+            frames.RST_STREAM: self._read_reset,
+            frames.SETTINGS: self._read_settings,
+            frames.PUSH_PROMISE: self._read_push_promise,
+            frames.PING: self._read_ping,
+            frames.GOAWAY: self._read_goaway,
+            frames.WINDOW_UPDATE: self._read_window_update,
+            frames.CONTINUATION: self._read_continuation,
+        }
+
+        self._headers = HeaderWriter()
+        self._greeted = False  # the peer's first SETTINGS came
+        self._stream_limit = 1  # H2-2: until it does
+        self._window = frames.DEFAULT_WINDOW
+        self._stream_window = frames.DEFAULT_WINDOW
+        self._frame_size = frames.LARGEST_FRAME
+        self._next_id = 1
+        self._last_processed = frames.LARGEST_ID  # by the peer's GOAWAY
+        # In the order of opening, so in the order of their deadlines: window, index, deadline.
+        self._streams: dict[int, tuple[Window, int, float]] = {}
+        self._uploads: dict[int, _Upload] = {}
+        self._readings: dict[int, _Reading] = {}
+
+        now = self._loop.time()
+        self._heard_at = now
+        self._busy_at = now
+        self._silent = 0  # streams that timed out since the last answer
+        self._pong_by: float | None = None
+        self._gone_by: float | None = None
+        self._hung_up = False
+        self._farewell = ""  # the peer's reason for GOAWAY
+        self._ticking: asyncio.TimerHandle | None = None
+
+    # What the pool asks
+
+    @property
+    def useless(self) -> bool:
+        """It answered nothing, and that was not our wish: connecting again is no remedy."""
+        return self.answered == 0 and bool(self._farewell or not self._hung_up)
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._streams)
+
+    @property
+    def full(self) -> bool:
+        """All streams busy, and the server has shown that it answers."""
+        return self.answered > 0 and len(self._streams) >= self._stream_limit
+
+    def drain(self) -> None:
+        """Open no more streams; hang up when those on the wire have ended."""
+        if self.draining or self.ended:
+            return
+        self.draining = True
+        self._gone_by = self._loop.time() + self._limits.drain
+        self._supply.going(self)
+        if not self._streams:
+            self._hang_up("drained")
+
+    def pump(self) -> None:
+        """Write, in one go, everything that may go now."""
+        if self._transport is None or self.ended:
+            return
+        if self._uploads and not self._blocked:
+            self._continue_uploads()
+        room = self._room()
+        if room > 0:
+            self._open_streams(room)
+        if self._out and self._transport is not None:
+            self._transport.write(b"".join(self._out))
+            self._out.clear()
+            if self._blocked and self._transport.get_write_buffer_size() > MAX_UNREAD:
+                self._give_up(FrameError(frames.ENHANCE_YOUR_CALM, "the server does not read"))
+
+    # Sending
+
+    def _room(self) -> int:
+        if self.draining or self._blocked or self._window <= 0 or self._pong_by is not None:
+            return 0
+        return self._stream_limit - len(self._streams)
+
+    def _open_streams(self, room: int) -> None:
+        supply, streams, out, headers = self._supply, self._streams, self._out, self._headers
+        pack = frames.pack_head
+        now = self._loop.time()
+        deadline = now + self._limits.answer
+        while room > 0 and (window := supply.next_window()) is not None:
+            if self._next_id >= LAST_STREAM_ID:
+                self.drain()
+                return
+            index = window.waiting.popleft()
+            common, body, path, fields = window.requests[index]
+            size = len(body)
+            pseudo, regular = headers.encode(common)
+            block = [pseudo, literal(b":path", path) if path else b"", regular]
+            block += [literal(name, value) for name, value in fields]
+            block.append(content_length(size))
+            head = b"".join(block)
+            stream = self._next_id
+            self._next_id = stream + 2
+            streams[stream] = (window, index, deadline)
+            self._busy_at = now
+            room -= 1
+            self._write_headers(stream, head)
+            if size <= self._stream_window and size <= self._window and size <= self._frame_size:
+                self._window -= size
+                out.append(pack(size >> 8, size & 255, frames.DATA, frames.END_STREAM, stream))
+                out.append(body)
+            else:
+                self._uploads[stream] = _Upload(memoryview(body), self._stream_window)
+                self._continue_upload(stream)
+                if self._window <= 0:
+                    return
+
+    def _write_headers(self, stream: int, block: bytes) -> None:
+        size = len(block)
+        if size <= self._frame_size:
+            self._out.append(
+                frames.pack_head(size >> 8, size & 255, frames.HEADERS, frames.END_HEADERS, stream)
+            )
+            self._out.append(block)
+            return
+        parts = [block[at : at + self._frame_size] for at in range(0, size, self._frame_size)]
+        self._out.append(frames.frame(frames.HEADERS, 0, stream, parts[0]))
+        for part in parts[1:-1]:
+            self._out.append(frames.frame(frames.CONTINUATION, 0, stream, part))
+        self._out.append(frames.frame(frames.CONTINUATION, frames.END_HEADERS, stream, parts[-1]))
+
+    def _continue_uploads(self) -> None:
+        for stream in list(self._uploads):
+            if self._window <= 0:
+                return
+            self._continue_upload(stream)
+
+    def _continue_upload(self, stream: int) -> None:
+        upload = self._uploads[stream]
+        while True:
+            size = min(len(upload.rest), upload.credit, self._window, self._frame_size)
+            last = size == len(upload.rest)
+            if size <= 0 and not last:
+                return
+            flags = frames.END_STREAM if last else 0
+            self._out.append(frames.frame(frames.DATA, flags, stream, bytes(upload.rest[:size])))
+            upload.rest = upload.rest[size:]
+            upload.credit -= size
+            self._window -= size
+            if last:
+                del self._uploads[stream]
+                return
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not registered as one
+        tls = transport.get_extra_info("ssl_object")
+        if tls is None or tls.selected_alpn_protocol() != "h2":
+            self._end("the server does not speak HTTP/2", abort=True)
+            return
+        ours = {
+            frames.HEADER_TABLE_SIZE: 0,
+            frames.ENABLE_PUSH: 0,
+            frames.MAX_HEADER_LIST_SIZE: MAX_HEADER_LIST,
+        }
+        self._out += [frames.PREFACE, frames.settings(ours)]
+        self._out.append(frames.window_update(0, RECEIVE_WINDOW - frames.DEFAULT_WINDOW))
+        limits = self._limits
+        shortest = min(limits.answer, limits.drain, limits.ping, limits.ping_after, limits.idle)
+        self._tick(min(1.0, shortest / 4))
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._view[self._filled :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self.ended:
+            return
+        self._filled += nbytes
+        self._heard_at = self._loop.time()
+        try:
+            self._read_frames()
+        except FrameError as error:
+            self._give_up(error)
+        except HeaderError as error:
+            self._give_up(FrameError(frames.COMPRESSION_ERROR, f"malformed headers: {error}"))
+        if self.draining and not self._streams:
+            self._hang_up("drained")
+        self._supply.pump()
+        self.pump()  # what it owes the peer, also when the pool no longer counts on it
+
+    def eof_received(self) -> bool:
+        return False  # close: nothing more will be answered
+
+    def pause_writing(self) -> None:
+        self._blocked = True
+
+    def resume_writing(self) -> None:
+        self._blocked = False
+        self.pump()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.ended:
+            self._end("connection closed" if exc is None else f"connection lost: {_word(exc)}")
+        self._transport = None
+
+    # Reading
+
+    def _read_frames(self) -> None:
+        buffer, view, end, at = self._buffer, self._view, self._filled, 0
+        while end - at >= frames.HEAD_SIZE and not self.ended:
+            high, low, kind, flags, stream = frames.unpack_head(buffer, at)
+            size = high << 8 | low
+            if size > frames.LARGEST_FRAME:
+                raise FrameError(frames.FRAME_SIZE_ERROR, "a frame is larger than we allow")
+            start = at + frames.HEAD_SIZE
+            if start + size > end:
+                break
+            at = start + size
+            self._read_frame(kind, flags, stream & frames.LARGEST_ID, bytes(view[start:at]))
+        if at:
+            self._filled = end - at
+            buffer[: self._filled] = buffer[at:end]
+
+    def _read_frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
+        if self._block is not None and kind != frames.CONTINUATION:
+            raise FrameError(frames.PROTOCOL_ERROR, "a header block was interrupted")
+        if not self._greeted and kind != frames.SETTINGS:
+            raise FrameError(frames.PROTOCOL_ERROR, "the server did not begin with SETTINGS")
+        reader = self._readers.get(kind)
+        if reader is not None:  # else it is an extension, or PRIORITY
+            reader(stream, flags, payload)
+
+    def _read_push_promise(self, stream: int, flags: int, payload: bytes) -> None:
+        raise FrameError(frames.PROTOCOL_ERROR, "pushes are switched off")
+
+    def _read_header_frame(self, stream: int, flags: int, payload: bytes) -> None:
+        block = frames.content(flags, payload) if flags & frames.CROPPED else payload
+        if flags & frames.END_HEADERS:
+            self._read_headers(stream, flags, block)
+        else:
+            self._block = bytearray(block)
+            self._block_stream, self._block_flags, self._block_frames = stream, flags, 1
+
+    def _read_continuation(self, stream: int, flags: int, payload: bytes) -> None:
+        if self._block is None or stream != self._block_stream:
+            raise FrameError(frames.PROTOCOL_ERROR, "CONTINUATION of nothing")
+        self._block += payload
+        self._block_frames += 1
+        if len(self._block) > MAX_HEADER_LIST or self._block_frames > MAX_BLOCK_FRAMES:
+            raise FrameError(frames.ENHANCE_YOUR_CALM, "headers without end")
+        if flags & frames.END_HEADERS:
+            block, self._block = bytes(self._block), None
+            self._read_headers(stream, self._block_flags, block)
+
+    def _read_headers(self, stream: int, flags: int, block: bytes) -> None:
+        ended = flags & frames.END_STREAM
+        if stream not in self._streams:
+            self._check_opened(stream)
+            return
+        reading = self._readings.get(stream)
+        if reading is not None:  # trailers
+            if not ended:
+                raise FrameError(frames.PROTOCOL_ERROR, "trailers that do not end the answer")
+            self._answer(stream, Answer(reading.status, reading.block, reading.body))
+            return
+        status = 200 if block[:1] == b"\x88" else status_of(block)
+        if ended:
+            self._answer(stream, Answer(status, block, b""))
+        elif status >= 200:  # else it is a notice that the answer will follow
+            self._readings[stream] = _Reading(status, block)
+
+    def _read_data(self, stream: int, flags: int, payload: bytes) -> None:
+        self._unreturned += len(payload)  # also of a stream we have forgotten
+        if self._unreturned > RECEIVE_WINDOW // 2:
+            self._out.append(frames.window_update(0, self._unreturned))
+            self._unreturned = 0
+        if stream not in self._streams:
+            self._check_opened(stream)
+            return
+        reading = self._readings.get(stream)
+        if reading is None:
+            raise FrameError(frames.PROTOCOL_ERROR, "DATA before HEADERS")
+        body = frames.content(flags & frames.PADDED, payload)
+        if len(reading.body) < MAX_ANSWER:
+            reading.body = (reading.body + body)[:MAX_ANSWER] if reading.body else body
+        if flags & frames.END_STREAM:
+            self._answer(stream, Answer(reading.status, reading.block, reading.body))
+            return
+        reading.unreturned += len(payload)
+        if reading.unreturned > frames.DEFAULT_WINDOW // 2:
+            self._out.append(frames.window_update(stream, reading.unreturned))
+            reading.unreturned = 0
+
+    def _answer(self, stream: int, answer: Answer) -> None:
+        self.answered += 1
+        if self.answered == 1:
+            self._supply.works()
+        self._silent = 0
+        window, index = self._forget(stream, reset=frames.CANCEL)
+        window.settle(index, answer)
+
+    def _read_reset(self, stream: int, flags: int, payload: bytes) -> None:
+        code = frames.number(payload)
+        if stream not in self._streams:
+            self._check_opened(stream)
+            return
+        refused = code == frames.REFUSED_STREAM and stream not in self._readings
+        window, index = self._forget(stream)
+        reason = f"stream reset: {frames.code_name(code)}"
+        if refused:
+            self._supply.not_processed(window, index, reason)
+        else:
+            window.settle(index, NoAnswer(reason))
+
+    def _read_window_update(self, stream: int, flags: int, payload: bytes) -> None:
+        size = frames.number(payload) & frames.LARGEST_WINDOW
+        if size == 0:
+            raise FrameError(frames.PROTOCOL_ERROR, "a window grows by nothing")
+        if stream == 0:
+            self._window += size
+            grown = self._window
+        elif upload := self._uploads.get(stream):
+            upload.credit += size
+            grown = upload.credit
+        else:
+            self._check_opened(stream)
+            return
+        if grown > frames.LARGEST_WINDOW:
+            raise FrameError(frames.FLOW_CONTROL_ERROR, "a window grows too large")
+
+    def _read_settings(self, stream: int, flags: int, payload: bytes) -> None:
+        values = frames.read_settings(payload)
+        if stream or (flags & frames.ACK and values):
+            raise FrameError(frames.PROTOCOL_ERROR, "settings where none may be")
+        if flags & frames.ACK:
+            return
+        if not self._greeted:
+            self._greeted = True
+            self._stream_limit = self._limits.streams
+        for name, value in values:
+            self._set(name, value)
+        self._out.append(frames.frame(frames.SETTINGS, frames.ACK, 0))
+
+    def _set(self, name: int, value: int) -> None:
+        if name == frames.MAX_CONCURRENT_STREAMS:
+            self._stream_limit = min(value, self._limits.streams)
+        elif name == frames.HEADER_TABLE_SIZE:
+            self._headers.resize(value)
+        elif name == frames.INITIAL_WINDOW_SIZE:
+            if value > frames.LARGEST_WINDOW:
+                raise FrameError(frames.FLOW_CONTROL_ERROR, "the first window is too large")
+            for upload in self._uploads.values():
+                upload.credit += value - self._stream_window
+                if upload.credit > frames.LARGEST_WINDOW:
+                    raise FrameError(frames.FLOW_CONTROL_ERROR, "a window grows too large")
+            self._stream_window = value
+        elif name == frames.MAX_FRAME_SIZE:
+            if not frames.LARGEST_FRAME <= value < 2**24:
+                raise FrameError(frames.PROTOCOL_ERROR, "a frame size that may not be")
+            self._frame_size = value
+
+    def _read_ping(self, stream: int, flags: int, payload: bytes) -> None:
+        if stream or len(payload) != 8:
+            raise FrameError(frames.FRAME_SIZE_ERROR, "a PING that is none")
+        if flags & frames.ACK:
+            self._pong_by = None
+            self._silent = 0
+        else:
+            self._out.append(frames.frame(frames.PING, frames.ACK, 0, payload))
+
+    def _read_goaway(self, stream: int, flags: int, payload: bytes) -> None:
+        """It may come twice: first "open no more", then the true last stream. The lower holds."""
+        last, code, debug = frames.read_goaway(payload)
+        if stream:
+            raise FrameError(frames.PROTOCOL_ERROR, "GOAWAY of a stream")
+        self._farewell = f"GOAWAY {_debug_reason(debug) or frames.code_name(code)}"
+        self._last_processed = min(self._last_processed, last)
+        unprocessed = [
+            opened
+            for opened in self._streams
+            if opened > self._last_processed and opened not in self._readings
+        ]
+        for opened in unprocessed:
+            window, index = self._forget(opened)
+            self._supply.not_processed(window, index, self._farewell)
+        self.drain()
+
+    def _check_opened(self, stream: int) -> None:
+        """A frame of a stream we have forgotten is late; of one we never opened, an offence."""
+        if stream % 2 == 0 or stream >= self._next_id:
+            raise FrameError(frames.PROTOCOL_ERROR, "a frame of a stream that was never opened")
+
+    def _forget(self, stream: int, *, reset: int | None = None) -> tuple[Window, int]:
+        """Drop a stream's state; with `reset`, stop one whose body is still on its way."""
+        window, index, _ = self._streams.pop(stream)
+        self._readings.pop(stream, None)
+        if self._uploads.pop(stream, None) is not None and reset is not None:
+            self._out.append(frames.reset(stream, reset))
+        return window, index
+
+    # Time
+
+    def _tick(self, every: float) -> None:
+        self._ticking = self._loop.call_later(every, self._tick, every)
+        now = self._loop.time()
+        if self._pong_by is not None and now >= self._pong_by:
+            self._end("no answer to PING", abort=True)
+            return
+        if self._gone_by is not None and now >= self._gone_by:
+            self._hang_up(f"{self._farewell or 'drain'}: not finished in time")
+            return
+        self._expire(now)
+        if self._silent >= SILENT_STREAMS or now - self._heard_at > self._limits.ping_after:
+            self._ping(now)
+        if self.draining and not self._streams:
+            self._hang_up("drained")
+        elif not self._streams and now - self._busy_at > self._limits.idle:
+            self._hang_up("idle")
+        self._supply.pump()
+        self.pump()
+
+    def _expire(self, now: float) -> None:
+        while self._streams:
+            stream, (window, index, deadline) = next(iter(self._streams.items()))
+            if deadline > now:
+                return
+            whole = stream not in self._uploads
+            self._streams.pop(stream)
+            self._uploads.pop(stream, None)
+            self._readings.pop(stream, None)
+            self._out.append(frames.reset(stream, frames.CANCEL))
+            if whole:
+                self._silent += 1
+                window.settle(index, NoAnswer("no answer in time"))
+            else:
+                self._supply.not_processed(window, index, "the server let no whole request in")
+
+    def _ping(self, now: float) -> None:
+        if self._pong_by is None:
+            self._pong_by = now + self._limits.ping
+            self._out.append(frames.frame(frames.PING, 0, 0, b"pushping"))
+
+    # The end
+
+    def _hang_up(self, reason: str) -> None:
+        """Politely, for a connection that has done its work."""
+        if self._transport is not None and not self.ended:
+            self._out.append(frames.goaway(frames.NO_ERROR))
+            self._transport.write(b"".join(self._out))
+            self._out.clear()
+            self._hung_up = True
+        self._end(reason)
+
+    def _give_up(self, error: FrameError) -> None:
+        """On a peer that breaks the protocol."""
+        if self._transport is not None and not self.ended:
+            self._transport.write(frames.goaway(error.code))
+        self._end(f"protocol error: {error}")
+
+    def close(self) -> None:
+        """At once: what is unanswered stays unanswered."""
+        self._hang_up("closed")
+
+    def _end(self, reason: str, *, abort: bool = False) -> None:
+        if self.ended:
+            return
+        self.ended = f"{reason} after {self._farewell}" if self._farewell else reason
+        if self._ticking is not None:
+            self._ticking.cancel()
+        if self._transport is not None:
+            if abort:
+                self._transport.abort()
+            else:
+                self._transport.close()
+        for stream in list(self._streams):
+            whole = stream not in self._uploads
+            window, index = self._forget(stream)
+            if whole:
+                window.settle(index, NoAnswer(self.ended))
+            else:  # END_STREAM was never handed to the socket
+                self._supply.not_processed(window, index, self.ended)
+        self._supply.gone(self)
+
+
+def _word(error: Exception) -> str:
+    return type(error).__name__
+
+
+def _debug_reason(debug: bytes) -> str:
+    """APNs explains a GOAWAY with `{"reason": "..."}`; others with text or nothing."""
+    text = debug[:1000].decode("utf-8", "replace")
+    try:
+        told = json.loads(text)
+    except ValueError:
+        told = text
+    if isinstance(told, dict):
+        told = told.get("reason", "")
+    if not isinstance(told, str):
+        return ""
+    return "".join([character for character in told if character.isprintable()])[:100]
