@@ -1,0 +1,1 @@
+"""How fast the parts are, as ratios against peers in the same run."""
