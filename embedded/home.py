@@ -82,7 +82,7 @@ class Home:
             except FileExistsError:
                 pass
             finally:
-                os.unlink(draft)
+                Path(draft).unlink()
         lines = path.read_text().splitlines()
         return dict(line.split("=", 1) for line in lines if "=" in line)
 

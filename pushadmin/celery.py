@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import task_prerun, worker_ready
+from django.db import close_old_connections
 from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pushadmin.settings")
@@ -43,8 +44,6 @@ app.conf.beat_schedule = TIMETABLE
 @task_prerun.connect
 def drop_broken_connections(**kwargs: object) -> None:
     """A kept connection did not live through a restart of the database: get a new one."""
-    from django.db import close_old_connections
-
     close_old_connections()
 
 

@@ -1,0 +1,97 @@
+"""Fixtures everybody shares: a signed-in browser, a page that must not complain."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from embedded import browser as embedded_browser
+from embedded import packages
+from tests.complaints import Complaints
+
+AXE = packages.NODE_MODULES / "axe-core/axe.min.js"
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = embedded_browser.chromium()
+    # Playwright's own Node needs a library that small systems lack.
+    os.environ["PLAYWRIGHT_NODEJS_PATH"] = str(packages.node())
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=chromium.program,
+            env=dict(chromium.environment),
+            args=["--no-sandbox", "--disable-gpu", "--font-render-hinting=none"],
+        )
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def complaints() -> Complaints:
+    return Complaints()
+
+
+@pytest.fixture
+def browsing(
+    browser: Browser, live_server: LiveServer, complaints: Complaints
+) -> Iterator[BrowserContext]:
+    """A fresh browser profile at the live server; its pages must not complain."""
+    context = browser.new_context(base_url=live_server.url, viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(10_000)  # milliseconds
+    context.on("page", complaints.listen)
+    yield context
+    context.close()
+    assert complaints.unexpected() == []
+
+
+@pytest.fixture
+def page(browsing: BrowserContext) -> Page:
+    """A page at the live server: any console error, page error or failed request fails."""
+    return browsing.new_page()
+
+
+@pytest.fixture
+def sign_in(browsing: BrowserContext, live_server: LiveServer) -> Callable[[User], None]:
+    """Sign a user in without the login page, for tests of other pages."""
+
+    def sign(user: User) -> None:
+        client = Client()
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        cookie = client.cookies[settings.SESSION_COOKIE_NAME]
+        browsing.add_cookies([{"name": cookie.key, "value": cookie.value, "url": live_server.url}])
+
+    return sign
+
+
+@pytest.fixture
+def accessibility_problems() -> Callable[[Page], list[str]]:
+    """Ask axe-core about a page: one line per broken rule of WCAG 2.2 AA."""
+
+    def ask(page: Page) -> list[str]:
+        # Evaluated by the debugger, which the page's content security policy allows.
+        page.evaluate(AXE.read_text())
+        rules = json.dumps({"runOnly": WCAG, "resultTypes": ["violations"]})
+        found = page.evaluate(f"axe.run(document, {rules})")
+        return [
+            f"{rule['id']}: {rule['help']}: {[node['target'] for node in rule['nodes']]}"
+            for rule in found["violations"]
+        ]
+
+    return ask
+
+
+@pytest.fixture
+def screenshots() -> Path:
+    """Where tests leave pictures of pages."""
+    folder = Path(os.environ["PUSHADMIN_TEST_HOME"]) / "screenshots"
+    folder.mkdir(exist_ok=True)
+    return folder
