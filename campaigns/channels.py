@@ -3,6 +3,7 @@
 import logging
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
@@ -34,8 +35,16 @@ def network() -> Network:
 
 def build(credential: ProviderCredential) -> PushProvider:
     """A provider for a credential. Raises CredentialError for data that cannot be one."""
-    data = credential.data
-    match credential.provider:
+    try:
+        return _build(credential.provider, credential.environment, credential.data)
+    except KeyError as missing:
+        raise CredentialError(
+            str(missing.args[0]), "is missing; enter the credential anew."
+        ) from None
+
+
+def _build(provider: str, environment: str, data: dict[str, Any]) -> PushProvider:
+    match provider:
         case Provider.FCM:
             from providers.fcm import FcmProvider
 
@@ -48,10 +57,10 @@ def build(credential: ProviderCredential) -> PushProvider:
                 team_id=data["team_id"],
                 key_pem=data["key_pem"],
                 topic=data["topic"],
-                environment=credential.environment,
+                environment=environment,
                 network=network(),
             )
-    raise CredentialError("provider", f"{credential.get_provider_display()} is not built in.")
+    raise CredentialError("provider", f"{Provider(provider).label} is not built in.")
 
 
 def credentials_of(application_id: int) -> dict[tuple[str, str], ProviderCredential]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, TypeAlias
 
-from django.db.models import F, JSONField, Q, Value
+from django.db.models import F, Func, JSONField, Q, TextField, Value
 from django.db.models.fields.json import KeyTransform
+from django.db.models.lookups import Exact
 from django.utils import timezone
 
 from campaigns.errors import RuleError
@@ -25,6 +26,7 @@ NODES = 2_000  # tests and groups of one rule
 VALUES = 10_000  # values of one list
 
 EVERYBODY: Rule = {"all": []}
+NOBODY = Q(pk__in=[])
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,9 @@ class _Compiler:
             self.condition(member, _join(path, f"{kinds[0]}[{number}]"), depth + 1)
             for number, member in enumerate(members)
         ]
-        if kinds == ["all"]:
-            return Q(*conditions)
-        return Q(*conditions, _connector=Q.OR) if conditions else Q(pk__in=[])
+        if not conditions:  # an empty Q would vanish, also below a NOT
+            return ~NOBODY if kinds == ["all"] else NOBODY
+        return Q(*conditions, _connector=Q.AND if kinds == ["all"] else Q.OR)
 
 
 def _join(path: str, step: str) -> str:
@@ -252,7 +254,7 @@ def _attribute(name: str, op: str, value: object, path: str) -> Q:
         if len(members) > VALUES:
             raise RuleError(path, f"a list holds at most {VALUES:,} values.")
         conditions = [Q(attributes__contains={name: _scalar(each, path)}) for each in members]
-        return Q(*conditions, _connector=Q.OR) if conditions else Q(pk__in=[])
+        return Q(*conditions, _connector=Q.OR) if conditions else NOBODY
     scalar = _scalar(value, path)
     if op in ("is", "is_not"):
         condition = Q(attributes__contains={name: scalar})
@@ -261,19 +263,19 @@ def _attribute(name: str, op: str, value: object, path: str) -> Q:
         raise RuleError(path, "yes-or-no values have no order; use is.")
     lookup = KeyTransform(name, F("attributes"))
     compared = lookup.get_lookup(_COMPARISONS[op])
-    return Q(compared(lookup, Value(scalar, JSONField()))) & _same_type(name, scalar)
+    # Without the first condition, a device that lacks the attribute would be neither in the
+    # set nor in its complement.
+    has = Q(attributes__has_key=name)
+    return has & Q(compared(lookup, Value(scalar, JSONField()))) & _same_type(name, scalar)
 
 
 def _same_type(name: str, scalar: str | float) -> Q:
-    """jsonb orders numbers above texts: a text must not count as less than a number."""
-    lookup = KeyTransform(name, F("attributes"))
-    if isinstance(scalar, str):
-        low, high = Value("", JSONField()), Value(0, JSONField())
-        # texts sort below every number, and "" is the lowest text
-        return Q(lookup.get_lookup("gte")(lookup, low)) & Q(lookup.get_lookup("lt")(lookup, high))
-    return Q(lookup.get_lookup("lt")(lookup, Value(False, JSONField()))) & Q(
-        lookup.get_lookup("gte")(lookup, Value(-1e308, JSONField()))
+    """jsonb orders numbers above texts: a number must not count as more than a text."""
+    kind = "string" if isinstance(scalar, str) else "number"
+    stored = Func(
+        KeyTransform(name, F("attributes")), function="jsonb_typeof", output_field=TextField()
     )
+    return Q(Exact(stored, Value(kind)))
 
 
 def _scalar(value: object, path: str) -> str | int | float | bool:

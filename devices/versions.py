@@ -6,7 +6,9 @@ holds the two equal.
 
 import re
 
-_VERSION = re.compile(r"\s*[vV]?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:\.([0-9]+))?(.*)", re.DOTALL)
+_VERSION = re.compile(
+    r"\s*[vV]?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:\.([0-9]+))?(.*)", re.DOTALL
+)
 _PRERELEASE = re.compile(r"[-_. ]?[A-Za-z]|-")
 _BITS = (15, 16, 16, 15)  # and one bit that says "a release"
 

@@ -4,8 +4,11 @@ import hashlib
 import itertools
 import uuid
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.contrib.auth.models import User
 from django.utils import timezone
 
@@ -112,11 +115,47 @@ def make_registrations(
     return registrations
 
 
+@lru_cache(maxsize=1)
+def service_account() -> dict[str, str]:
+    """A service account as Google hands it out, with a key made now."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return {
+        "type": "service_account",
+        "project_id": "shop-test",
+        "private_key_id": "0123456789abcdef",
+        "private_key": _pem(key),
+        "client_email": "push@shop-test.iam.gserviceaccount.com",
+        "token_uri": "https://oauth2.googleapis.com/token",
+    }
+
+
+@lru_cache(maxsize=1)
+def apns_key() -> dict[str, str]:
+    """What an APNs credential holds, with a key made now."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return {
+        "key_id": "ABCDE12345",
+        "team_id": "TEAM123456",
+        "topic": "com.example.shop",
+        "key_pem": _pem(key),
+    }
+
+
+def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+
 def make_credential(
     application: Application, provider: Provider = Provider.FCM, **given: Any
 ) -> ProviderCredential:
+    """A credential of the right form; no cloud has heard of it."""
+    data = apns_key() if provider == Provider.APNS else {"service_account": service_account()}
     return ProviderCredential.objects.create(
-        application=application, provider=provider, **{"data": {}, "hint": "…test", **given}
+        application=application, provider=provider, **{"data": data, "hint": "…test", **given}
     )
 
 
