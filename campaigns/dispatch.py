@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from campaigns import channels, ledger
+from campaigns import channels, ids, ledger
 from campaigns.ledger import ClaimedChunk, LeaseLostError, Retry, Row, WindowResult
 from campaigns.models import Bulk, Message, Reason, RepeatPolicy
 from campaigns.rendering import Renderer
@@ -162,7 +162,7 @@ class Lane:
             window.decided = [Row(pk, Message.State.EXPIRED, Reason.TOO_LATE) for pk in wanted]
             return window
         known = load(wanted)
-        first = ledger.first_id(self.bulk)
+        first = ids.first_id(self.bulk)
         for pk in wanted:
             device = known.get(pk)
             refusal = _gate(device)

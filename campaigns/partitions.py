@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from campaigns.ledger import lowest_id
+from campaigns.ids import lowest_id
 
 DAYS_AHEAD = 14
 LOCK = 0x70757368_6164  # any number, the same everywhere

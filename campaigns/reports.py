@@ -18,7 +18,7 @@ import redis
 from django.db import connection, transaction
 from django.utils import timezone
 
-from campaigns import ledger
+from campaigns import ids
 from campaigns.models import Bulk, EarlyReceipt, Message
 from campaigns.store import store
 
@@ -168,38 +168,38 @@ def fold(entries: Iterable[_Entry]) -> None:
         known.add(state, at)
     if not folded:
         return
-    ids = sorted(folded)
-    rows = [folded[identifier] for identifier in ids]
+    wanted = sorted(folded)
+    rows = [folded[identifier] for identifier in wanted]
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             _FOLD,
             [
-                ids,
+                wanted,
                 [row.state for row in rows],
                 [row.delivered_at for row in rows],
                 [row.seen_at for row in rows],
                 [row.clicked_at for row in rows],
                 [row.application_id for row in rows],
                 [row.registration_id for row in rows],
-                ids[0],
-                ids[-1],
+                wanted[0],
+                wanted[-1],
             ],
         )
         cursor.execute(
             "SELECT id FROM campaigns_message WHERE id = ANY(%s) AND id BETWEEN %s AND %s",
-            [ids, ids[0], ids[-1]],
+            [wanted, wanted[0], wanted[-1]],
         )
         present = {row[0] for row in cursor.fetchall()}
-        missing = [identifier for identifier in ids if identifier not in present]
+        missing = [identifier for identifier in wanted if identifier not in present]
         if missing:
             _keep_early(missing, folded)
 
 
 def _keep_early(missing: list[UUID], folded: dict[UUID, _Folded]) -> None:
     """Keep what a bulk that is still sending may explain soon; forget the rest."""
-    numbers = {ledger.bulk_number(identifier) for identifier in missing}
+    numbers = {ids.bulk_number(identifier) for identifier in missing}
     sending = {
-        (bulk.pk, bulk.application_id): ledger.first_id(bulk) >> ledger.RECIPIENT_BITS
+        (bulk.pk, bulk.application_id): ids.first_id(bulk) >> ids.RECIPIENT_BITS
         for bulk in Bulk.objects.filter(pk__in=numbers, status__in=Bulk.UNFINISHED).only(
             "pk", "application_id", "starts_at"
         )
@@ -214,8 +214,8 @@ def _keep_early(missing: list[UUID], folded: dict[UUID, _Folded]) -> None:
         )
         for identifier in missing
         for row in [folded[identifier]]
-        if sending.get((ledger.bulk_number(identifier), row.application_id))
-        == identifier.int >> ledger.RECIPIENT_BITS
+        if sending.get((ids.bulk_number(identifier), row.application_id))
+        == identifier.int >> ids.RECIPIENT_BITS
         for state, at in (
             (Message.State.DELIVERED, row.delivered_at),
             (Message.State.SEEN, row.seen_at),

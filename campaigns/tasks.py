@@ -1,6 +1,7 @@
 """Celery's way in. The database remembers what is left to do; a task only looks again."""
 
 from celery import shared_task
+from celery.signals import worker_process_shutdown
 from django.conf import settings
 from django.utils import timezone
 
@@ -83,3 +84,9 @@ def make_partitions() -> None:
     """Days ahead are made, days past their keeping are dropped."""
     partitions.make_ahead()
     partitions.drop_old()
+
+
+@worker_process_shutdown.connect
+def hang_up(**kwargs: object) -> None:
+    """Let the connections to the clouds end politely."""
+    channels.close_all()

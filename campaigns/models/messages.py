@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from campaigns.ids import id_range
 from campaigns.models.campaigns import Campaign, RepeatPolicy
 from devices.models import Application, Person, Platform, Registration
 
@@ -284,8 +285,6 @@ class Destination(models.Model):
 class MessageQuerySet(models.QuerySet["Message"]):
     def of_bulk(self, bulk: Bulk) -> "MessageQuerySet":
         """Messages of a bulk, by their id alone: one range of one partition."""
-        from campaigns.ledger import id_range
-
         low, high = id_range(bulk)
         return self.filter(pk__gte=low, pk__lte=high)
 

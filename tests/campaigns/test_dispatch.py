@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from campaigns import dispatch, fanout, ledger, statistics
+from campaigns import dispatch, fanout, ids, ledger, statistics
 from campaigns.models import Bulk, Chunk, Message, Reason, RepeatPolicy
 from devices.models import Address, Platform, ProviderCredential, Registration
 from providers.base import Cause, Outcome, Verdict
@@ -223,7 +223,7 @@ def test_who_asked_for_repeats_in_doubt_gets_them_with_the_same_ids(cloud_for: C
 
     assert states(bulk) == {(Message.State.ACCEPTED, Reason.NONE): 5}
     assert {one.message_id for one in cloud.taken} == {
-        ledger.message_id(bulk, pk) for pk in chunk.recipients
+        ids.message_id(bulk, pk) for pk in chunk.recipients
     }
     assert_consistent(bulk)
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns import fanout, ledger, partitions, statistics
+from campaigns import fanout, ids, partitions, statistics
 from campaigns.models import Bulk, Chunk, Message, Reason
 from devices.models import Platform
 from tests.factories import make_application, make_bulk, make_registration, make_registrations
@@ -96,22 +96,22 @@ def test_an_id_tells_its_time_its_bulk_and_its_recipient(
     moment: datetime, bulk_pk: int, recipient: int
 ) -> None:
     bulk = Bulk(pk=bulk_pk, starts_at=moment.replace(tzinfo=UTC))
-    identifier = ledger.message_id(bulk, recipient)
+    identifier = ids.message_id(bulk, recipient)
 
     assert identifier.version == 8
     assert identifier.variant == "specified in RFC 4122"
-    assert ledger.bulk_number(identifier) == bulk_pk
-    assert ledger.recipient_number(identifier) == recipient
-    low, high = ledger.id_range(bulk)
+    assert ids.bulk_number(identifier) == bulk_pk
+    assert ids.recipient_number(identifier) == recipient
+    low, high = ids.id_range(bulk)
     assert low <= identifier <= high
-    assert ledger.lowest_id(bulk.starts_at) <= identifier
-    assert identifier < ledger.lowest_id(bulk.starts_at + timedelta(milliseconds=2))
+    assert ids.lowest_id(bulk.starts_at) <= identifier
+    assert identifier < ids.lowest_id(bulk.starts_at + timedelta(milliseconds=2))
 
 
 def test_ids_of_two_bulks_never_meet() -> None:
     starts_at = timezone.now()
-    _, high = ledger.id_range(Bulk(pk=7, starts_at=starts_at))
-    low, _ = ledger.id_range(Bulk(pk=8, starts_at=starts_at))
+    _, high = ids.id_range(Bulk(pk=7, starts_at=starts_at))
+    low, _ = ids.id_range(Bulk(pk=8, starts_at=starts_at))
     assert high < low
 
 
@@ -128,7 +128,7 @@ def partition_of(message: Message) -> str:
 
 def make_message(bulk: Bulk, recipient: int) -> Message:
     return Message.objects.create(
-        id=ledger.message_id(bulk, recipient), bulk=bulk, registration_id=recipient,
+        id=ids.message_id(bulk, recipient), bulk=bulk, registration_id=recipient,
         sent_at=bulk.starts_at, state=Message.State.ACCEPTED, platform=Platform.ANDROID,
     )  # fmt: skip
 
@@ -151,7 +151,7 @@ def test_old_days_are_dropped_whole(settings: Any) -> None:
     partitions.make_ahead(days=1)
     with connection.cursor() as cursor:
         old = timezone.now() - timedelta(days=30)
-        low, high = ledger.lowest_id(old), ledger.lowest_id(old + timedelta(days=1))
+        low, high = ids.lowest_id(old), ids.lowest_id(old + timedelta(days=1))
         cursor.execute(
             f"CREATE TABLE {partitions.name_of(old)} PARTITION OF campaigns_message"
             f" FOR VALUES FROM ('{low}') TO ('{high}')"
