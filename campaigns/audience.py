@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, Count, SmallIntegerField, Value, When
+from django.db.models import Case, Count, QuerySet, SmallIntegerField, Value, When
 
 from campaigns.models import Bulk, Reason
 from campaigns.targeting import Rule, to_q
@@ -31,7 +31,7 @@ def of(application: Application, rule: Rule, *, primary_only: bool = False) -> R
     return reached.filter(primary=True) if primary_only else reached
 
 
-def _with_reason(devices: RegistrationQuerySet, *, primary_only: bool) -> RegistrationQuerySet:
+def _with_reason(devices: RegistrationQuerySet, *, primary_only: bool) -> QuerySet[Any]:
     """Say of each device why it is left out; Reason.NONE when it is not."""
     gates = [
         When(enabled=False, then=Value(int(Reason.SWITCHED_OFF))),

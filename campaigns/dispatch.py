@@ -429,7 +429,7 @@ class _Judge:
         now = timezone.now()
         for (delay, reason, attempt), recipients in self.again.items():
             # Half the delay again at most, so that a million do not come back in one second.
-            spread = delay * random.uniform(1.0, 1.1 if delay > 60 else 1.5)
+            spread = delay * random.uniform(1.0, 1.1 if delay > 60 else 1.5)  # noqa: S311
             not_before = min(now + timedelta(seconds=spread), self.deadline)
             self.result.retries.append(Retry(recipients, not_before, attempt, reason))
 

@@ -7,7 +7,7 @@ statement (docs/decisions: the ledger).
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -86,7 +86,7 @@ _COLUMNS = (
 
 _CLAIM = f"""
 UPDATE campaigns_chunk c
-SET lease_until = now() + %s, fence = c.fence + 1
+SET lease_until = now() + %s::interval, fence = c.fence + 1
 FROM (
     SELECT c.id
     FROM campaigns_chunk c
@@ -100,12 +100,12 @@ FROM (
 ) due
 WHERE c.id = due.id
 RETURNING {_COLUMNS}
-"""
+"""  # noqa: S608
 
 # Windows of workers that died, also in bulks that were paused or cancelled meanwhile.
 _CLAIM_ABANDONED = f"""
 UPDATE campaigns_chunk c
-SET lease_until = now() + %s, fence = c.fence + 1
+SET lease_until = now() + %s::interval, fence = c.fence + 1
 FROM (
     SELECT id FROM campaigns_chunk
     WHERE status = 0 AND window_to IS NOT NULL AND lease_until < now()
@@ -115,11 +115,12 @@ FROM (
 ) lost
 WHERE c.id = lost.id
 RETURNING {_COLUMNS}
-"""
+"""  # noqa: S608
 
 
-def _lease() -> timedelta:
-    return timedelta(seconds=settings.LEASE_SECONDS)
+def _lease() -> str:
+    """The lease as an interval."""
+    return f"{settings.LEASE_SECONDS} seconds"
 
 
 def claim_chunk(*, urgent: bool = False) -> ClaimedChunk | None:
@@ -147,7 +148,7 @@ def claim_window(chunk: ClaimedChunk, window_to: int) -> bool:
         cursor.execute(
             """
             UPDATE campaigns_chunk c
-            SET window_to = %s, lease_until = now() + %s
+            SET window_to = %s, lease_until = now() + %s::interval
             FROM campaigns_bulk b
             WHERE c.id = %s AND c.fence = %s AND c.status = 0
               AND b.id = c.bulk_id AND b.status = 'sending'
@@ -165,7 +166,10 @@ def extend_leases(chunks: Iterable[ClaimedChunk]) -> None:
     with connection.cursor() as cursor:
         for chunk in chunks:
             cursor.execute(
-                "UPDATE campaigns_chunk SET lease_until = now() + %s WHERE id = %s AND fence = %s",
+                """
+                UPDATE campaigns_chunk SET lease_until = now() + %s::interval
+                WHERE id = %s AND fence = %s
+                """,
                 [_lease(), chunk.id, chunk.fence],
             )
 
@@ -263,7 +267,7 @@ def record(bulk: Bulk, chunk: ClaimedChunk, result: WindowResult, *, now: dateti
             """
                 UPDATE campaigns_chunk
                 SET cursor = window_to, window_to = NULL,
-                    lease_until = CASE WHEN %s THEN NULL ELSE now() + %s END,
+                    lease_until = CASE WHEN %s THEN NULL ELSE now() + %s::interval END,
                     status = CASE WHEN %s THEN 1 ELSE status END
                 WHERE id = %s AND fence = %s AND status = 0 AND window_to = %s
                 """,
@@ -300,7 +304,7 @@ def _copy(cursor: Any, bulk: Bulk, chunk: ClaimedChunk, rows: list[Row], now: da
                     attempt,
                     row.language,
                     row.answer[:200],
-                )  # fmt: skip
+                )
             )
 
 

@@ -49,7 +49,7 @@ def make_ahead(*, days: int = DAYS_AHEAD) -> list[str]:
                 " INCLUDING CONSTRAINTS) WITH (fillfactor = 80)"
             )
             cursor.execute(
-                "WITH moved AS (DELETE FROM campaigns_message_default"
+                "WITH moved AS (DELETE FROM campaigns_message_default"  # noqa: S608
                 f" WHERE id >= %s AND id < %s RETURNING *) INSERT INTO {name} SELECT * FROM moved",
                 [low, high],
             )

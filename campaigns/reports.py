@@ -12,6 +12,7 @@ import uuid as uuids
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import cast
 from uuid import UUID
 
 import redis
@@ -67,6 +68,8 @@ class _Folded:
             self.clicked_at = min(self.clicked_at or at, at)
 
 
+_Entries = Sequence[tuple[bytes, dict[bytes, bytes]]]  # as the stream gives them
+_Streams = list[tuple[bytes, _Entries]]
 _Entry = tuple[int, int | None, UUID, int, datetime]  # application, registration, id, state, at
 
 
@@ -273,7 +276,7 @@ def consume(*, seconds: float) -> int:
                 next_sweep = time.monotonic() + 5
             fetched = client.xreadgroup(GROUP, name, {STREAM: ">"}, count=BATCH, block=1000)
             if fetched:
-                count += _fold_entries(client, fetched[0][1])
+                count += _fold_entries(client, cast("_Streams", fetched)[0][1])
             elif EarlyReceipt.objects.exists():
                 fold_early()
     finally:
@@ -289,9 +292,7 @@ def _still_mine(client: "redis.Redis", name: str) -> bool:
     return True
 
 
-def _fold_entries(
-    client: "redis.Redis", entries: Sequence[tuple[bytes, dict[bytes, bytes]]]
-) -> int:
+def _fold_entries(client: "redis.Redis", entries: _Entries) -> int:
     """Fold, then acknowledge: a crash between the two repeats, and repeats change nothing."""
     unpacked = [entry for _, fields in entries for entry in _unpack(fields[b"r"])]
     for start in range(0, len(unpacked), BATCH):

@@ -6,11 +6,11 @@ any size. `recount` is the slow way, which proves the counters.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
 
 from django.db import connection
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from campaigns.models import (
@@ -118,11 +118,11 @@ def minutes(bulk: Bulk) -> list[Minute]:
     names = [field.name for field in fields(Minute)][1:]
     rows = (
         Counter.objects.filter(bulk=bulk)
-        .values("minute")
+        .values_list("minute")
         .annotate(**{name: Sum(name) for name in names})
         .order_by("minute")
     )
-    return [Minute(row["minute"], *(row[name] for name in names)) for row in rows]
+    return [Minute(*row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +141,11 @@ class PlatformFunnel:
 def platforms(bulk: Bulk) -> list[PlatformFunnel]:
     rows = (
         Counter.objects.filter(bulk=bulk)
-        .values("platform")
+        .values_list("platform")
         .annotate(**{name: Sum(name) for name in _COUNTED})
         .order_by("platform")
     )
-    return [
-        PlatformFunnel(platform=Platform(row["platform"]), **{name: row[name] for name in _COUNTED})
-        for row in rows
-    ]
+    return [PlatformFunnel(Platform(platform), *counts) for platform, *counts in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,13 +236,24 @@ def campaign_rows(campaigns: Sequence[Campaign]) -> list[CampaignRow]:
 
 
 @dataclass(frozen=True, slots=True)
+class Day:
+    """What happened in an application on one day (UTC)."""
+
+    day: date
+    sent: int
+    accepted: int
+    delivered: int
+    seen: int
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The first page of an application."""
 
     reachable: dict[Platform, int]
     devices: int
     opted_in: float | None  # share of enabled devices with notifications on; None without any
-    days: list[dict[str, Any]]  # the last 30: day, sent, accepted, delivered, seen
+    days: list[Day]  # the last 30 on which anything happened
     sent: int
     delivered: int
     seen: int
@@ -269,14 +277,15 @@ def overview(application: Application) -> Overview:
     }
     since = timezone.now() - timedelta(days=30)
     names = ("sent", "accepted", "delivered", "seen")
-    days = list(
+    rows = (
         Counter.objects.filter(bulk__application=application, minute__gte=since)
         .exclude(bulk__origin=Bulk.Origin.TEST)
-        .values("minute__date")
+        .annotate(day=TruncDate("minute"))
+        .values_list("day")
         .annotate(**{name: Sum(name) for name in names})
-        .order_by("minute__date")
+        .order_by("day")
     )
-    totals = {name: sum(day[name] for day in days) for name in names}
+    days = [Day(*row) for row in rows]
     running = Campaign.objects.filter(
         application=application, bulks__status__in=Bulk.UNFINISHED
     ).distinct()
@@ -287,10 +296,10 @@ def overview(application: Application) -> Overview:
         reachable=reachable,
         devices=base["total"],
         opted_in=base["opted_in"] / base["enabled"] if base["enabled"] else None,
-        days=[{"day": day["minute__date"], **{n: day[n] for n in names}} for day in days],
-        sent=totals["sent"],
-        delivered=totals["delivered"],
-        seen=totals["seen"],
+        days=days,
+        sent=sum(day.sent for day in days),
+        delivered=sum(day.delivered for day in days),
+        seen=sum(day.seen for day in days),
         running=campaign_rows(list(running[:10])),
         troubled=list(troubled),
     )

@@ -12,7 +12,14 @@ from typing import Any, TypeAlias
 
 from django.db.models import F, Func, JSONField, Q, TextField, Value
 from django.db.models.fields.json import KeyTransform
-from django.db.models.lookups import Exact
+from django.db.models.lookups import (
+    Exact,
+    GreaterThan,
+    GreaterThanOrEqual,
+    LessThan,
+    LessThanOrEqual,
+    Lookup,
+)
 from django.utils import timezone
 
 from campaigns.errors import RuleError
@@ -159,10 +166,10 @@ def _texts(value: object, path: str) -> list[str]:
     values = value if isinstance(value, list) else [value]
     if len(values) > VALUES:
         raise RuleError(path, f"a list holds at most {VALUES:,} values.")
-    for each in values:
-        if not isinstance(each, str) or not each or "\x00" in each:
-            raise RuleError(path, "expected a text that is not empty.")
-    return values
+    texts = [each for each in values if isinstance(each, str) and each and "\x00" not in each]
+    if len(texts) < len(values):
+        raise RuleError(path, "expected a text that is not empty.")
+    return texts
 
 
 def _text(value: object, path: str) -> str:
@@ -241,7 +248,12 @@ def _identity(kind: str, op: str, value: object, path: str) -> Q:
     return Q(person_id__in=people)
 
 
-_COMPARISONS = {"lt": "lt", "lte": "lte", "gt": "gt", "gte": "gte"}
+_COMPARISONS: dict[str, type[Lookup[Any]]] = {
+    "lt": LessThan,
+    "lte": LessThanOrEqual,
+    "gt": GreaterThan,
+    "gte": GreaterThanOrEqual,
+}
 
 
 def _attribute(name: str, op: str, value: object, path: str) -> Q:
@@ -261,12 +273,12 @@ def _attribute(name: str, op: str, value: object, path: str) -> Q:
         return ~condition if op == "is_not" else condition
     if isinstance(scalar, bool):
         raise RuleError(path, "yes-or-no values have no order; use is.")
-    lookup = KeyTransform(name, F("attributes"))
-    compared = lookup.get_lookup(_COMPARISONS[op])
+    stored = KeyTransform(name, F("attributes"))
+    compared = _COMPARISONS[op](stored, Value(scalar, JSONField()))
     # Without the first condition, a device that lacks the attribute would be neither in the
     # set nor in its complement.
     has = Q(attributes__has_key=name)
-    return has & Q(compared(lookup, Value(scalar, JSONField()))) & _same_type(name, scalar)
+    return has & Q(compared) & _same_type(name, scalar)
 
 
 def _same_type(name: str, scalar: str | float) -> Q:

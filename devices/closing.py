@@ -59,4 +59,5 @@ def close(dead: Sequence[DeadAddress]) -> int:
                 [one.since for one in dead],
             ],
         )
-        return cursor.rowcount
+        closed: int = cursor.rowcount
+    return closed

@@ -27,7 +27,7 @@ def cipher() -> MultiFernet:
     return _cipher(tuple(settings.FIELD_KEYS))
 
 
-class EncryptedJSONField(models.BinaryField):
+class EncryptedJSONField(models.BinaryField[Any, Any]):
     """A JSON object, stored as Fernet bytes under FIELD_KEYS.
 
     It cannot be filtered on. A value whose key has been dropped from FIELD_KEYS raises

@@ -79,17 +79,17 @@ def page(right: Right) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, 
         @login_required
         @wraps(view)
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-            wanted = kwargs.pop("application")
-            application = Application.objects.filter(pk=wanted).first()
-            rights = application and rights_of(cast("User", request.user), application)
+            number = cast("int", kwargs.pop("application"))
+            application = Application.objects.filter(pk=number).first()
+            rights = rights_of(request.user, application) if application else None
             if application is None or rights is None:
                 raise Http404("No application of this number that you are a member of.")
             if right not in rights:
                 raise PermissionDenied(f"Your role may not do this: {right.replace('_', ' ')}.")
-            request = cast("ApplicationRequest", request)
-            request.application = application
-            request.rights = rights
-            return view(request, *args, **kwargs)
+            known = cast("ApplicationRequest", request)
+            known.application = application
+            known.rights = rights
+            return view(known, *args, **kwargs)
 
         return guarded
 

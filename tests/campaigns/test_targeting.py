@@ -1,3 +1,5 @@
+import operator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -243,45 +245,56 @@ def same(one: object, other: object) -> bool:
 
 
 def evaluate(rule: Rule, device: dict[str, Any]) -> bool:
+    """What a rule means, without any database."""
     if "all" in rule:
         return all(evaluate(member, device) for member in rule["all"])
     if "any" in rule:
         return any(evaluate(member, device) for member in rule["any"])
     if "not" in rule:
         return not evaluate(rule["not"], device)
-    field, op, value = rule["field"], rule["op"], rule.get("value")
-    if field == "platform":
-        inside = device["platform"].label in ([value] if op == "is" else value)
-        return inside if op == "is" else not inside
-    if field == "language":
-        return device["language"] != value if op == "is_not" else device["language"][:2] == value
-    if field == "app_version":
-        version = device["app_version"]
-        wanted = pack_version(str(value))
-        return 0 < version < wanted if op == "lt" else version >= wanted
-    if field == "secure":
-        return device["secure"] is True
-    if field == "tag":
-        tags = set(device["person_tags"])
-        return bool(tags & {"x", "y"}) if op == "has_any" else value not in tags
+    name, op, value = rule["field"], rule["op"], rule.get("value")
+    return MEANING.get(name, attribute_means)(op, value, device)
+
+
+def platform_means(op: str, value: Any, device: dict[str, Any]) -> bool:
+    label = device["platform"].label
+    return bool(label == value if op == "is" else label not in value)
+
+
+def language_means(op: str, value: Any, device: dict[str, Any]) -> bool:
+    language: str = device["language"]
+    return language != value if op == "is_not" else language.startswith(value)
+
+
+def version_means(op: str, value: Any, device: dict[str, Any]) -> bool:
+    version: int = device["app_version"]
+    return 0 < version < pack_version(value) if op == "lt" else version >= pack_version(value)
+
+
+def tags_mean(op: str, value: Any, device: dict[str, Any]) -> bool:
+    tags = set(device["person_tags"])
+    return bool(tags & set(value)) if op == "has_any" else value not in tags
+
+
+def attribute_means(op: str, value: Any, device: dict[str, Any]) -> bool:
     attributes = device["attributes"]
+    stored = attributes.get("k")
     if op == "empty":
         return "k" not in attributes
-    stored = attributes.get("k")
     if op in ("is", "is_not"):
-        equal = "k" in attributes and same(stored, value)
-        return equal if op == "is" else not equal
-    kind = str if isinstance(value, str) else (int, float)
-    if not isinstance(stored, kind) or isinstance(stored, bool):
-        return False
-    return bool(
-        {
-            "lt": stored < value,
-            "lte": stored <= value,
-            "gt": stored > value,
-            "gte": stored >= value,
-        }[op]
-    )
+        return ("k" in attributes and same(stored, value)) == (op == "is")
+    alike = isinstance(stored, str) if isinstance(value, str) else isinstance(stored, int | float)
+    ordered = {"lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge}
+    return alike and not isinstance(stored, bool) and bool(ordered[op](stored, value))
+
+
+MEANING: dict[str, Callable[[str, Any, dict[str, Any]], bool]] = {
+    "platform": platform_means,
+    "language": language_means,
+    "app_version": version_means,
+    "secure": lambda op, value, device: device["secure"] is True,
+    "tag": tags_mean,
+}
 
 
 @hypothesis_settings(

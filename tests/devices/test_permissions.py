@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
@@ -19,7 +21,8 @@ def launch(request: ApplicationRequest) -> HttpResponse:
 def ask(user: object, application: int) -> HttpResponse:
     request: HttpRequest = RequestFactory().get("/")
     request.user = user  # type: ignore[assignment]
-    return launch(request, application=application)
+    view: Callable[..., HttpResponse] = launch
+    return view(request, application=application)
 
 
 @pytest.mark.parametrize("role", Role)
