@@ -144,8 +144,8 @@ class Connection(asyncio.BufferedProtocol):
 
     @property
     def full(self) -> bool:
-        """All streams busy, and the server has shown that it answers."""
-        return self.answered > 0 and len(self._streams) >= self._stream_limit
+        """All streams busy, of a server that answers and has not closed up to one stream."""
+        return self.answered > 0 and len(self._streams) >= self._stream_limit > 1
 
     def drain(self) -> None:
         """Open no more streams; hang up when those on the wire have ended."""
