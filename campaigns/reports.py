@@ -25,7 +25,7 @@ from campaigns.store import store
 
 log = logging.getLogger(__name__)
 
-STREAM = "receipts"
+STREAM = "stream:receipts"  # the queue of tasks is the key "receipts" of the same server
 GROUP = "flush"
 LOCK = "receipts:consumer"
 BATCH = 2000  # receipts in one statement
