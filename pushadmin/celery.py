@@ -1,16 +1,20 @@
 """The Celery application, its queues and its timetable."""
 
+import ctypes
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import task_prerun, worker_ready
+from celery.signals import task_prerun, worker_process_init, worker_ready
 from django.db import close_old_connections
 from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pushadmin.settings")
 
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 QUEUES = ("dispatch", "urgent", "receipts", "default")
 
 app = Celery("pushadmin")
@@ -52,3 +56,10 @@ def say_ready(**kwargs: object) -> None:
     """Touch READY_FILE, by which a supervisor knows that the worker takes tasks."""
     if path := os.environ.get("READY_FILE"):
         Path(path).touch()
+
+
+@worker_process_init.connect
+def end_with_the_worker(**kwargs: object) -> None:
+    """A worker killed with SIGKILL takes its processes along: none goes on sending unseen."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -15,7 +15,10 @@ SHARED: list[Any] = [
 
 
 def logging_settings(*, level: str, as_json: bool) -> dict[str, Any]:
-    """Django's LOGGING; what structlog and the standard library log comes out alike."""
+    """Django's LOGGING; what structlog and the standard library log comes out alike.
+
+    Tracebacks never show the values of variables: tokens and keys are among them.
+    """
     structlog.configure(
         processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -24,12 +27,16 @@ def logging_settings(*, level: str, as_json: bool) -> dict[str, Any]:
     )
     last: list[Any] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-        structlog.dev.ConsoleRenderer(colors=False),
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        ),
     ]
     if as_json:
         last = [
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.dict_tracebacks,
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            ),
             structlog.processors.JSONRenderer(),
         ]
     return {
