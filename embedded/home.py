@@ -83,8 +83,8 @@ class Home:
                 pass
             finally:
                 Path(draft).unlink()
-        lines = path.read_text().splitlines()
-        return dict(line.split("=", 1) for line in lines if "=" in line)
+        pairs = (line.partition("=") for line in path.read_text().splitlines())
+        return {name: value for name, _, value in pairs if value}
 
 
 def new_field_key() -> str:

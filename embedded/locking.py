@@ -3,7 +3,9 @@
 import json
 import shutil
 import subprocess
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from embedded import packages
@@ -25,7 +27,7 @@ class LockFailure(Exception):
     """A lock file cannot be made, or says what it must not."""
 
 
-def lock() -> int:
+def lock(arguments: Sequence[str] = ()) -> int:
     """Resolve again. Pins that still fit stay: a second run changes nothing."""
     before = {name: read(ROOT / name) for name in LOCKS}
     write(ROOT)
@@ -34,7 +36,7 @@ def lock() -> int:
     return 0
 
 
-def check() -> int:
+def check() -> None:
     """Whether the lock files are what `make lock` would write, and name no host."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
@@ -47,7 +49,6 @@ def check() -> int:
         raise LockFailure(f"{', '.join(changed)} not up to date: run `make lock` and commit")
     if named := [name for name in LOCKS if "://" in read(ROOT / name)]:
         raise LockFailure(f"{', '.join(named)} must not hold addresses")
-    return 0
 
 
 def write(root: Path) -> None:
@@ -85,3 +86,10 @@ def run(command: list[str], directory: Path, text: str = "") -> None:
 
 def read(path: Path) -> str:
     return path.read_text() if path.exists() else ""
+
+
+if __name__ == "__main__":
+    try:
+        check()
+    except LockFailure as failure:
+        sys.exit(str(failure))

@@ -24,13 +24,14 @@ class Service:
     environment: Mapping[str, str] = field(default_factory=dict)
     directory: Path | None = None
     stop_signal: signal.Signals = signal.SIGTERM
+    death_signal: signal.Signals | None = None  # when we are killed; None: the stop signal
     is_ready: Callable[[], bool] = lambda: True
     before_start: Callable[[], object] = lambda: None
     patience: float = 60  # seconds until it must be ready
     user: int | None = None  # numeric user and group to become; root only
 
 
-def die_with_parent(stop_signal: int, parent: int) -> Callable[[], None]:
+def die_with_parent(number: int, parent: int) -> Callable[[], None]:
     """For `preexec_fn`: the kernel sends the signal when the thread that forked ends.
 
     So a supervisor killed with SIGKILL leaves nothing behind. Linux only; elsewhere the
@@ -38,10 +39,10 @@ def die_with_parent(stop_signal: int, parent: int) -> Callable[[], None]:
     """
 
     def arrange() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
-            signal.signal(number, signal.SIG_DFL)  # a background shell ignores SIGINT
+        for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+            signal.signal(ignored, signal.SIG_DFL)  # a background shell ignores SIGINT
         if LIBC is not None:
-            LIBC.prctl(PR_SET_PDEATHSIG, stop_signal, 0, 0, 0)
+            LIBC.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
             if os.getppid() != parent:  # the parent ended before prctl took effect
                 os._exit(1)
 
@@ -64,7 +65,7 @@ def spawn(service: Service, output: int | IO[Any]) -> subprocess.Popen[bytes]:
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=die_with_parent(service.stop_signal, os.getpid()),
+        preexec_fn=die_with_parent(service.death_signal or service.stop_signal, os.getpid()),
         **become,
     )
 

@@ -81,7 +81,7 @@ class Postgres:
         )
 
     def is_ready(self) -> bool:
-        ask = [str(self.programs / "pg_isready"), "-q", "-h", str(self.sockets)]
+        ask = [str(self.programs / "pg_isready"), "-q", "-U", "pushadmin", "-h", str(self.sockets)]
         return subprocess.run(ask, check=False, timeout=10).returncode == 0
 
     def prepare(self) -> None:
