@@ -1,0 +1,141 @@
+"""Kill what can be killed in the middle of a campaign, and count."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from campaigns import fanout, statistics, tasks
+from campaigns.models import Bulk, Message
+from campaigns.store import store
+from devices.models import Platform
+from tests.factories import make_bulk, make_registrations
+from tests.flows.conftest import make_shop
+from tests.flows.processes import Gateways, Worker, wait_until
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+
+DEVICES = int(os.environ.get("CHAOS_DEVICES", "5000"))
+KILLS = int(os.environ.get("CHAOS_KILLS", "10"))
+WINDOW, WINDOWS = 50, 2
+SMALL = {
+    "CHUNK_SIZE": "200",
+    "WINDOW_SIZE": str(WINDOW),
+    "WINDOWS_IN_FLIGHT": str(WINDOWS),
+    "LEASE_SECONDS": "20",
+}
+
+
+@pytest.fixture(autouse=True)
+def _empty_broker() -> None:
+    store().flushdb()
+
+
+def sending(devices: int, settings: Any) -> Bulk:
+    """A bulk to Android and Apple devices, frozen."""
+    settings.CHUNK_SIZE = 200
+    application = make_shop()
+    make_registrations(application, devices // 2)
+    make_registrations(application, devices - devices // 2, platform=Platform.IOS)
+    bulk = make_bulk(application)
+    assert fanout.freeze(bulk) == devices
+    bulk.refresh_from_db()
+    return bulk
+
+
+def is_done(bulk: Bulk) -> bool:
+    bulk.refresh_from_db()
+    tasks.revive()
+    return bulk.status == Bulk.Status.DONE
+
+
+def assert_exact(bulk: Bulk, gateways: Gateways) -> statistics.Funnel:
+    """Every device in one state; counters, rows and the clouds' own ledger agree."""
+    funnel = statistics.funnel(bulk)
+    assert funnel == statistics.recount(bulk)
+    assert funnel.adds_up
+    rows = Message.objects.of_bulk(bulk)
+    assert rows.count() == funnel.targeted == bulk.audience
+    assert rows.values("registration_id").distinct().count() == bulk.audience
+    ledger = gateways.ledger()
+    accepted = sum(ledger[cloud]["accepted"] for cloud in ("fcm", "apns"))
+    distinct = sum(ledger[cloud]["distinct"] for cloud in ("fcm", "apns"))
+    assert accepted == distinct  # no message twice
+    taken = {str(row["message_id"]) for row in gateways.messages()}
+    believed = {
+        str(pk) for pk in rows.filter(state=Message.State.ACCEPTED).values_list("pk", flat=True)
+    }
+    doubted = {
+        str(pk) for pk in rows.filter(state=Message.State.UNKNOWN).values_list("pk", flat=True)
+    }
+    assert believed <= taken <= believed | doubted
+    return funnel
+
+
+def test_killed_workers_lose_nobody_and_double_nobody(
+    gateways: Gateways, worker: Callable[..., Worker], settings: Any
+) -> None:
+    gateways.ask("POST", "/behaviour", {"latency_ms": 250, "unregistered": 0})
+    bulk = sending(DEVICES, settings)
+    running = worker(**SMALL | {"LEASE_SECONDS": "3"})
+    tasks.revive()
+    chance = random.Random(7)
+    killed = 0
+    while killed < KILLS:
+        wait_until(running.children, seconds=30, what="a child process runs")
+        time.sleep(chance.uniform(0.2, 0.9))  # anywhere in the life of a window
+        children = running.children()
+        if children:
+            os.kill(chance.choice(children), signal.SIGKILL)
+            killed += 1
+        assert not is_done(bulk), "the campaign ended before the last kill: make it longer"
+
+    wait_until(lambda: is_done(bulk), seconds=120, what="the campaign ended")
+
+    funnel = assert_exact(bulk, gateways)
+    assert funnel.unknown <= killed * WINDOWS * WINDOW
+    assert funnel.accepted + funnel.unknown + funnel.failed == DEVICES
+
+
+def test_a_broker_that_lost_everything_loses_nothing(
+    gateways: Gateways, worker: Callable[..., Worker], settings: Any
+) -> None:
+    gateways.ask("POST", "/behaviour", {"latency_ms": 100, "unregistered": 0})
+    bulk = sending(2000, settings)
+    worker(**SMALL)
+    tasks.revive()
+    wait_until(lambda: statistics.funnel(bulk).sent > 100, seconds=30, what="sending began")
+
+    store().flushall()
+
+    wait_until(lambda: is_done(bulk), seconds=120, what="the campaign ended")
+    funnel = assert_exact(bulk, gateways)
+    assert funnel.unknown == 0
+
+
+def test_a_paused_campaign_stops_within_five_seconds(
+    gateways: Gateways, worker: Callable[..., Worker], settings: Any
+) -> None:
+    gateways.ask("POST", "/behaviour", {"latency_ms": 200, "unregistered": 0})
+    bulk = sending(3000, settings)
+    worker(**SMALL)
+    tasks.revive()
+    wait_until(lambda: statistics.funnel(bulk).sent > 0, seconds=30, what="sending began")
+
+    Bulk.objects.filter(pk=bulk.pk).update(status=Bulk.Status.PAUSED)
+    time.sleep(5)
+    stopped = statistics.funnel(bulk)
+    accepted = gateways.ledger()
+    time.sleep(2)
+
+    assert statistics.funnel(bulk) == stopped
+    assert gateways.ledger() == accepted
+    assert 0 < stopped.waiting < 3000
+
+    Bulk.objects.filter(pk=bulk.pk).update(status=Bulk.Status.SENDING)
+    wait_until(lambda: is_done(bulk), seconds=120, what="the campaign ended")
+    assert assert_exact(bulk, gateways).sent == 3000
