@@ -8,9 +8,11 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from devices.models import Provider, ProviderCredential
+from devices.models import Environment, Provider, ProviderCredential
 from providers import loop
+from providers.apns import ApnsProvider
 from providers.base import CredentialError, Network, Outcome, PushProvider, Verdict
+from providers.fcm import FcmProvider
 
 log = logging.getLogger(__name__)
 
@@ -46,18 +48,14 @@ def build(credential: ProviderCredential) -> PushProvider:
 def _build(provider: str, environment: str, data: dict[str, Any]) -> PushProvider:
     match provider:
         case Provider.FCM:
-            from providers.fcm import FcmProvider
-
             return FcmProvider(data["service_account"], network=network())
         case Provider.APNS:
-            from providers.apns import ApnsProvider
-
             return ApnsProvider(
                 key_id=data["key_id"],
                 team_id=data["team_id"],
                 key_pem=data["key_pem"],
                 topic=data["topic"],
-                environment=environment,
+                environment="sandbox" if environment == Environment.SANDBOX else "production",
                 network=network(),
             )
     raise CredentialError("provider", f"{Provider(provider).label} is not built in.")

@@ -1,5 +1,6 @@
 """Real processes of the product for tests: simulated clouds and Celery workers."""
 
+import contextlib
 import json
 import os
 import random
@@ -61,10 +62,8 @@ class Process:
 
     def stop(self) -> None:
         """End it and all it started."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.popen.wait(timeout=10)
 
 
