@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.humanize",
     "django.contrib.postgres",
+    "django.forms",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "pushadmin",
@@ -88,15 +89,19 @@ TEMPLATES = [
             "builtins": [
                 "template_partials.templatetags.partials",
                 "pushadmin.templatetags.icons",
+                "pushadmin.templatetags.looks",
             ],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "devices.frame.frame",
             ],
         },
     }
 ]
+
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"  # templates/django/forms/
 
 # --- Stores -------------------------------------------------------------------------------
 

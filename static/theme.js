@@ -1,0 +1,28 @@
+// Runs before the first paint: the theme somebody chose, else the system's (pushadmin.css).
+(() => {
+  const chosen = () => localStorage.getItem("theme") || "system";
+  const apply = () => {
+    const theme = chosen();
+    if (theme === "system") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+  };
+  apply();
+
+  const mark = () => {
+    for (const button of document.querySelectorAll("[data-choose-theme]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.chooseTheme === chosen()));
+    }
+  };
+  const announce = () => document.dispatchEvent(new CustomEvent("theme"));
+  document.addEventListener("DOMContentLoaded", mark);
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-choose-theme]");
+    if (!button) return;
+    localStorage.setItem("theme", button.dataset.chooseTheme);
+    apply();
+    mark();
+    announce();
+  });
+  addEventListener("storage", () => { apply(); mark(); announce(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", announce);
+})();

@@ -1,0 +1,302 @@
+// What pages do in the browser besides htmx. Everything hangs on data- attributes and one
+// listener per event on the document, so parts that htmx swaps in need no wiring.
+//
+//   data-dialog="id"            opens <dialog id>; data-close closes the one it stands in
+//   data-typed="Friday sale"    an input that enables its form's submit when it says just this
+//   data-copy="text"            copies; .copy shows that it did
+//   data-keys="g c"             shortcut of a link or button; `?` lists them, data-keys-label names it
+//   data-search                 the input `/` goes to
+//   data-moment                 a <time>, shown in the reader's own zone
+//   data-countdown="ISO time"   counts the seconds down in its text
+//   data-guard                  a form that asks before unsaved changes are left behind
+//
+// A server may answer with HX-Trigger {"toast": {"text": "…", "level": "success"}}.
+(() => {
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const on = (type, listener, options) => document.addEventListener(type, listener, options);
+  const closest = (event, selector) => event.target.closest?.(selector);
+
+  // ------------------------------------------------------------------------- toasts
+
+  const SECONDS_SHOWN = { success: 5, info: 6, warning: 10, error: 14 };
+
+  function toast(text, level = "info") {
+    const region = $("#toasts");
+    const template = $(`#toast-${level}`) || $("#toast-info");
+    if (!region || !template || !text) return;
+    const element = template.content.firstElementChild.cloneNode(true);
+    $(".toast-text", element).textContent = text;
+    region.append(element);
+    expire(element);
+  }
+
+  function expire(element) {
+    const seconds = SECONDS_SHOWN[element.dataset.level] || SECONDS_SHOWN.info;
+    let timer;
+    const start = () => { timer = setTimeout(() => element.remove(), seconds * 1000); };
+    element.addEventListener("mouseenter", () => clearTimeout(timer));
+    element.addEventListener("mouseleave", start);
+    start();
+  }
+
+  on("toast", (event) => toast(event.detail.text, event.detail.level));
+  on("click", (event) => closest(event, ".toast button")?.closest(".toast").remove());
+
+  // -------------------------------------------------------------------- htmx's errors
+
+  function explain(status) {
+    if (status === 403) return "Your role may not do this. Nothing was changed.";
+    if (status === 404) return "This no longer exists. Reload the page.";
+    if (status === 409) return "Somebody else changed this meanwhile. Reload the page to see it.";
+    if (status === 429) return "Too many requests. Wait a minute, then try again.";
+    return "The server could not do this. Nothing was changed; try again in a moment.";
+  }
+  let offlineSince = 0;
+  const isPoll = (detail) => /\bevery\b/.test(detail.elt?.getAttribute?.("hx-trigger") || "");
+
+  on("htmx:responseError", ({ detail }) => {
+    if (!isPoll(detail)) toast(explain(detail.xhr.status), "error");
+  });
+  for (const type of ["htmx:sendError", "htmx:timeout"]) {
+    on(type, () => {
+      // Polls fail every two seconds while the server is away: say it once a minute.
+      if (Date.now() - offlineSince < 60_000) return;
+      offlineSince = Date.now();
+      toast("The server does not answer. What you typed is kept; we go on trying.", "warning");
+    });
+  }
+  on("htmx:afterRequest", ({ detail }) => { if (detail.successful) offlineSince = 0; });
+  on("htmx:beforeSwap", ({ detail }) => {
+    // A session that ended answers with the login page: open it instead of swapping it in.
+    const url = detail.xhr.responseURL;
+    if (url && new URL(url).pathname.startsWith("/login") && !location.pathname.startsWith("/login")) {
+      detail.shouldSwap = false;
+      location.reload();
+    }
+  });
+
+  // --------------------------------------------------------------------- menus, dialogs
+
+  function closeMenus(except) {
+    for (const menu of $$("details.menu[open]")) if (!menu.contains(except)) menu.open = false;
+  }
+
+  on("click", (event) => {
+    closeMenus(event.target);
+    const opener = closest(event, "[data-dialog]");
+    if (opener) {
+      event.preventDefault();
+      openDialog(document.getElementById(opener.dataset.dialog));
+    }
+    const closer = closest(event, "[data-close]");
+    if (closer) closer.closest("dialog, details.menu, .banner")?.dispatchEvent(new Event("dismiss"));
+    if (event.target instanceof HTMLDialogElement && event.target.open) {
+      const box = event.target.getBoundingClientRect(); // the backdrop belongs to the dialog
+      const { clientX: x, clientY: y } = event;
+      const keyboard = x === 0 && y === 0;
+      if (!keyboard && (x < box.left || x > box.right || y < box.top || y > box.bottom)) event.target.close();
+    }
+  });
+  on("dismiss", ({ target }) => {
+    if (target instanceof HTMLDialogElement) target.close();
+    else if (target instanceof HTMLDetailsElement) target.open = false;
+    else target.remove();
+  }, true);
+
+  function openDialog(dialog) {
+    if (!dialog || dialog.open) return;
+    closeMenus();
+    dialog.showModal();
+  }
+
+  on("input", (event) => {
+    const input = closest(event, "[data-typed]");
+    if (!input) return;
+    const submit = $("[type=submit]", input.form);
+    if (submit) submit.disabled = input.value.trim() !== input.dataset.typed;
+  });
+
+  // -------------------------------------------------------------------------- copying
+
+  on("click", async (event) => {
+    const button = closest(event, "[data-copy]");
+    if (!button) return;
+    event.preventDefault();
+    if (await copy(button.dataset.copy)) {
+      button.dataset.copied = "";
+      setTimeout(() => delete button.dataset.copied, 1600);
+      say("Copied");
+    } else {
+      toast("The browser did not let us copy. Select the text and copy it yourself.", "warning");
+    }
+  });
+
+  async function copy(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      const area = Object.assign(document.createElement("textarea"), { value: text, className: "visually-hidden" });
+      document.body.append(area);
+      area.select();
+      const done = document.execCommand("copy"); // plain http has no clipboard object
+      area.remove();
+      return done;
+    }
+  }
+
+  function say(text) {
+    const region = $("#said");
+    if (region) region.textContent = text;
+  }
+
+  // ------------------------------------------------------------------------ shortcuts
+
+  const typing = (element) => element.closest("input, textarea, select, [contenteditable]");
+  let pending = "";
+  let pendingTimer;
+
+  on("keydown", (event) => {
+    if (event.key === "Escape") {
+      const menu = closest(event, "details.menu[open]") || $("details.menu[open]");
+      if (menu) {
+        menu.open = false;
+        $("summary", menu).focus();
+        event.preventDefault();
+      }
+      for (const term of $$(".define")) term.dataset.quiet = "";
+      return;
+    }
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      if (moveInMenu(event)) return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (typing(event.target) || $("dialog[open]")) return;
+    if (event.key === "?") return openHelp();
+    if (event.key === "/") {
+      const search = $("[data-search]");
+      if (search) {
+        event.preventDefault();
+        search.focus();
+        search.select();
+      }
+      return;
+    }
+    const keys = pending ? `${pending} ${event.key}` : event.key;
+    const target = $$("[data-keys]").find((element) => element.dataset.keys === keys);
+    clearTimeout(pendingTimer);
+    pending = "";
+    if (target) {
+      event.preventDefault();
+      target.click();
+    } else if ($$("[data-keys]").some((element) => element.dataset.keys.startsWith(`${event.key} `))) {
+      pending = event.key;
+      pendingTimer = setTimeout(() => { pending = ""; }, 1200);
+    }
+  });
+  for (const type of ["pointerover", "focusin"]) {
+    on(type, (event) => {
+      const term = closest(event, ".define");
+      for (const other of $$(".define[data-quiet]")) if (other !== term) delete other.dataset.quiet;
+    });
+  }
+
+  function moveInMenu(event) {
+    const menu = closest(event, "details.menu");
+    if (!menu) return false;
+    const onSummary = event.target.closest("summary") !== null;
+    if (onSummary && !menu.open) menu.open = true;
+    const items = $$(".menu-panel :is(a, button, input)", menu).filter((item) => item.offsetParent);
+    if (!items.length) return false;
+    const step = event.key === "ArrowDown" ? 1 : -1;
+    const index = items.indexOf(document.activeElement);
+    items[index < 0 ? (step > 0 ? 0 : items.length - 1) : (index + step + items.length) % items.length].focus();
+    event.preventDefault();
+    return true;
+  }
+
+  function openHelp() {
+    const list = $("#shortcuts");
+    if (!list) return;
+    const known = new Map([["?", "Show this list"]]);
+    if ($("[data-search]")) known.set("/", "Search on this page");
+    for (const element of $$("[data-keys]")) {
+      if (!known.has(element.dataset.keys)) {
+        known.set(element.dataset.keys, element.dataset.keysLabel || element.textContent.trim());
+      }
+    }
+    known.set("Esc", "Close what is open");
+    list.replaceChildren(...[...known].flatMap(([keys, label]) => {
+      const term = document.createElement("dt");
+      term.append(...keys.split(" ").map((key) => Object.assign(document.createElement("kbd"), { textContent: key })));
+      return [term, Object.assign(document.createElement("dd"), { textContent: label })];
+    }));
+    openDialog($("#help"));
+  }
+  on("click", (event) => { if (closest(event, "[data-help]")) openHelp(); });
+
+  // ---------------------------------------------------------------------------- times
+
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  const format = (at, timeZone, seconds) => {
+    const parts = Object.fromEntries(new Intl.DateTimeFormat("en-GB", {
+      timeZone, weekday: "short", day: "numeric", month: "short", year: "numeric",
+      hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+    }).formatToParts(at).map(({ type, value }) => [type, value]));
+    const clock = `${parts.hour}:${parts.minute}${seconds ? `:${parts.second}` : ""}`;
+    return `${parts.weekday} ${parts.day} ${parts.month} ${parts.year}, ${clock}`;
+  };
+  function ago(at) {
+    const seconds = (Date.now() - at) / 1000;
+    if (seconds < 45) return seconds < -1 ? null : "just now";
+    for (const [unit, length] of [["d", 86400], ["h", 3600], ["min", 60]]) {
+      if (seconds >= length) return `${Math.floor(seconds / length)} ${unit} ago`;
+    }
+    return "1 min ago";
+  }
+  function localise(root) {
+    for (const element of $$("time[data-moment]", root)) {
+      const at = new Date(element.dateTime);
+      if (Number.isNaN(at.getTime())) continue;
+      element.title = zone === "UTC"
+        ? `${format(at, "UTC", true)} (UTC)`
+        : `${format(at, zone, true)} (${zone})\n${format(at, "UTC", true)} (UTC)`;
+      const relative = element.dataset.moment === "ago" ? ago(at) : null;
+      element.textContent = relative || format(at, zone, false) + (zone === "UTC" ? " UTC" : "");
+    }
+  }
+  function countDown() {
+    for (const element of $$("[data-countdown]")) {
+      const left = Math.max(0, Math.ceil((new Date(element.dataset.countdown) - Date.now()) / 1000));
+      const text = String(left);
+      if (element.textContent !== text) element.textContent = text;
+    }
+  }
+  setInterval(countDown, 250);
+  setInterval(() => localise(document), 30_000);
+
+  // ------------------------------------------------------------------------- unsaved
+
+  const changed = new Set();
+  on("input", (event) => { const form = closest(event, "form[data-guard]"); if (form) changed.add(form); });
+  on("submit", (event) => changed.delete(event.target));
+  addEventListener("beforeunload", (event) => {
+    if ([...changed].some((form) => form.isConnected)) event.preventDefault();
+  });
+
+  // --------------------------------------------------------------------------- start
+
+  function ready(root) {
+    localise(root);
+    countDown();
+  }
+  on("DOMContentLoaded", () => {
+    ready(document);
+    for (const element of $$("#toasts .toast")) expire(element);
+    for (const dialog of $$("dialog[data-open]")) openDialog(dialog);
+    $("[aria-invalid=true]")?.focus();
+  });
+  on("htmx:load", (event) => ready(event.detail.elt));
+  window.pushadmin = { toast };
+})();
