@@ -63,6 +63,14 @@ def applications_of(user: User) -> list[Application]:
     return list(Application.objects.of_user(user.pk, everything=user.is_superuser))
 
 
+def may_add_application(user: User | AnonymousUser) -> bool:
+    """Who runs the installation, or already administers one of its applications."""
+    return user.is_active and (
+        user.is_superuser
+        or Membership.objects.filter(user_id=user.pk, role=Role.ADMINISTRATOR).exists()
+    )
+
+
 P = ParamSpec("P")
 View = Callable[Concatenate[ApplicationRequest, P], HttpResponse]
 

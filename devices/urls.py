@@ -1,6 +1,36 @@
 """Dashboard paths."""
 
-from django.urls import URLPattern, URLResolver
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, path
+
+from devices.views import applications, components
 
 app_name = "devices"
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", applications.home, name="home"),
+    path("go/<int:application>/", applications.application_home, name="application-home"),
+    path("settings/applications/", applications.application_list, name="applications"),
+    path("settings/applications/new/", applications.application_new, name="application-new"),
+    path(
+        "settings/applications/<int:application>/",
+        applications.application_detail,
+        name="application-detail",
+    ),
+    path(
+        "settings/applications/<int:application>/credentials/new/<str:provider>/",
+        applications.credential_new,
+        name="credential-new",
+    ),
+    path(
+        "settings/applications/<int:application>/credentials/<int:pk>/",
+        applications.credential_edit,
+        name="credential-edit",
+    ),
+    path(
+        "settings/applications/<int:application>/credentials/<int:pk>/remove/",
+        applications.credential_remove,
+        name="credential-remove",
+    ),
+]
+if settings.DEBUG:
+    urlpatterns.append(path("settings/components/", components.components, name="components"))

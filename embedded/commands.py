@@ -12,7 +12,6 @@ from embedded.starting import NotReady
 EXPLAINED = (
     benching.BenchFailure,
     browser.BrowserFailure,
-    checking.UnknownCheck,
     locking.LockFailure,
     packages.PackagesFailure,
     HomeInUse,

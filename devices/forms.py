@@ -1,0 +1,314 @@
+"""What people type about applications, their credentials, and the devices they look for."""
+
+import json
+import re
+from typing import Any, ClassVar
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+
+from devices.models import Application, Environment, Platform, ProviderCredential
+
+LARGEST_KEY_FILE = 20_000  # bytes; Google's are 2.4 KB, Apple's 257 bytes
+
+
+class ApplicationForm(forms.ModelForm[Application]):
+    """Name and purpose; the codes are made by us."""
+
+    class Meta:
+        model = Application
+        fields: tuple[str, ...] = ("name", "description")
+        help_texts: ClassVar = {
+            "name": "As your team calls it. People who get a push do not see it.",
+            "description": "What it is for, when the name alone does not say it.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs["autocomplete"] = "off"
+
+
+class ApplicationSettingsForm(ApplicationForm):
+    """Everything about an application that people decide."""
+
+    ttl_hours = forms.DecimalField(
+        label="Keep trying for",
+        max_value=72,
+        decimal_places=2,
+        widget=forms.NumberInput(attrs={"step": "any", "min": "0.01", "max": "72"}),
+        help_text="Hours, at most 72. A device that is offline longer does not get the push. "
+        "Each campaign can choose another time.",
+    )
+
+    class Meta(ApplicationForm.Meta):
+        fields = ("name", "description", "sdk", "android_display")
+        labels: ClassVar = {"sdk": "SDK in the app", "android_display": "On Android"}
+        help_texts: ClassVar = {
+            **ApplicationForm.Meta.help_texts,
+            "sdk": "Decides the form in which a push is packed, so that the app understands it.",
+            "android_display": "With the SDK, the app draws the notification and reports its "
+            "delivery. With Android, it shows without the app, and nothing is reported.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["ttl_hours"] = f"{self.instance.default_ttl / 3600:.2f}".rstrip(
+                "0"
+            ).rstrip(".")
+
+    def clean_ttl_hours(self) -> int:
+        """In seconds, as it is kept."""
+        seconds = int(self.cleaned_data["ttl_hours"] * 3600)
+        if seconds < 30:
+            raise forms.ValidationError("Enter at least 0.01 hours: clouds need half a minute.")
+        return seconds
+
+    def save(self, commit: bool = True) -> Application:
+        self.instance.default_ttl = self.cleaned_data["ttl_hours"]
+        return super().save(commit)
+
+
+class CredentialForm(forms.Form):
+    """What a cloud gave out. Kept secrets are not shown: empty fields leave them as they are."""
+
+    def __init__(self, *args: Any, credential: ProviderCredential, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.credential = credential
+        for field in self.fields.values():
+            field.widget.attrs.setdefault("autocomplete", "off")
+            field.widget.attrs.setdefault("spellcheck", "false")
+
+    def hint(self) -> str:
+        """What may be shown of it."""
+        raise NotImplementedError
+
+    def kept(self) -> dict[str, Any]:
+        """All of it, to be encrypted."""
+        raise NotImplementedError
+
+    def _text(self, pasted: str, uploaded: str) -> str:
+        """The secret from whichever of the two fields holds it; empty when none does."""
+        file: UploadedFile[bytes] | None = self.cleaned_data.get(uploaded)
+        if file is None:
+            return str(self.cleaned_data.get(pasted) or "").strip()
+        if file.size is None or file.size > LARGEST_KEY_FILE:
+            self.add_error(
+                uploaded,
+                f"This file is larger than {LARGEST_KEY_FILE:,} bytes, so it is no key file. "
+                "Choose the file as the provider gave it.",
+            )
+            return ""
+        try:
+            return bytes(file.read()).decode("utf-8-sig").strip()
+        except UnicodeDecodeError:
+            self.add_error(
+                uploaded, "This file is not text. Choose the file as the provider gave it."
+            )
+            return ""
+
+
+class FcmCredentialForm(CredentialForm):
+    """A service account of a Firebase project."""
+
+    file = forms.FileField(
+        label="Service account file",
+        required=False,
+        widget=forms.FileInput(attrs={"accept": ".json,application/json"}),
+        help_text="Firebase console → Project settings → Service accounts → "
+        "Generate new private key.",
+    )
+    json_text = forms.CharField(
+        label="Or paste what it holds",
+        required=False,
+        max_length=LARGEST_KEY_FILE,
+        widget=forms.Textarea(
+            attrs={"class": "is-code", "rows": 6, "placeholder": '{"type": "service_account", …}'}
+        ),
+    )
+
+    account: dict[str, Any]
+
+    def clean(self) -> dict[str, Any]:
+        text = self._text("json_text", "file")
+        field = "file" if self.cleaned_data.get("file") else "json_text"
+        if self.errors:
+            return self.cleaned_data
+        if not text:
+            self.add_error("file", "Choose the service account file, or paste what it holds.")
+            return self.cleaned_data
+        try:
+            self.account = service_account(text)
+        except forms.ValidationError as error:
+            self.add_error(field, error)
+        return self.cleaned_data
+
+    def hint(self) -> str:
+        return f"Project {self.account['project_id']}, key …{self.account['private_key_id'][-4:]}"
+
+    def kept(self) -> dict[str, Any]:
+        return {"service_account": self.account}
+
+
+def service_account(text: str) -> dict[str, Any]:
+    """Read a Google service account; raises ValidationError that names the member and the fix."""
+    try:
+        account = json.loads(text)
+    except (ValueError, RecursionError):
+        raise forms.ValidationError(
+            "This is not JSON. Paste the whole file, from the first brace to the last."
+        ) from None
+    if not isinstance(account, dict) or account.get("type") != "service_account":
+        raise forms.ValidationError(
+            'This is not a service account: its "type" is not "service_account". '
+            "The file google-services.json of the app is another one."
+        )
+    for name in ("project_id", "private_key_id", "private_key", "client_email", "token_uri"):
+        if not isinstance(account.get(name), str) or not account[name].strip():
+            raise forms.ValidationError(f'"{name}" is missing. Use the file as Google gave it.')
+    if not isinstance(_private_key(account["private_key"]), rsa.RSAPrivateKey):
+        raise forms.ValidationError(
+            '"private_key" is not an RSA key in PEM. Use the file as Google gave it.'
+        )
+    return account
+
+
+class ApnsCredentialForm(CredentialForm):
+    """A token signing key of an Apple developer team."""
+
+    key_id = forms.CharField(
+        label="Key ID",
+        max_length=10,
+        widget=forms.TextInput(attrs={"class": "is-code", "placeholder": "ABC123DEFG"}),
+        help_text="Ten characters; also in the name of the file Apple gave you.",
+    )
+    team_id = forms.CharField(
+        label="Team ID",
+        max_length=10,
+        widget=forms.TextInput(attrs={"class": "is-code", "placeholder": "DEF123GHIJ"}),
+        help_text="Ten characters; Apple Developer → Membership.",
+    )
+    topic = forms.CharField(
+        label="Bundle ID",
+        max_length=155,
+        widget=forms.TextInput(attrs={"class": "is-code", "placeholder": "com.example.shop"}),
+        help_text="Of the app, exactly as in Xcode.",
+    )
+    environment = forms.ChoiceField(
+        choices=Environment,
+        widget=forms.RadioSelect,
+        initial=Environment.PRODUCTION,
+        help_text="Sandbox reaches only apps installed from Xcode.",
+    )
+    file = forms.FileField(
+        label="Key file (.p8)",
+        required=False,
+        widget=forms.FileInput(attrs={"accept": ".p8,.pem"}),
+        help_text="Apple Developer → Keys, with Apple Push Notifications service enabled. "
+        "Apple lets you download it once.",
+    )
+    key_text = forms.CharField(
+        label="Or paste what it holds",
+        required=False,
+        max_length=LARGEST_KEY_FILE,
+        widget=forms.Textarea(
+            attrs={"class": "is-code", "rows": 4, "placeholder": "-----BEGIN PRIVATE KEY-----"}
+        ),
+    )
+
+    key_pem: str
+
+    def __init__(self, *args: Any, credential: ProviderCredential, **kwargs: Any) -> None:
+        known = credential.data if credential.pk else {}
+        shown = {name: known[name] for name in ("key_id", "team_id", "topic") if name in known}
+        kwargs["initial"] = {**shown, "environment": credential.environment}
+        super().__init__(*args, credential=credential, **kwargs)
+        if credential.pk:
+            del self.fields["environment"]  # tokens belong to one of the two: make another
+            self.fields["file"].help_text = "Choose it only to replace the key we keep."
+
+    def clean_key_id(self) -> str:
+        return self._ten("key_id")
+
+    def clean_team_id(self) -> str:
+        return self._ten("team_id")
+
+    def _ten(self, name: str) -> str:
+        value: str = self.cleaned_data[name].strip().upper()
+        if not re.fullmatch(r"[A-Z0-9]{10}", value):
+            raise forms.ValidationError("Enter its ten letters and digits, as Apple shows them.")
+        return value
+
+    def clean_topic(self) -> str:
+        value: str = self.cleaned_data["topic"].strip()
+        if not re.fullmatch(r"[A-Za-z0-9.-]+", value):
+            raise forms.ValidationError(
+                "A bundle ID has letters, digits, dots and hyphens, such as com.example.shop."
+            )
+        return value
+
+    def clean_environment(self) -> str:
+        value: str = self.cleaned_data["environment"]
+        if self.credential.application.credentials.filter(
+            provider=self.credential.provider, environment=value
+        ).exists():
+            raise forms.ValidationError(
+                "This application already has a key for this environment: change that one."
+            )
+        return value
+
+    def clean(self) -> dict[str, Any]:
+        text = self._text("key_text", "file")
+        field = "file" if self.cleaned_data.get("file") else "key_text"
+        if "file" in self.errors or "key_text" in self.errors:
+            return self.cleaned_data
+        if text:
+            key = _private_key(text)
+            if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
+                self.add_error(
+                    field, "This is not an APNs key. Choose the .p8 file as Apple gave it."
+                )
+            self.key_pem = text
+        elif self.credential.pk:
+            self.key_pem = self.credential.data["key_pem"]
+        else:
+            self.add_error("file", "Choose the .p8 file, or paste what it holds.")
+        return self.cleaned_data
+
+    def hint(self) -> str:
+        return f"{self.cleaned_data['topic']}, key …{self.cleaned_data['key_id'][-4:]}"
+
+    def kept(self) -> dict[str, Any]:
+        names = ("key_id", "team_id", "topic")
+        return {name: self.cleaned_data[name] for name in names} | {"key_pem": self.key_pem}
+
+
+def _private_key(pem: str) -> object:
+    """The key of a PEM text; None for what holds none."""
+    try:
+        return load_pem_private_key(pem.strip().encode() + b"\n", password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+
+
+class DeviceSearchForm(forms.Form):
+    """Which devices a list shows."""
+
+    q = forms.CharField(required=False, max_length=4096)
+    platform = forms.TypedChoiceField(
+        required=False, choices=[("", "Every platform"), *Platform.choices], coerce=int,
+        empty_value=None,
+    )  # fmt: skip
+    state = forms.ChoiceField(
+        required=False,
+        choices=[
+            ("", "Every state"),
+            ("reachable", "Reachable"),
+            ("muted", "Notifications off"),
+            ("disabled", "Switched off"),
+        ],
+    )

@@ -1,0 +1,113 @@
+"""What the frame around every page shows: applications, navigation, what needs attention."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from django.db.models import Q
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from devices.models import Application, ProviderCredential
+from devices.permissions import Right, applications_of, may_add_application, rights_of
+
+LAST_APPLICATION = "application"  # key of the session
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the navigation."""
+
+    label: str
+    icon: str
+    url: str
+    keys: str = ""  # shortcut, shown by `?`
+    current: bool = False
+
+
+# name of the page, label, icon, right, shortcut, paths it stands for
+PAGES = (
+    ("campaigns:overview", "Overview", "layout-dashboard", Right.SEE_REPORTS, "g o"),
+    ("campaigns:list", "Campaigns", "send", Right.SEE_CAMPAIGNS, "g c"),
+    ("devices:list", "Devices", "device-mobile", Right.SEE_DEVICES, "g d"),
+    ("devices:imports", "Imports", "table-import", Right.IMPORT_DEVICES, "g i"),
+)
+
+
+@dataclass
+class Frame:
+    """Asked by base.html; each part costs its query only where a page shows it."""
+
+    request: HttpRequest
+    _given: Application | None = field(default=None)
+
+    @cached_property
+    def applications(self) -> list[Application]:
+        user = self.request.user
+        return applications_of(user) if user.is_authenticated else []
+
+    @cached_property
+    def application(self) -> Application | None:
+        """That of the page; on pages of no application, the last one seen."""
+        given = getattr(self.request, "application", None)
+        last: int = self.request.session.get(LAST_APPLICATION, 0)
+        if given is not None:
+            if last != given.pk:
+                self.request.session[LAST_APPLICATION] = given.pk
+            found: Application = given
+            return found
+        known = {application.pk: application for application in self.applications}
+        return known.get(last) or next(iter(self.applications), None)
+
+    @cached_property
+    def rights(self) -> frozenset[Right]:
+        given: frozenset[Right] | None = getattr(self.request, "rights", None)
+        if given is not None:
+            return given
+        return (self.application and rights_of(self.request.user, self.application)) or frozenset()
+
+    @cached_property
+    def pages(self) -> list[Entry]:
+        """The pages of the application that the reader may open."""
+        application = self.application
+        if application is None:
+            return []
+        entries = []
+        for name, label, icon, right, keys in PAGES:
+            if right not in self.rights:
+                continue
+            try:
+                url = reverse(name, args=[application.pk])
+            except NoReverseMatch:
+                continue
+            entries.append(Entry(label, icon, url, keys, self._stands_under(name, url)))
+        return entries
+
+    @cached_property
+    def settings(self) -> Entry | None:
+        """The applications' page, for whoever may see any of it."""
+        if Right.SEE_SETTINGS in self.rights or may_add_application(self.request.user):
+            url = reverse("devices:applications")
+            return Entry("Applications", "settings", url, "g a", self.request.path.startswith(url))
+        return None
+
+    @cached_property
+    def troubled(self) -> list[ProviderCredential]:
+        """Credentials that a cloud refuses: sending through them waits."""
+        if self.application is None or not self.rights:
+            return []
+        return list(
+            ProviderCredential.objects.filter(
+                Q(paused_at__isnull=False), application=self.application, enabled=True
+            ).defer("data")
+        )
+
+    def _stands_under(self, name: str, url: str) -> bool:
+        if name == "campaigns:overview":
+            return self.request.path == url
+        return self.request.path.startswith(url)
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """Context processor."""
+    return {"frame": Frame(request)}
