@@ -16,17 +16,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
+from uuid import UUID
 
 import httpx
 import uvloop
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.sink import HOST
-from providers.base import Network
+from providers.base import Addressed, Network, PushNotification, Verdict
+from providers.fcm import FcmProvider
 from providers.http2 import Answer, Common, Limits, Pool, Request
 
 PATH = "/v1/projects/shop/messages:send"
@@ -62,6 +67,47 @@ async def own(port: int, ca: Path, messages: int, connections: int) -> None:
 
     await asyncio.gather(*[work() for _ in range(IN_FLIGHT)])
     await pool.close()
+
+
+async def fcm(port: int, ca: Path, messages: int) -> None:
+    """The same with all that a campaign needs: bodies spliced, answers read."""
+    token = httpx.MockTransport(
+        lambda request: httpx.Response(200, json={"access_token": "t" * 200, "expires_in": 3599})
+    )
+    provider = FcmProvider(
+        make_service_account(),
+        network=Network(("127.0.0.1", port), str(ca)),
+        limits=Limits(connections=4),
+        token_transport=token,
+    )
+    payload = provider.compile(PushNotification(title="Sale", text="x" * 200))
+    windows = iter(range(0, messages, WINDOW))
+
+    async def work() -> None:
+        for start in windows:
+            numbers = range(start, min(start + WINDOW, messages))
+            window = [Addressed(payload, UUID(int=n), f"{n:0150d}", ttl=3600) for n in numbers]
+            outcomes = await provider.send(window)
+            assert {outcome.verdict for outcome in outcomes} == {Verdict.ACCEPTED}
+
+    await asyncio.gather(*[work() for _ in range(IN_FLIGHT)])
+    await provider.close()
+
+
+@cache
+def make_service_account() -> dict[str, object]:
+    key = rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return {
+        "project_id": "shop",
+        "client_email": "sender@shop.iam.gserviceaccount.com",
+        "private_key_id": "bench",
+        "private_key": key.decode(),
+        "token_uri": "https://oauth2.googleapis.com/token",
+    }
 
 
 async def stock(port: int, ca: Path, messages: int) -> None:
@@ -125,6 +171,10 @@ def main() -> None:
                 ),
                 "own sender, up to 4 connections": (
                     lambda: own(port, ca, options.messages, 4),
+                    options.messages,
+                ),
+                "FcmProvider, up to 4 connections": (
+                    lambda: fcm(port, ca, options.messages),
                     options.messages,
                 ),
                 "httpx HTTP/2": (lambda: stock(port, ca, few), few),

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 HOST = "push.example"
-NAMES = (HOST, "api.push.apple.com")  # what its certificate is good for
+NAMES = (HOST, "api.push.apple.com", "fcm.googleapis.com")  # what its certificate is good for
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEAD = struct.Struct(">HBBBL")
 DATA, HEADERS, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 4, 6, 8

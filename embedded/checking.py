@@ -25,6 +25,10 @@ class Check:
     fix: str = ""
 
 
+class UnknownCheck(Exception):
+    """A check of that name does not exist; the text has the names."""
+
+
 def checks() -> list[Check]:
     django = [sys.executable, "-m", "django"]
     python = [sys.executable, "-m"]
@@ -58,12 +62,16 @@ def templates() -> list[str]:
 
 
 def check(arguments: Sequence[str] = ()) -> int:
-    """Run all checks and show what those say that fail; 1 when any did."""
+    """Run all checks, or those named, and show what those say that fail; 1 when any did."""
     packages.install(dev=True)
+    wanted = [one for one in checks() if not arguments or one.name in arguments]
+    if unknown := set(arguments) - {one.name for one in wanted}:
+        names = ", ".join(repr(one.name) for one in checks())
+        raise UnknownCheck(f"no check {', '.join(sorted(unknown))}; there are {names}")
     environment = checking_environment()
     began = time.monotonic()
     with ThreadPoolExecutor(max_workers=2) as pool:
-        results = list(pool.map(lambda one: (one, passes(one, environment)), checks()))
+        results = list(pool.map(lambda one: (one, passes(one, environment)), wanted))
     failed = [one.name for one, passed in results if not passed]
     seconds = time.monotonic() - began
     if failed:

@@ -12,6 +12,7 @@ from embedded.starting import NotReady
 EXPLAINED = (
     benching.BenchFailure,
     browser.BrowserFailure,
+    checking.UnknownCheck,
     locking.LockFailure,
     packages.PackagesFailure,
     HomeInUse,

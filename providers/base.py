@@ -119,7 +119,7 @@ class Addressed:
     payload: Payload
     message_id: UUID
     token: str
-    token_kind: str = "token"  # noqa: S105 - or "fid": what FCM registered it as
+    token_kind: str = "token"  # or "fid": what FCM registered it as
     ttl: int = 0  # seconds left; 0 is now or never
     environment: str = ""  # APNs: the one stored beside the token; "" is the provider's own
 
@@ -158,7 +158,7 @@ class CredentialError(Exception):
         self.field = field
 
 
-class PayloadTooLarge(Exception):  # noqa: N818
+class PayloadTooLarge(Exception):
     """A notification that no device could be sent."""
 
     def __init__(self, size: int, limit: int) -> None:

@@ -1,6 +1,7 @@
 """Celery beat, of which one at a time works: it holds a lock in the database."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db import DatabaseError, connection
 
 log = structlog.get_logger(__name__)
 LOCK = 0x70757368  # "push": one scheduler per installation
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 RETRY = 5.0  # seconds until a waiting scheduler asks again
 
 
@@ -27,7 +29,7 @@ class LockedScheduler(Scheduler):
         """All of it is due at once: nobody knows what was missed while nobody was here."""
         super().setup_schedule()
         for entry in self.schedule.values():
-            entry.last_run_at = entry.last_run_at.replace(year=2000)
+            entry.last_run_at = LONG_AGO
         if path := os.environ.get("READY_FILE"):
             Path(path).touch()
 

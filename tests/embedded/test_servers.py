@@ -1,5 +1,6 @@
 """embedded.servers: a database and a store from wheels, for their owner alone."""
 
+import os
 from pathlib import Path
 
 import psycopg
@@ -72,7 +73,7 @@ def test_a_server_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
 def test_root_becomes_somebody_else_where_it_may_not_appear_as_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(servers.os, "getuid", lambda: 0)
+    monkeypatch.setattr(os, "getuid", lambda: 0)
     monkeypatch.setattr(servers, "can_map_user", lambda: False)
     tmp_path.chmod(0o700)
 

@@ -29,6 +29,13 @@ class Authority:
     def server_context(
         self, names: Sequence[str], *, alpn: str = "h2", expired: bool = False
     ) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.server_file(names, expired=expired))
+        context.set_alpn_protocols([alpn])
+        return context
+
+    def server_file(self, names: Sequence[str], *, expired: bool = False) -> Path:
+        """Certificate and key in one PEM file."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         certificate = (
@@ -38,8 +45,8 @@ class Authority:
             )
             .sign(self._key, hashes.SHA256())
         )
-        chain = self._folder / f"{certificate.serial_number}.pem"
-        chain.write_bytes(
+        path = self._folder / f"{certificate.serial_number}.pem"
+        path.write_bytes(
             certificate.public_bytes(serialization.Encoding.PEM)
             + key.private_bytes(
                 serialization.Encoding.PEM,
@@ -47,10 +54,7 @@ class Authority:
                 serialization.NoEncryption(),
             )
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(chain)
-        context.set_alpn_protocols([alpn])
-        return context
+        return path
 
     def _certificate(
         self,
