@@ -1,10 +1,11 @@
 """pushadmin.scheduler: two schedulers may run, one of them works."""
 
+from collections.abc import Iterator
 from datetime import timedelta
-from unittest import mock
 
 import psycopg
 import pytest
+from celery.beat import ScheduleEntry
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -14,13 +15,27 @@ from pushadmin.scheduler import LOCK, LockedScheduler
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def make_scheduler() -> tuple[LockedScheduler, mock.Mock]:
-    """A scheduler whose tasks go to a list instead of a broker."""
-    scheduler = LockedScheduler(app=app, lazy=True, Producer=mock.Mock())
-    scheduler.setup_schedule()
-    sent = mock.Mock()
-    scheduler.apply_async = sent
-    return scheduler, sent
+class RecordingScheduler(LockedScheduler):
+    """Writes down what it would have queued."""
+
+    queued: list[str]
+
+    def apply_async(self, entry: ScheduleEntry, *args: object, **kwargs: object) -> None:
+        self.queued.append(str(entry.task))
+
+
+@pytest.fixture
+def queued() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def scheduler(queued: list[str]) -> Iterator[LockedScheduler]:
+    made = RecordingScheduler(app=app, lazy=True)
+    made.setup_schedule()
+    made.queued = queued
+    yield made
+    made.close()
 
 
 def another_session() -> "psycopg.Connection[tuple[object, ...]]":
@@ -30,30 +45,31 @@ def another_session() -> "psycopg.Connection[tuple[object, ...]]":
     return psycopg.connect(**parameters, autocommit=True)
 
 
-def test_a_scheduler_with_the_lock_starts_what_is_due() -> None:
-    scheduler, sent = make_scheduler()
-
+def test_a_scheduler_with_the_lock_starts_what_is_due(
+    scheduler: LockedScheduler, queued: list[str]
+) -> None:
     scheduler.tick()
 
-    assert sent.called
-    scheduler.close()
+    assert len(queued) == 1
 
 
-def test_a_scheduler_waits_while_another_has_the_lock() -> None:
-    scheduler, sent = make_scheduler()
+def test_a_scheduler_waits_while_another_has_the_lock(
+    scheduler: LockedScheduler, queued: list[str]
+) -> None:
     with another_session() as other:
         other.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-
         scheduler.tick()
-        assert not sent.called
+        assert queued == []
+        other.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
     scheduler.tick()
-    assert sent.called
-    scheduler.close()
+
+    assert len(queued) == 1
 
 
-def test_a_scheduler_that_lost_its_session_asks_for_the_lock_again() -> None:
-    scheduler, sent = make_scheduler()
+def test_a_scheduler_that_lost_its_session_asks_for_the_lock_again(
+    scheduler: LockedScheduler, queued: list[str]
+) -> None:
     scheduler.tick()
     with another_session() as other:
         other.execute(
@@ -61,15 +77,15 @@ def test_a_scheduler_that_lost_its_session_asks_for_the_lock_again() -> None:
             " WHERE locktype = 'advisory' AND objid = %s",
             [LOCK],
         )
-    sent.reset_mock()
+    queued.clear()
 
-    scheduler.tick()  # notices the loss
-    assert not sent.called
+    scheduler.tick()
+    assert queued == []  # it noticed the loss
     with CaptureQueriesContext(connection) as queries:
         scheduler.tick()
+
     assert any("pg_try_advisory_lock" in query["sql"] for query in queries)
-    assert sent.called
-    scheduler.close()
+    assert len(queued) == 1
 
 
 def test_every_task_of_the_timetable_exists() -> None:
