@@ -27,6 +27,7 @@ SECRET_KEY = env("SECRET_KEY")  # no default: must be set
 FIELD_KEYS = env_list("FIELD_KEYS")  # Fernet keys; the first encrypts, all decrypt
 DEBUG = env_flag("DEBUG", default=False)
 PUBLIC_BASE_URL = env("PUBLIC_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
+NEW_BASE_URL = env("PUBLIC_BASE_URL", "").rstrip("/")  # told to apps; empty: they are not told
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", urlsplit(PUBLIC_BASE_URL).hostname or "")
 TRUSTED_PROXIES = env_int("TRUSTED_PROXIES", 0)  # reverse proxies in front of the web server
 ROOT_URLCONF = "pushadmin.urls"

@@ -1,0 +1,43 @@
+"""Application codes: who may call for which application."""
+
+import hashlib
+import hmac
+import time
+
+from django.http import HttpRequest
+
+from api.endpoint import Refusal
+from devices.models import Application
+
+_REMEMBER = 5.0  # seconds until a switched-off application is refused
+_MOST = 1000  # applications kept in the process
+_LONGEST = 80  # characters of a code
+
+_known: dict[bytes, tuple[float, Application]] = {}
+
+
+def by_application_code(request: HttpRequest) -> Application:
+    """The application of `Authorization: App CODE` (contract/mobile-sdk.md 1.1, 1.3)."""
+    scheme, _, code = request.headers.get("Authorization", "").strip().partition(" ")
+    code = code.strip()
+    if scheme.lower() != "app" or not code:
+        raise Refusal(401, "APP_CODE_MISSING", "Application code missing")
+    application = _find(code) if len(code) <= _LONGEST and code.isascii() else None
+    if application is None or not application.enabled:
+        raise Refusal(401, "1", "Invalid Application Id")
+    return application
+
+
+def _find(code: str) -> Application | None:
+    """The application with a code. Looked up by its digest: timing tells nothing of the code."""
+    digest = hashlib.sha256(code.encode()).digest()
+    until, application = _known.get(digest, (0.0, None))
+    if time.monotonic() < until:
+        return application
+    application = Application.objects.filter(code=code).first()
+    if application is None or not hmac.compare_digest(application.code, code):
+        return None
+    if len(_known) >= _MOST:
+        _known.clear()
+    _known[digest] = (time.monotonic() + _REMEMBER, application)
+    return application

@@ -1,0 +1,222 @@
+"""JSON in and out; errors to responses.
+
+A family is one vendor's API: its paths share how callers prove who they are, and what an
+error looks like. Everything that comes in is hostile until its schema has read it.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.urls import resolve
+from django.views.decorators.csrf import csrf_exempt
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from devices.models import Application
+
+log = logging.getLogger(__name__)
+
+Json: TypeAlias = dict[str, Any]
+View: TypeAlias = Callable[..., HttpResponse]
+
+BODY_LIMIT = 2**20  # bytes
+
+
+class ApiRequest(HttpRequest):
+    """A request whose caller is known."""
+
+    application: Application
+
+
+class Schema(BaseModel):
+    """A body as its sender writes it. Types are strict; members we do not know are ignored."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a string without NUL")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]  # what Postgres can store
+
+
+@dataclass(eq=False)
+class Refusal(Exception):
+    """An answer other than 2xx, in the words of a family."""
+
+    status: int
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What the paths of one vendor's API share."""
+
+    authorize: Callable[[HttpRequest], Application]  # raises Refusal
+    error: Callable[[Refusal], Json]  # the body of an error
+    bad_format: str  # the code of a body that cannot be read
+    not_found: str  # the code of a path that does not exist
+    fault: str  # the code of an error of ours
+    headers: Callable[[], Mapping[str, str]]  # on every response
+
+
+Body = TypeVar("Body", bound=BaseModel)
+P = ParamSpec("P")
+
+
+def reading(
+    schema: type[Body], family: Family
+) -> Callable[
+    [Callable[Concatenate[ApiRequest, Body, P], Json]], Callable[Concatenate[ApiRequest, P], Json]
+]:
+    """Give a handler its body, read by a schema; refuse what the schema cannot read."""
+
+    def decorate(
+        handler: Callable[Concatenate[ApiRequest, Body, P], Json],
+    ) -> Callable[Concatenate[ApiRequest, P], Json]:
+        @wraps(handler)
+        def handle(request: ApiRequest, /, *args: P.args, **kwargs: P.kwargs) -> Json:
+            raw = _raw_body(request, family)
+            try:
+                body = schema.model_validate_json(raw)
+            except ValidationError as errors:
+                raise Refusal(400, family.bad_format, explain(errors)) from errors
+            return handler(request, body, *args, **kwargs)
+
+        return handle
+
+    return decorate
+
+
+def _raw_body(request: HttpRequest, family: Family) -> bytes:
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not length.isdecimal() or int(length) > BODY_LIMIT:
+        sentence = f"Request body should be at most {BODY_LIMIT} bytes"
+        raise Refusal(413, family.bad_format, sentence)
+    try:
+        return request.body
+    except UnreadablePostError as error:
+        sentence = "Request body should arrive completely"
+        raise Refusal(400, family.bad_format, sentence) from error
+
+
+_TYPES = {
+    "bool_type": "boolean",
+    "string_type": "string",
+    "int_type": "integer",
+    "int_from_float": "integer",
+    "float_type": "number",
+    "finite_number": "number",
+    "list_type": "array",
+    "dict_type": "object",
+    "model_type": "object",
+    "missing": "given",
+}
+
+
+def explain(errors: ValidationError) -> str:
+    """The first thing wrong with a body: `{Field name} should be {supported type}`."""
+    first = errors.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return "Request body should be valid JSON"
+    name = ".".join(str(part)[:100] for part in first["loc"]) or "Request body"
+    context = first.get("ctx", {})
+    match first["type"]:
+        case "literal_error" | "enum":
+            wanted = str(context["expected"]).replace("'", "")
+        case "too_long":
+            wanted = f"array of at most {context['max_length']} members"
+        case "string_too_long":
+            wanted = f"string of at most {context['max_length']} characters"
+        case "value_error":
+            wanted = str(context["error"])
+        case kind:
+            wanted = _TYPES.get(kind) or first["msg"]
+    return f"{name} should be {wanted}"
+
+
+def endpoint(family: Family, **handlers: Callable[..., Json]) -> View:
+    """One path of a family: a handler for each method it knows.
+
+    The caller is checked first, then the method, then the body. `POST` with the header
+    `X-HTTP-Method-Override: PATCH` means PATCH, as SDKs for Android write it.
+    """
+    allowed = ", ".join(sorted(handlers))
+
+    @csrf_exempt
+    def view(request: ApiRequest, **captured: Any) -> HttpResponse:
+        try:
+            request.application = family.authorize(request)
+            handler = handlers.get(_method(request))
+            if handler is None:
+                refusal = Refusal(405, "METHOD_NOT_ALLOWED", f"This path answers {allowed}")
+                return _refuse(family, refusal, {"Allow": allowed})
+            return _answer(family, 200, handler(request, **captured))
+        except Refusal as refusal:
+            return _refuse(family, refusal)
+        except (OperationalError, InterfaceError):
+            # Gone in a moment: apps repeat a 5xx without a body, and no other.
+            return HttpResponse(status=503, headers={**family.headers(), "Content-Length": "0"})
+        except Exception:
+            log.exception("%s failed", request.path_info)
+            return _refuse(family, Refusal(500, family.fault, "Something went wrong here"))
+
+    return view
+
+
+def _method(request: HttpRequest) -> str:
+    if request.method == "POST":
+        return request.headers.get("X-HTTP-Method-Override", "POST").upper()
+    return request.method or ""
+
+
+def elsewhere(family: Family) -> View:
+    """The view for every other path of a family: 404 in its own words.
+
+    A path with repeated slashes is led to where it belongs: an SDK joins base and path as text.
+    """
+
+    @csrf_exempt
+    def view(request: HttpRequest) -> HttpResponse:
+        path = re.sub("/{2,}", "/", request.path_info)
+        if path != request.path_info:
+            found = resolve(path, getattr(request, "urlconf", None))
+            if found.func is not view:
+                return found.func(request, *found.args, **found.kwargs)  # type: ignore[no-any-return]
+        return _refuse(family, Refusal(404, family.not_found, "There is nothing at this path"))
+
+    return view
+
+
+def _refuse(
+    family: Family, refusal: Refusal, headers: Mapping[str, str] | None = None
+) -> HttpResponse:
+    return _answer(family, refusal.status, family.error(refusal), headers)
+
+
+def _answer(
+    family: Family, status: int, content: Json, headers: Mapping[str, str] | None = None
+) -> HttpResponse:
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    return HttpResponse(
+        body,
+        status=status,
+        content_type="application/json",
+        headers={**family.headers(), **(headers or {}), "Content-Length": str(len(body))},
+    )
+
+
+def base_url_headers() -> Mapping[str, str]:
+    """Where apps reach us from now on, if somebody has said so."""
+    return {"New-Base-URL": settings.NEW_BASE_URL} if settings.NEW_BASE_URL else {}

@@ -1,0 +1,313 @@
+"""What an app with Infobip's SDK calls: /mobile/ (contract/mobile-sdk.md)."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from django.http import HttpRequest
+from django.utils import timezone
+from pydantic import Field
+
+from api.auth import by_application_code
+from api.endpoint import (
+    ApiRequest,
+    Family,
+    Json,
+    Refusal,
+    Schema,
+    Text,
+    base_url_headers,
+    elsewhere,
+    endpoint,
+    reading,
+)
+from campaigns import reports
+from campaigns.models import Message
+from devices import normalizing, registering
+from devices.errors import (
+    CustomAttributeError,
+    DeviceError,
+    TimezoneError,
+    TokenError,
+    UnknownRegistrationError,
+)
+from devices.models import Address, Platform, Provider, Registration
+from devices.registering import UNSAID, Device, Said, Unsaid
+
+BAD_FORMAT = "REQUEST_FORMAT_INVALID"
+MOST_RECEIPTS = 1000  # in one call
+OLDEST = 7 * 86_400  # seconds: the SDK keeps messages for a week
+
+
+def _error(refusal: Refusal) -> Json:
+    return {"requestError": {"serviceException": {"messageId": refusal.code, "text": refusal.text}}}
+
+
+FAMILY = Family(
+    authorize=by_application_code,
+    error=_error,
+    bad_format=BAD_FORMAT,
+    not_found="NOT_FOUND",
+    fault="0",
+    headers=base_url_headers,
+)
+
+# ------------------------------------------------------------------- registration
+
+PLATFORMS = {"Android": Platform.ANDROID, "iOS": Platform.IOS}
+CLOUDS = {
+    "GCM": Provider.FCM,
+    "Firebase": Provider.FCM,
+    "HMS": Provider.HMS,
+    "APNS": Provider.APNS,
+}
+PLATFORM_OF_CLOUD = {
+    Provider.FCM: Platform.ANDROID,
+    Provider.HMS: Platform.HUAWEI,
+    Provider.APNS: Platform.IOS,
+}
+CLOUD_NAMES = {Provider.FCM: "GCM", Provider.HMS: "HMS", Provider.APNS: "APNS"}
+OS_NAMES = {Platform.ANDROID: "Android", Platform.HUAWEI: "Android", Platform.IOS: "iOS"}
+
+
+class Installation(Schema):
+    """An app instance; `null` clears a member, one that is left out stays (2.3)."""
+
+    reg_enabled: bool | None = Field(None, alias="regEnabled")
+    notifications_enabled: bool | None = Field(None, alias="notificationsEnabled")
+    sdk_version: Text | None = Field(None, alias="sdkVersion")
+    app_version: Text | None = Field(None, alias="appVersion")
+    os: Literal["Android", "iOS"] | None = None
+    os_version: Text | None = Field(None, alias="osVersion")
+    manufacturer: Text | None = Field(None, alias="deviceManufacturer")
+    model: Text | None = Field(None, alias="deviceModel")
+    device_name: Text | None = Field(None, alias="deviceName")
+    language: Text | None = None
+    timezone_offset: Text | None = Field(None, alias="deviceTimezoneOffset")
+    secure: bool | None = Field(None, alias="deviceSecure")
+    primary: bool | None = Field(None, alias="isPrimary")
+    attributes: dict[str, Any] | None = Field(None, alias="customAttributes")
+    cloud: Text | None = Field(None, alias="pushServiceType")
+    token: Text | None = Field(None, alias="pushServiceToken")
+
+    def said(self, name: str, cleared: Any) -> Any:
+        """A member, `cleared` for null, UNSAID if it was left out."""
+        if name not in self.model_fields_set:
+            return UNSAID
+        value = getattr(self, name)
+        return cleared if value is None else value
+
+
+def _device(body: Installation, *, user_agent: str = "") -> Device:
+    platform, provider = _platform(body, user_agent)
+    return Device(
+        platform=platform,
+        provider=provider,
+        token=body.said("token", ""),
+        app_version=body.said("app_version", ""),
+        os_version=body.said("os_version", ""),
+        sdk_version=body.said("sdk_version", ""),
+        language=body.said("language", ""),
+        manufacturer=body.said("manufacturer", ""),
+        model=body.said("model", ""),
+        device_name=body.said("device_name", ""),
+        timezone_offset=_offset(body.said("timezone_offset", "")),
+        enabled=body.said("reg_enabled", cleared=True),
+        notifications_enabled=body.said("notifications_enabled", cleared=True),
+        secure=body.said("secure", None),
+        primary=body.said("primary", cleared=False),
+        attributes=body.said("attributes", None),
+    )
+
+
+def _platform(body: Installation, user_agent: str) -> tuple[Said[Platform], Said[Provider]]:
+    """What it runs on: as its cloud tells, or its system, or the SDK's name of itself."""
+    if body.cloud is not None:
+        provider = CLOUDS.get(body.cloud)
+        if provider is None:
+            raise Refusal(400, "2", f"Invalid cloud type: use one of {', '.join(CLOUDS)}")
+        platform = PLATFORM_OF_CLOUD[provider]
+        if body.os is not None and body.os != OS_NAMES[platform]:
+            raise Refusal(
+                400, "4", f"Unsupported cloud type: {body.cloud} does not reach {body.os}"
+            )
+        return platform, provider
+    if body.os is not None:
+        return PLATFORMS[body.os], UNSAID
+    if user_agent.startswith("Infobip Mobile API Client/"):
+        return Platform.ANDROID, UNSAID
+    if user_agent.startswith("MobileMessaging/"):
+        return Platform.IOS, UNSAID
+    return UNSAID, UNSAID
+
+
+def _offset(text: Said[str]) -> Said[int | None]:
+    return text if isinstance(text, Unsaid) else normalizing.timezone_offset(text)
+
+
+def _refused(error: DeviceError) -> Refusal:
+    match error:
+        case UnknownRegistrationError():
+            return Refusal(404, "NO_REGISTRATION", "Registration not found")
+        case CustomAttributeError():
+            return Refusal(400, BAD_FORMAT, f"customAttributes.{error}")
+        case TimezoneError():
+            return Refusal(400, BAD_FORMAT, f"deviceTimezoneOffset should be {error}")
+        case TokenError():
+            return Refusal(400, BAD_FORMAT, f"pushServiceToken should be {error}")
+    return Refusal(400, BAD_FORMAT, str(error))
+
+
+def instance_json(registration: Registration, *, with_token: bool = False) -> Json:
+    """A registration as the SDK reads it; what is not known is left out."""
+    address: Address = registration.address
+    known: Mapping[str, Any] = {
+        "sdkVersion": address.sdk_version,
+        "appVersion": address.app_version,
+        "os": OS_NAMES.get(Platform(registration.platform), ""),
+        "osVersion": address.os_version,
+        "deviceManufacturer": registration.manufacturer,
+        "deviceModel": registration.model,
+        "deviceName": address.device_name,
+        "language": registration.language,
+        "deviceTimezoneOffset": normalizing.timezone_text(registration.timezone_offset),
+        "customAttributes": registration.attributes,
+        "pushServiceType": CLOUD_NAMES.get(Provider(address.provider), ""),
+        "pushServiceToken": address.token if with_token else "",
+    }
+    answer = {
+        "pushRegId": str(address.public_id),
+        "regEnabled": registration.enabled,
+        "notificationsEnabled": registration.notifications_enabled,
+        "isPrimary": registration.primary,
+        **{name: value for name, value in known.items() if value},
+    }
+    if registration.secure is not None:
+        answer["deviceSecure"] = registration.secure
+    return answer
+
+
+def _flag(request: HttpRequest, name: str) -> bool:
+    """A boolean of the query: Android writes `true`, iOS `1`."""
+    return request.GET.get(name, "").lower() in {"true", "1"}
+
+
+@reading(Installation, FAMILY)
+def register(request: ApiRequest, body: Installation) -> Json:
+    """POST /mobile/1/appinstance (2.1)."""
+    try:
+        device = _device(body, user_agent=request.headers.get("User-Agent", ""))
+        if device.platform is UNSAID:
+            raise Refusal(400, BAD_FORMAT, "os should be Android or iOS")
+        registration = registering.register(request.application, device)
+    except DeviceError as error:
+        raise _refused(error) from error
+    return instance_json(registration, with_token=_flag(request, "rt"))
+
+
+def show(request: ApiRequest, public_id: str) -> Json:
+    """GET /mobile/1/appinstance/{pushRegId} (2.2)."""
+    try:
+        registration = registering.find(request.application, _path_id(public_id))
+    except DeviceError as error:
+        raise _refused(error) from error
+    return instance_json(registration, with_token=_flag(request, "rt"))
+
+
+@reading(Installation, FAMILY)
+def change(request: ApiRequest, body: Installation, public_id: str) -> Json:
+    """PATCH /mobile/1/appinstance/{pushRegId} (2.3)."""
+    try:
+        registering.refresh(
+            request.application, _path_id(public_id), _device(body), caller=_caller(request)
+        )
+    except DeviceError as error:
+        raise _refused(error) from error
+    return {}
+
+
+def _path_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise UnknownRegistrationError from error
+
+
+def _caller(request: ApiRequest) -> UUID | None:
+    """The registration id of the header, if there is one."""
+    text = request.headers.get("pushregistrationid", "").strip()
+    if not text:
+        return None
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise Refusal(400, "NO_REGISTRATION", "Registration not found") from error
+
+
+# ------------------------------------------------------------------- receipts
+
+
+class Delivered(Schema):
+    """Ids of messages that an iOS extension has received (4.3)."""
+
+    ids: Annotated[list[str], Field(alias="dlrIds", max_length=MOST_RECEIPTS)]
+
+
+class SeenMessage(Schema):
+    """A message, and how many seconds ago it was seen."""
+
+    message_id: str = Field(alias="messageId")
+    seconds_ago: int | None = Field(None, alias="timestampDelta")
+
+
+class Seen(Schema):
+    """Messages that were looked at (4.2)."""
+
+    messages: Annotated[list[SeenMessage], Field(max_length=MOST_RECEIPTS)]
+
+
+@reading(Delivered, FAMILY)
+def delivery_report(request: ApiRequest, body: Delivered) -> Json:
+    """POST /mobile/1/messages/deliveryreport."""
+    _take(request, Message.State.DELIVERED, [(each, 0) for each in body.ids])
+    return {}
+
+
+@reading(Seen, FAMILY)
+def seen(request: ApiRequest, body: Seen) -> Json:
+    """POST /mobile/2/messages/seen."""
+    told = [(each.message_id, each.seconds_ago or 0) for each in body.messages]
+    _take(request, Message.State.SEEN, told)
+    return {}
+
+
+def _take(request: ApiRequest, state: Message.State, told: list[tuple[str, int]]) -> None:
+    """Hand receipts on; what cannot be an id of ours is left out.
+
+    A time in the future is now; one before the SDK's memory is as old as that.
+    """
+    caller, key, now = _caller(request), None, timezone.now()
+    if caller is not None:
+        try:
+            key = registering.find_key(request.application, caller)
+        except UnknownRegistrationError as error:
+            raise Refusal(400, "NO_REGISTRATION", "Registration not found") from error
+    receipts = []
+    for text, seconds in told:
+        try:
+            identifier = UUID(text)
+        except ValueError:
+            continue
+        ago = timedelta(seconds=min(max(seconds, 0), OLDEST))
+        receipts.append(reports.Receipt(identifier, state, now - ago))
+    reports.take(request.application.pk, key, receipts)
+
+
+# ------------------------------------------------------------------- paths
+
+instances = endpoint(FAMILY, POST=register)
+instance = endpoint(FAMILY, GET=show, PATCH=change)
+delivery_reports = endpoint(FAMILY, POST=delivery_report)
+seen_messages = endpoint(FAMILY, POST=seen)
+nothing = elsewhere(FAMILY)
