@@ -36,7 +36,7 @@ def env_int(name: str, default: int, *, at_least: int = 0) -> int:
 
 def env_list(name: str, default: str = "") -> list[str]:
     """Values separated by commas."""
-    return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
+    return [part.strip() for part in (os.environ.get(name) or default).split(",") if part.strip()]
 
 
 def env_address(name: str) -> tuple[str, int] | None:

@@ -31,7 +31,7 @@ def test_what_a_page_complains_of_is_heard(
     page: Page, complaints: Complaints, script: str, complaint: str
 ) -> None:
     page.route("**/*refused", lambda route: route.abort("connectionrefused"))
-    page.goto("/healthz")
+    page.goto("/login/")
     page.evaluate(f"() => {{ {script} }}")
     heard_in_time(page, complaints)
 
