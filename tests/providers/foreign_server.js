@@ -11,7 +11,10 @@ const patience = Number(process.argv[4]);
 const server = http2.createSecureServer({ key: pem, cert: pem, settings });
 server.on("session", (session) => {
   let seen = 0;
+  let last = 0;
   session.on("stream", (stream, headers) => {
+    last = stream.id;
+    stream.on("error", () => {}); // refused after GOAWAY: the client's business
     const id = headers["apns-id"];
     const parts = [];
     stream.on("data", (part) => parts.push(part));
@@ -21,7 +24,7 @@ server.on("session", (session) => {
       const told = { path: headers[":path"], id, key: headers.authorization, size: body.length };
       stream.respond({ ":status": 200, "content-type": "application/json" });
       stream.end(JSON.stringify(told));
-      if (seen === patience) session.close();
+      if (seen === patience) session.goaway(http2.constants.NGHTTP2_NO_ERROR, last);
     });
   });
 });

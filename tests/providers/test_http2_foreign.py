@@ -80,7 +80,7 @@ def node_server(pem: Path, settings: dict[str, int], patience: int) -> Iterator[
         ({"maxConcurrentStreams": 50}, 100),
     ],
 )
-def test_node_gets_every_request_once(
+def test_node_answers_every_request(
     settings: dict[str, int], patience: int, authority: Authority
 ) -> None:
     pem = authority.server_file([HOST])
