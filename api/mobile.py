@@ -36,7 +36,7 @@ from devices.models import Address, Platform, Provider, Registration
 from devices.registering import UNSAID, Device, Said, Unsaid
 
 BAD_FORMAT = "REQUEST_FORMAT_INVALID"
-MOST_RECEIPTS = 1000  # in one call
+MOST_RECEIPTS = 500  # in one call
 OLDEST = 7 * 86_400  # seconds: the SDK keeps messages for a week
 
 

@@ -12,15 +12,17 @@ import uuid as uuids
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import cast
 from uuid import UUID
 
 import redis
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from campaigns import ids
-from campaigns.models import Bulk, EarlyReceipt, Message
+from campaigns.models import Bulk, Chunk, EarlyReceipt, Message
 from campaigns.store import store
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 STREAM = "stream:receipts"  # the queue of tasks is the key "receipts" of the same server
 GROUP = "flush"
 LOCK = "receipts:consumer"
+LOCK_SECONDS = 15  # without a sign of life, then another consumer may take over
+RETRY_SECONDS = 2  # between two tries of receipts that were too early
 BATCH = 2000  # receipts in one statement
 EARLY_FOR = timedelta(minutes=10)  # a receipt waits so long for its message
 
@@ -51,8 +55,6 @@ class Receipt:
 class _Folded:
     """All receipts of one message in a batch."""
 
-    application_id: int
-    registration_id: int | None
     state: int
     delivered_at: datetime
     seen_at: datetime | None = None
@@ -99,21 +101,24 @@ def _unpack(packed: bytes) -> Iterable[_Entry]:
         yield application_id, registration_id, UUID(hex=identifier), state, at
 
 
+# Times before the start of a bulk are those of a wrong clock.
 _FOLD = """
 WITH incoming AS (
     SELECT * FROM unnest(%s::uuid[], %s::int2[], %s::timestamptz[], %s::timestamptz[],
-                         %s::timestamptz[], %s::int8[], %s::int8[])
-        AS x (id, state, delivered_at, seen_at, clicked_at, application_id, registration_id)
+                         %s::timestamptz[])
+        AS x (id, state, delivered_at, seen_at, clicked_at)
 ),
 locked AS (
-    SELECT m.id, m.state AS was, m.reason, m.bulk_id, m.platform, m.variant, m.sent_at,
-           x.state, x.delivered_at, x.seen_at, x.clicked_at
+    SELECT m.id, m.state AS was, m.reason, m.bulk_id, m.platform, m.variant, m.sent_at, x.state,
+           greatest(x.delivered_at, b.starts_at) AS delivered_at,
+           CASE WHEN x.state >= 4 THEN greatest(x.seen_at, b.starts_at) END AS seen_at,
+           CASE WHEN x.state >= 5 THEN greatest(x.clicked_at, b.starts_at) END AS clicked_at
     FROM incoming x
     JOIN campaigns_message m ON m.id = x.id
-    JOIN campaigns_bulk b ON b.id = m.bulk_id AND b.application_id = x.application_id
+    JOIN campaigns_bulk b ON b.id = m.bulk_id AND b.application_id = %s
     WHERE m.id BETWEEN %s AND %s
-      AND (x.registration_id IS NULL OR x.registration_id = m.registration_id)
-      AND (m.state < x.state OR m.delivered_at IS NULL)
+      AND (m.state < x.state OR m.delivered_at IS NULL
+           OR (x.state >= 4 AND m.seen_at IS NULL) OR (x.state >= 5 AND m.clicked_at IS NULL))
     ORDER BY m.id
     FOR UPDATE OF m
 ),
@@ -135,6 +140,7 @@ reasons AS (
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
     ON CONFLICT (bulk_id, platform, reason) DO UPDATE SET
         messages = campaigns_reasoncounter.messages + excluded.messages
+    RETURNING 1
 )
 INSERT INTO campaigns_counter (bulk_id, minute, platform, variant, sent, accepted, delivered,
                                seen, clicked, failed, expired, unknown)
@@ -146,7 +152,8 @@ FROM locked l, LATERAL (VALUES
     (l.seen_at, 0, 0, (l.was < 4 AND l.state >= 4)::int, 0),
     (l.clicked_at, 0, 0, 0, (l.was < 5 AND l.state >= 5)::int)
 ) e (at, settled, delivered, seen, clicked)
-WHERE l.was < 5 AND e.at IS NOT NULL AND e.settled + e.delivered + e.seen + e.clicked > 0
+WHERE (SELECT count(*) FROM reasons) >= 0  -- locked first, as in ledger.record: no deadlocks
+  AND l.was < 5 AND e.at IS NOT NULL AND e.settled + e.delivered + e.seen + e.clicked > 0
 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 ON CONFLICT (bulk_id, minute, platform, variant) DO UPDATE SET
     accepted = campaigns_counter.accepted + excluded.accepted,
@@ -163,17 +170,34 @@ def fold(entries: Iterable[_Entry]) -> None:
     A receipt that came before its own message's row was committed is kept for ten minutes.
     A receipt of a failed or expired message is noted in its times only: final states stay.
     """
-    folded: dict[UUID, _Folded] = {}
+    with transaction.atomic():
+        for application_id, folded in _by_application(entries).items():
+            early = _without_row(application_id, folded)
+            _fold(application_id, folded)
+            _keep(application_id, early, folded)
+
+
+def _by_application(entries: Iterable[_Entry]) -> dict[int, dict[UUID, _Folded]]:
+    """Receipts put together, in the order in which every fold locks.
+
+    What a device says of another device's message is left out: ids name their recipient.
+    """
+    applications: dict[int, dict[UUID, _Folded]] = {}
     for application_id, registration_id, identifier, state, at in entries:
+        if registration_id is not None and registration_id != ids.recipient_number(identifier):
+            continue
+        folded = applications.setdefault(application_id, {})
         known = folded.get(identifier)
         if known is None:
-            known = folded[identifier] = _Folded(application_id, registration_id, state, at)
+            known = folded[identifier] = _Folded(state, at)
         known.add(state, at)
-    if not folded:
-        return
-    wanted = sorted(folded)
-    rows = [folded[identifier] for identifier in wanted]
-    with transaction.atomic(), connection.cursor() as cursor:
+    return {key: dict(sorted(applications[key].items())) for key in sorted(applications)}
+
+
+def _fold(application_id: int, folded: dict[UUID, _Folded]) -> None:
+    """Change the rows and counters of one application."""
+    wanted, rows = list(folded), folded.values()
+    with connection.cursor() as cursor:
         cursor.execute(
             _FOLD,
             [
@@ -182,43 +206,53 @@ def fold(entries: Iterable[_Entry]) -> None:
                 [row.delivered_at for row in rows],
                 [row.seen_at for row in rows],
                 [row.clicked_at for row in rows],
-                [row.application_id for row in rows],
-                [row.registration_id for row in rows],
+                application_id,
                 wanted[0],
                 wanted[-1],
             ],
         )
-        cursor.execute(
-            "SELECT id FROM campaigns_message WHERE id = ANY(%s) AND id BETWEEN %s AND %s",
-            [wanted, wanted[0], wanted[-1]],
-        )
-        present = {row[0] for row in cursor.fetchall()}
-        missing = [identifier for identifier in wanted if identifier not in present]
-        if missing:
-            _keep_early(missing, folded)
 
 
-def _keep_early(missing: list[UUID], folded: dict[UUID, _Folded]) -> None:
-    """Keep what a bulk that is still sending may explain soon; forget the rest."""
+def _without_row(application_id: int, folded: Iterable[UUID]) -> list[UUID]:
+    """Which of these messages have no row yet, and may get one.
+
+    Asked before folding, and the bulks before the rows: a row that is committed in between
+    is folded as well as kept, which changes nothing, and never neither of the two.
+    """
+    missing = _missing(list(folded))
+    if not missing:
+        return []
     numbers = {ids.bulk_number(identifier) for identifier in missing}
+    on_the_way = Q(status__in=Bulk.UNFINISHED) | Q(chunks__status=Chunk.Status.OPEN)
+    bulks = Bulk.objects.filter(on_the_way, pk__in=numbers, application=application_id)
     sending = {
-        (bulk.pk, bulk.application_id): ids.first_id(bulk) >> ids.RECIPIENT_BITS
-        for bulk in Bulk.objects.filter(pk__in=numbers, status__in=Bulk.UNFINISHED).only(
-            "pk", "application_id", "starts_at"
-        )
+        ids.first_id(bulk) >> ids.RECIPIENT_BITS
+        for bulk in bulks.only("pk", "starts_at").distinct()
     }
+    possible = [each for each in missing if each.int >> ids.RECIPIENT_BITS in sending]
+    return _missing(possible)
+
+
+def _missing(wanted: list[UUID]) -> list[UUID]:
+    if not wanted:
+        return []
+    between = Message.objects.filter(pk__gte=wanted[0], pk__lte=wanted[-1])  # prunes partitions
+    present = set(between.filter(pk__in=wanted).values_list("pk", flat=True))
+    return [identifier for identifier in wanted if identifier not in present]
+
+
+def _keep(application_id: int, early: list[UUID], folded: dict[UUID, _Folded]) -> None:
+    """Keep receipts until their message is there."""
     EarlyReceipt.objects.bulk_create(
         EarlyReceipt(
             message_id=identifier,
-            application_id=row.application_id,
-            registration_id=row.registration_id,
+            application_id=application_id,
+            registration_id=None,  # was compared already
             state=state,
             at=at,
         )
-        for identifier in missing
+        for identifier in early
         for row in [folded[identifier]]
-        if sending.get((ids.bulk_number(identifier), row.application_id))
-        == identifier.int >> ids.RECIPIENT_BITS
         for state, at in (
             (Message.State.DELIVERED, row.delivered_at),
             (Message.State.SEEN, row.seen_at),
@@ -229,76 +263,92 @@ def _keep_early(missing: list[UUID], folded: dict[UUID, _Folded]) -> None:
 
 
 def fold_early() -> int:
-    """Try the receipts again that were too early; how many were tried."""
-    with transaction.atomic():
-        waiting = list(
-            EarlyReceipt.objects.select_for_update(skip_locked=True).order_by("pk")[:BATCH]
-        )
-        now = timezone.now()
-        fresh = [receipt for receipt in waiting if now - receipt.arrived_at < EARLY_FOR]
-        EarlyReceipt.objects.filter(pk__in=[receipt.pk for receipt in waiting]).delete()
-        fold((r.application_id, r.registration_id, r.message_id, r.state, r.at) for r in fresh)
-        _backdate(fresh)
-    return len(waiting)
+    """Try the receipts again that were too early; how many were tried.
+
+    They wait for ten minutes, and no longer than their bulk is on its way.
+    """
+    tried, last = 0, 0
+    while True:
+        with transaction.atomic():
+            page = EarlyReceipt.objects.filter(pk__gt=last).order_by("pk")
+            waiting = list(page.select_for_update(skip_locked=True)[:BATCH])
+            if not waiting:
+                return tried
+            still = _try_again(waiting)
+            done = [receipt.pk for receipt in waiting if receipt.message_id not in still]
+            EarlyReceipt.objects.filter(pk__in=done).delete()
+        tried, last = tried + len(waiting), waiting[-1].pk
 
 
-def _backdate(tried: list[EarlyReceipt]) -> None:
-    """What had to be kept again keeps its first time of arrival, or it would wait for ever."""
-    arrived = {(r.message_id, r.state): r.arrived_at for r in tried}
-    again = EarlyReceipt.objects.filter(message_id__in={r.message_id for r in tried})
-    for receipt in again:
-        first = arrived.get((receipt.message_id, receipt.state))
-        if first is not None and first < receipt.arrived_at:
-            EarlyReceipt.objects.filter(pk=receipt.pk).update(arrived_at=first)
+def _try_again(waiting: list[EarlyReceipt]) -> set[UUID]:
+    """Fold the receipts that are not too old; the messages that are still to come."""
+    since = timezone.now() - EARLY_FOR
+    fresh = [receipt for receipt in waiting if receipt.arrived_at >= since]
+    entries = [(r.application_id, r.registration_id, r.message_id, r.state, r.at) for r in fresh]
+    early: set[UUID] = set()
+    for application_id, folded in _by_application(entries).items():
+        early.update(_without_row(application_id, folded))
+        _fold(application_id, folded)
+    return early
 
 
 def consume(*, seconds: float) -> int:
     """Fold the stream into the ledger for some time; receipts folded.
 
     One consumer at a time (a lock in the store); a second one returns at once. What a dead
-    consumer had taken and not folded is taken over after a while.
+    consumer had taken and not folded is folded first.
     """
     client, name = store(), uuids.uuid4().hex
-    if not client.set(LOCK, name, nx=True, ex=15):
+    if not client.set(LOCK, name, nx=True, ex=LOCK_SECONDS):
         return 0
-    count, until, next_sweep = 0, time.monotonic() + seconds, 0.0
+    try:
+        return _consume(client, name, until=time.monotonic() + seconds)
+    except redis.ResponseError as error:
+        if not any(word in str(error) for word in ("NOGROUP", "UNBLOCKED")):
+            raise
+        log.warning("the store lost its data: starting a new stream")
+        return 0
+    finally:
+        if client.get(LOCK) == name.encode():
+            client.delete(LOCK)
+
+
+def _consume(client: "redis.Redis", name: str, *, until: float) -> int:
     try:
         client.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
     except redis.ResponseError as error:
         if "BUSYGROUP" not in str(error):
             raise
-    try:
-        while time.monotonic() < until and _still_mine(client, name):
-            if time.monotonic() >= next_sweep:
-                claimed = client.xautoclaim(STREAM, GROUP, name, min_idle_time=20_000, count=500)
-                count += _fold_entries(client, claimed[1])
-                fold_early()
-                next_sweep = time.monotonic() + 5
-            fetched = client.xreadgroup(GROUP, name, {STREAM: ">"}, count=BATCH, block=1000)
-            if fetched:
-                count += _fold_entries(client, cast("_Streams", fetched)[0][1])
-            elif EarlyReceipt.objects.exists():
-                fold_early()
-    finally:
-        if client.get(LOCK) == name.encode():
-            client.delete(LOCK)
+    # All consumers share one name: "0" is what was taken and not folded, ">" is what is new.
+    count, start, next_try = 0, "0", 0.0
+    while time.monotonic() < until and _still_mine(client, name):
+        if time.monotonic() >= next_try:
+            fold_early()
+            next_try = time.monotonic() + RETRY_SECONDS
+        fetched = client.xreadgroup(GROUP, GROUP, {STREAM: start}, count=BATCH, block=1000)
+        entries = cast("_Streams", fetched)[0][1] if fetched else []
+        if entries:
+            count += _fold_entries(client, entries)
+        else:
+            start = ">"
     return count
 
 
 def _still_mine(client: "redis.Redis", name: str) -> bool:
     if client.get(LOCK) != name.encode():
         return False
-    client.expire(LOCK, 15)
+    client.expire(LOCK, LOCK_SECONDS)
     return True
 
 
 def _fold_entries(client: "redis.Redis", entries: _Entries) -> int:
     """Fold, then acknowledge: a crash between the two repeats, and repeats change nothing."""
-    unpacked = [entry for _, fields in entries for entry in _unpack(fields[b"r"])]
-    for start in range(0, len(unpacked), BATCH):
-        fold(unpacked[start : start + BATCH])
-    if entries:
-        identifiers = [identifier for identifier, _ in entries]
-        client.xack(STREAM, GROUP, *identifiers)
-        client.xdel(STREAM, *identifiers)
-    return len(unpacked)
+    count = 0
+    unpacked = (entry for _, fields in entries if fields for entry in _unpack(fields[b"r"]))
+    while batch := list(islice(unpacked, BATCH)):
+        fold(batch)
+        count += len(batch)
+    identifiers = [identifier for identifier, _ in entries]
+    client.xack(STREAM, GROUP, *identifiers)
+    client.xdel(STREAM, *identifiers)
+    return count
