@@ -369,12 +369,14 @@ reasons AS (
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
     ON CONFLICT (bulk_id, platform, reason) DO UPDATE SET
         messages = campaigns_reasoncounter.messages + excluded.messages
+    RETURNING 1
 )
 INSERT INTO campaigns_counter (bulk_id, minute, platform, variant, sent, accepted, delivered,
                                seen, clicked, failed, expired, unknown)
 SELECT bulk_id, minute, platform, variant, 0, count(*) FILTER (WHERE state = 2), 0, 0, 0,
        count(*) FILTER (WHERE state = 8), count(*) FILTER (WHERE state = 9), -count(*)
 FROM settled
+WHERE (SELECT count(*) FROM reasons) >= 0  -- locked first, as in record: no deadlocks
 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 ON CONFLICT (bulk_id, minute, platform, variant) DO UPDATE SET
     accepted = campaigns_counter.accepted + excluded.accepted,
