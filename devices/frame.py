@@ -109,5 +109,5 @@ class Frame:
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """Context processor."""
-    return {"frame": Frame(request)}
+    """Context processor; nothing where a request was refused before anybody was known."""
+    return {"frame": Frame(request)} if hasattr(request, "user") else {}

@@ -1,0 +1,39 @@
+"""What strangers and mistakes get: a page of ours that says what is wrong."""
+
+import pytest
+from django.test import Client
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("path", ["/", "/login/"])
+def test_a_name_that_is_not_ours_is_refused(client: Client, path: str) -> None:
+    response = client.get(path, headers={"host": "evil.example"})
+
+    assert response.status_code == 400
+    assert "could not be read" in response.content.decode()
+
+
+def test_a_page_that_does_not_exist_says_so(client: Client) -> None:
+    response = client.get("/no-such-page/")
+
+    assert response.status_code == 404
+    assert "<h1>" in response.content.decode()
+
+
+def test_nobody_signs_up_alone(client: Client) -> None:
+    form = {"username": "eve", "email": "eve@example.com"}
+    passwords = {"password1": "a-long-password-9", "password2": "a-long-password-9"}
+
+    response = client.post("/signup/", {**form, **passwords})
+
+    assert "_auth_user_id" not in client.session
+    assert b"closed" in response.content.lower()
+
+
+def test_every_page_tells_the_browser_what_it_may_load(client: Client) -> None:
+    policy = client.get("/login/").headers["Content-Security-Policy"]
+
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
