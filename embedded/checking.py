@@ -42,11 +42,11 @@ def checks() -> list[Check]:
         Check("lock files", [*python, "embedded.locking"], "make lock"),
     ]
     if pages := templates():
-        djade = ["djade", "--target-version", "5.2"]
-        djhtml = ["djhtml", "--tabwidth", "2"]
+        djade = [program("djade"), "--target-version", "5.2", "--check", *pages]
+        djhtml = [program("djhtml"), "--tabwidth", "2", "--check", *pages]
         found += [
-            Check("templates", [*python, *djade, "--check", *pages], " ".join(djade)),
-            Check("indentation", [*python, *djhtml, "--check", *pages], " ".join(djhtml)),
+            Check("templates", djade, "djade --target-version 5.2 FILES"),
+            Check("indentation", djhtml, "djhtml --tabwidth 2 FILES"),
         ]
     return found
 
