@@ -3,12 +3,19 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, path
 
-from devices.views import applications, components
+from devices.views import applications, components, registrations
 
 app_name = "devices"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", applications.home, name="home"),
     path("go/<int:application>/", applications.application_home, name="application-home"),
+    path("apps/<int:application>/devices/", registrations.device_list, name="list"),
+    path("apps/<int:application>/devices/<int:pk>/", registrations.device_detail, name="detail"),
+    path(
+        "apps/<int:application>/devices/<int:pk>/switch/",
+        registrations.device_switch,
+        name="device-switch",
+    ),
     path("settings/applications/", applications.application_list, name="applications"),
     path("settings/applications/new/", applications.application_new, name="application-new"),
     path(

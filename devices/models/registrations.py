@@ -6,7 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex, OpClass
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Now, TruncDate
+from django.db.models.functions import Now, Right, TruncDate
 
 from devices.models.applications import Application, Environment, Provider
 from devices.models.people import Person
@@ -134,6 +134,10 @@ class Address(models.Model):
 
     class Meta:
         verbose_name_plural = "addresses"
+        indexes = [
+            # device list: find a device by the end of its token
+            models.Index(Right("token", 8), name="address_token_tail"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["application", "token_digest"],

@@ -1,0 +1,66 @@
+"""Which devices somebody means by what they typed."""
+
+import hashlib
+import re
+import uuid
+
+from django.db.models import F, Q
+from django.db.models.functions import Right
+
+from devices.models import Address, Application, Identity, Registration
+
+MOST_PEOPLE = 200  # whom a beginning may mean before more must be typed
+TAIL = 8  # characters of a token that pages show, and that its index holds
+NUL = "\x00"  # PostgreSQL keeps none, so nothing is found by it
+
+
+def find(application: Application, typed: str) -> list[int]:
+    """Keys of the devices that a text names, each lookup by an index.
+
+    It may be a registration id, a token or at least its last eight characters, or the beginning
+    of an external id, of a phone number or of an e-mail address.
+    """
+    typed = typed.strip()
+    if not typed or NUL in typed:
+        return []
+    people = list(
+        Identity.objects.filter(_identity(typed))
+        .order_by()
+        .values_list("person_id", flat=True)[:MOST_PEOPLE]
+    )
+    found = set(
+        Registration.objects.filter(application=application, person__in=people).values_list(
+            "pk", flat=True
+        )
+        if people
+        else ()
+    )
+    if address := _address(typed):
+        addresses = Address.objects.annotate(tail=Right(F("token"), TAIL))
+        found.update(
+            addresses.filter(address, application=application).values_list("pk", flat=True)
+        )
+    return sorted(found)
+
+
+def _identity(typed: str) -> Q:
+    condition = Q(kind=Identity.Kind.EXTERNAL_ID, value__startswith=typed)
+    if "@" in typed or typed.isalpha():
+        condition |= Q(kind=Identity.Kind.EMAIL, value__startswith=typed.lower())
+    digits = re.sub(r"[\s()/.+-]", "", typed)
+    if digits.isascii() and digits.isdigit() and len(digits) >= 4:
+        condition |= Q(kind=Identity.Kind.PHONE, value__startswith=digits)
+    return condition
+
+
+def _address(typed: str) -> Q | None:
+    """A condition on Address, or None for what is neither an id nor (the end of) a token."""
+    tail = typed.removeprefix("…")
+    if len(tail) < TAIL or re.search(r"\s", tail):
+        return None
+    condition = Q(tail=tail[-TAIL:], token__endswith=tail)
+    condition |= Q(token_digest=hashlib.sha256(tail.encode()).digest())
+    try:
+        return condition | Q(public_id=uuid.UUID(tail))
+    except ValueError:
+        return condition

@@ -1,0 +1,186 @@
+"""Pages of devices."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import Prefetch, Q, QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from devices import audit, finding
+from devices.forms import DeviceSearchForm
+from devices.models import (
+    Address,
+    Application,
+    AttributeDefinition,
+    AuditEntry,
+    Identity,
+    Person,
+    Registration,
+)
+from devices.permissions import ApplicationRequest, Right, page
+from pushadmin.web import newest_first, page_or_partial
+
+STATES = {
+    "reachable": {"enabled": True, "notifications_enabled": True},
+    "muted": {"enabled": True, "notifications_enabled": False},
+    "disabled": {"enabled": False},
+}
+
+
+def state_of(registration: Registration) -> str:
+    """Why a push can or cannot be shown there, as a name of pushadmin's states."""
+    address = registration.address
+    if address.closed_at:
+        return "closed"
+    if not registration.enabled:
+        return "disabled"
+    if not registration.notifications_enabled:
+        return "muted"
+    return "reachable" if address.token else "tokenless"
+
+
+@page(Right.SEE_DEVICES)
+@require_GET
+def device_list(request: ApplicationRequest) -> HttpResponse:
+    """Devices of an application, newest first; found by who they belong to or what they are."""
+    form = DeviceSearchForm(request.GET)
+    form.is_valid()  # what cannot be read filters nothing
+    asked = form.cleaned_data
+    found = _chosen(request, asked)
+    pager = newest_first(request, found, one="device", many="devices")
+    context = {
+        "application": request.application,
+        "form": form,
+        "pager": pager,
+        "rows": [(device, state_of(device)) for device in pager.rows],
+        "searching": any(asked.get(name) for name in ("q", "platform", "state")),
+    }
+    return page_or_partial(request, "devices/device_list.html", "device-list", context)
+
+
+def _chosen(request: ApplicationRequest, asked: dict[str, Any]) -> QuerySet[Registration]:
+    rows = Registration.objects.filter(application=request.application)
+    if asked.get("q"):
+        rows = rows.filter(pk__in=finding.find(request.application, asked["q"]))
+    if asked.get("platform"):
+        rows = rows.filter(platform=asked["platform"])
+    if asked.get("state"):
+        rows = rows.filter(**STATES[asked["state"]])
+    return rows.select_related("address", "person").prefetch_related(
+        Prefetch("person__identities", Identity.objects.order_by("kind", "pk"))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A custom attribute with the type it was learned with; empty when nobody defined it."""
+
+    name: str
+    type: str
+    value: Any
+
+
+@page(Right.SEE_DEVICES)
+@require_GET
+def device_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """One device: whose it is, what a rule can ask of it, where a push goes; its messages."""
+    device = get_object_or_404(
+        Registration.objects.filter(application=request.application)
+        .select_related("address", "person")
+        .prefetch_related("person__identities"),
+        pk=pk,
+    )
+    types = _types(request.application, device)
+    context = {
+        "application": request.application,
+        "device": device,
+        "address": device.address,
+        "token_tail": device.address.token[-finding.TAIL :],
+        "state": state_of(device),
+        "attributes": _attributes(device.attributes, AttributeDefinition.Scope.DEVICE, types),
+        "offset": _offset(device.timezone_offset),
+        "history": AuditEntry.objects.filter(object_type="registration", object_id=str(pk))[:10],
+        **_person(device.person, device, types),
+    }
+    return render(request, "devices/device_detail.html", context)
+
+
+def _person(
+    person: Person | None, device: Registration, types: dict[tuple[int, str], str]
+) -> dict[str, Any]:
+    if person is None:
+        return {"person": None}
+    others = (
+        Registration.objects.filter(person=person, application_id=device.application_id)
+        .exclude(pk=device.pk)
+        .select_related("address")
+        .order_by("-primary", "-pk")[:20]
+    )
+    return {
+        "person": person,
+        "person_attributes": _attributes(
+            person.attributes, AttributeDefinition.Scope.PERSON, types
+        ),
+        "other_devices": [(other, state_of(other)) for other in others],
+    }
+
+
+def _types(application: Application, device: Registration) -> dict[tuple[int, str], str]:
+    """What each of its custom attributes was learned to be, by scope and name."""
+    names = {*device.attributes, *(device.person.attributes if device.person else ())}
+    definitions = AttributeDefinition.objects.filter(
+        Q(application=None) | Q(application=application), name__in=names
+    )
+    return {(each.scope, each.name): each.get_type_display() for each in definitions}
+
+
+def _attributes(
+    values: dict[str, Any], scope: AttributeDefinition.Scope, types: dict[tuple[int, str], str]
+) -> list[Attribute]:
+    return [
+        Attribute(name, types.get((scope, name), ""), value)
+        for name, value in sorted(values.items())
+    ]
+
+
+def _offset(minutes: int | None) -> str:
+    """Minutes east of UTC as people write them: UTC+01:00."""
+    if minutes is None:
+        return ""
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
+
+
+@page(Right.EDIT_DEVICES)
+@require_POST
+def device_switch(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """Switch a device off, so that nothing is sent to it, or on again."""
+    wanted = request.POST.get("enabled") == "1"
+    with transaction.atomic():
+        device = get_object_or_404(
+            Registration.objects.select_for_update().filter(application=request.application), pk=pk
+        )
+        if wanted and Address.objects.filter(pk=pk, closed_at__isnull=False).exists():
+            messages.error(
+                request,
+                "The cloud calls this address dead, so it stays off until the app registers again.",
+            )
+            return redirect("devices:detail", request.application.pk, pk)
+        if device.enabled != wanted:
+            device.enabled = wanted
+            device.save(update_fields=["enabled"])
+            audit.record(
+                request.user,
+                "switch device on" if wanted else "switch device off",
+                device,
+                before={"enabled": not wanted},
+                after={"enabled": wanted},
+                request=request,
+            )
+    done = "is on again" if wanted else "is off: nothing is sent to it"
+    messages.success(request, f"The device {done}.")
+    return redirect("devices:detail", request.application.pk, pk)
