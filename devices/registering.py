@@ -291,9 +291,7 @@ def _fitting(row: Registration | Address, name: str, text: str) -> str:
     return text[: column.max_length]
 
 
-def _merged(
-    kept: Mapping[str, JSON], given: Mapping[str, JSON] | None
-) -> dict[str, JSON]:
+def _merged(kept: Mapping[str, JSON], given: Mapping[str, JSON] | None) -> dict[str, JSON]:
     """Attributes after a change: a value of None takes one away, None itself takes all."""
     if given is None:
         return {}

@@ -1,0 +1,319 @@
+"""Pages of applications and credentials."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from devices.models import Application, AuditEntry, Membership, Provider, Role
+from tests.devices.keys import apns_pem, other_curve_pem, rsa_pem, service_account_json
+from tests.factories import make_application, make_credential, make_user
+
+pytestmark = pytest.mark.django_db
+
+APNS = {"key_id": "ABC123DEFG", "team_id": "DEF123GHIJ", "topic": "com.example.shop"}
+
+
+def administrator(client: Client, application: Application) -> User:
+    user = make_user(Role.ADMINISTRATOR, application)
+    client.force_login(user)
+    return user
+
+
+def fcm_url(application: Application) -> str:
+    return reverse("devices:credential-new", args=[application.pk, "fcm"])
+
+
+def apns_url(application: Application) -> str:
+    return reverse("devices:credential-new", args=[application.pk, "apns"])
+
+
+def test_whoever_makes_an_application_administers_it(client: Client) -> None:
+    user = administrator(client, make_application())
+
+    response = client.post(reverse("devices:application-new"), {"name": "Courier"})
+
+    made = Application.objects.get(name="Courier")
+    assert response.headers["Location"] == reverse("devices:application-detail", args=[made.pk])
+    assert Membership.objects.get(user=user, application=made).role == Role.ADMINISTRATOR
+    assert AuditEntry.objects.get(action="create application").application == made
+
+
+def test_an_application_needs_a_name_of_its_own(client: Client) -> None:
+    administrator(client, make_application(name="Shop"))
+
+    response = client.post(reverse("devices:application-new"), {"name": "Shop"})
+
+    assert response.status_code == 422
+    assert "already exists" in response.content.decode()
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role != Role.ADMINISTRATOR])
+def test_only_administrators_make_applications(client: Client, role: Role) -> None:
+    client.force_login(make_user(role))
+
+    assert client.post(reverse("devices:application-new"), {"name": "X"}).status_code == 403
+    assert not Application.objects.filter(name="X").exists()
+
+
+@pytest.mark.parametrize(
+    ("role", "sees", "edits"),
+    [
+        (Role.ADMINISTRATOR, 200, 302),
+        (Role.DEVELOPER, 200, 403),
+        (Role.MARKETER, 403, 403),
+        (Role.APPROVER, 403, 403),
+        (Role.SUPPORT, 403, 403),
+        (Role.ANALYST, 403, 403),
+    ],
+)
+def test_settings_are_seen_and_edited_by_role(
+    client: Client, role: Role, sees: int, edits: int
+) -> None:
+    application = make_application()
+    client.force_login(make_user(role, application))
+    url = reverse("devices:application-detail", args=[application.pk])
+    settings = {"name": "New", "ttl_hours": "24", "sdk": "own", "android_display": "sdk"}
+
+    assert client.get(url).status_code == sees
+    assert client.post(url, settings).status_code == edits
+    application.refresh_from_db()
+    assert (application.name == "New") is (edits == 302)
+
+
+def test_strangers_do_not_learn_that_an_application_exists(client: Client) -> None:
+    application = make_application()
+    client.force_login(make_user(Role.ADMINISTRATOR))
+
+    for url in (
+        reverse("devices:application-detail", args=[application.pk]),
+        reverse("devices:application-home", args=[application.pk]),
+        fcm_url(application),
+    ):
+        assert client.get(url).status_code == 404
+
+
+def test_a_change_of_settings_is_in_the_audit_log_with_what_changed(client: Client) -> None:
+    application = make_application(name="Shop", default_ttl=3600)
+    administrator(client, application)
+
+    client.post(
+        reverse("devices:application-detail", args=[application.pk]),
+        {"name": "Shop", "ttl_hours": "1.5", "sdk": "infobip", "android_display": "sdk"},
+    )
+
+    entry = AuditEntry.objects.get(action="change application")
+    assert (entry.before, entry.after) == ({"default_ttl": 3600}, {"default_ttl": 5400})
+
+
+@pytest.mark.parametrize("hours", ["0", "72.5", "-1", "NaN", "forever", "0.005"])
+def test_a_time_to_live_outside_its_limits_is_refused(client: Client, hours: str) -> None:
+    application = make_application()
+    administrator(client, application)
+
+    response = client.post(
+        reverse("devices:application-detail", args=[application.pk]),
+        {"name": "Shop", "ttl_hours": hours, "sdk": "infobip", "android_display": "sdk"},
+    )
+
+    assert response.status_code == 422
+    assert "ttl_hours" in response.context["form"].errors
+
+
+def test_a_pasted_service_account_is_kept_encrypted_and_not_shown_again(client: Client) -> None:
+    application = make_application()
+    administrator(client, application)
+
+    response = client.post(fcm_url(application), {"json_text": service_account_json()})
+
+    assert response.status_code == 302
+    credential = application.credentials.get()
+    assert credential.data["service_account"]["project_id"] == "shop-test"
+    assert credential.hint == "Project shop-test, key …cdef"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT data FROM devices_providercredential")
+        assert b"PRIVATE KEY" not in bytes(cursor.fetchone()[0])
+    for name, arguments in (
+        ("devices:application-detail", [application.pk]),
+        ("devices:credential-edit", [application.pk, credential.pk]),
+    ):
+        assert "PRIVATE KEY" not in client.get(reverse(name, args=arguments)).content.decode()
+    entry = AuditEntry.objects.get(action="add credential")
+    assert "PRIVATE" not in str(entry.after)
+
+
+def test_an_uploaded_service_account_counts_like_a_pasted_one(client: Client) -> None:
+    application = make_application()
+    administrator(client, application)
+    file = SimpleUploadedFile("key.json", b"\xef\xbb\xbf" + service_account_json().encode())
+
+    client.post(fcm_url(application), {"file": file})
+
+    assert application.credentials.get().provider == Provider.FCM
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("", "Choose the service account file"),
+        ("{", "This is not JSON"),
+        ("[" * 10_000, "This is not JSON"),
+        ("[]", "not a service account"),
+        (service_account_json(type="authorized_user"), "not a service account"),
+        (service_account_json(project_id=None), "project_id"),
+        (service_account_json(private_key_id=7), "private_key_id"),
+        (service_account_json(private_key="secret"), "not an RSA key"),
+        (service_account_json(private_key=apns_pem()), "not an RSA key"),
+    ],
+)
+def test_what_is_no_service_account_is_refused_by_the_member_at_fault(
+    client: Client, typed: str, said: str
+) -> None:
+    application = make_application()
+    administrator(client, application)
+
+    response = client.post(fcm_url(application), {"json_text": typed})
+
+    assert response.status_code == 422
+    assert said in str(response.context["form"].errors)
+    assert not application.credentials.exists()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"{" * 30_000], ids=["binary", "too large"])
+def test_a_file_that_cannot_be_a_key_is_refused(client: Client, content: bytes) -> None:
+    application = make_application()
+    administrator(client, application)
+
+    response = client.post(fcm_url(application), {"file": SimpleUploadedFile("x.json", content)})
+
+    assert "as the provider gave it" in str(response.context["form"].errors["file"])
+
+
+def test_an_apns_key_is_kept_with_its_ids(client: Client) -> None:
+    application = make_application()
+    administrator(client, application)
+
+    client.post(apns_url(application), {**APNS, "environment": "sandbox", "key_text": apns_pem()})
+
+    credential = application.credentials.get()
+    assert (credential.provider, credential.environment) == ("apns", "sandbox")
+    assert credential.data == {**APNS, "key_pem": apns_pem().strip()}
+    assert credential.hint == "com.example.shop, key …DEFG"
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"key_id": "short"}, "key_id"),
+        ({"team_id": "DEF-23GHIJ"}, "team_id"),
+        ({"topic": "com example"}, "topic"),
+        ({"key_text": ""}, "file"),
+        ({"key_text": rsa_pem()}, "key_text"),
+        ({"key_text": other_curve_pem()}, "key_text"),
+        ({"environment": "moon"}, "environment"),
+    ],
+)
+def test_an_apns_field_that_cannot_be_right_is_named(
+    client: Client, changed: dict[str, Any], field: str
+) -> None:
+    application = make_application()
+    administrator(client, application)
+    typed = {**APNS, "environment": "production", "key_text": apns_pem(), **changed}
+
+    response = client.post(apns_url(application), typed)
+
+    assert response.status_code == 422
+    assert list(response.context["form"].errors) == [field]
+
+
+def test_one_environment_has_one_apns_key(client: Client) -> None:
+    application = make_application()
+    administrator(client, application)
+    make_credential(application, Provider.APNS)
+
+    response = client.post(
+        apns_url(application), {**APNS, "environment": "production", "key_text": apns_pem()}
+    )
+
+    assert "already has a key" in str(response.context["form"].errors["environment"])
+    assert application.credentials.count() == 1
+
+
+def test_a_changed_credential_is_new_to_the_cloud_and_sending_goes_on(client: Client) -> None:
+    application = make_application()
+    administrator(client, application)
+    client.post(
+        apns_url(application), {**APNS, "environment": "production", "key_text": apns_pem()}
+    )
+    credential = application.credentials.get()
+    application.credentials.update(
+        test_ok=False, test_answer="no", paused_at=credential.created_at, pause_reason="no"
+    )
+
+    client.post(
+        reverse("devices:credential-edit", args=[application.pk, credential.pk]),
+        {**APNS, "team_id": "ZZZZ23GHIJ"},
+    )
+
+    credential.refresh_from_db()
+    assert credential.data["team_id"] == "ZZZZ23GHIJ"
+    assert credential.data["key_pem"] == apns_pem().strip()
+    assert credential.version == 2
+    assert (credential.test_ok, credential.test_answer) == (None, "")
+    assert credential.paused_at is None
+
+
+def test_a_removed_credential_leaves_a_trace_without_its_secret(client: Client) -> None:
+    application = make_application()
+    administrator(client, application)
+    credential = make_credential(application, data={"service_account": {"private_key": "hush"}})
+
+    client.post(reverse("devices:credential-remove", args=[application.pk, credential.pk]))
+
+    assert not application.credentials.exists()
+    assert "hush" not in str(AuditEntry.objects.get(action="remove credential").before)
+
+
+def test_a_credential_of_another_application_is_not_found(client: Client) -> None:
+    application = make_application()
+    administrator(client, application)
+    foreign = make_credential(make_application())
+
+    for name in ("devices:credential-edit", "devices:credential-remove"):
+        url = reverse(name, args=[application.pk, foreign.pk])
+        assert client.post(url).status_code == 404
+
+
+def test_somebody_without_an_application_is_told_what_to_do(client: Client) -> None:
+    client.force_login(make_user())
+
+    assert "no member of an application" in client.get("/").content.decode()
+
+
+def test_the_first_page_is_that_of_the_application_seen_last(client: Client) -> None:
+    user = make_user()
+    for name in ("A", "B"):
+        Membership.objects.create(
+            user=user, application=make_application(name=name), role=Role.SUPPORT
+        )
+    client.force_login(user)
+    seen = Application.objects.get(name="B")
+    client.get(reverse("devices:list", args=[seen.pk]))
+
+    response = client.get("/")
+
+    assert response.headers["Location"] == reverse("devices:application-home", args=[seen.pk])
+
+
+def test_a_refused_credential_is_announced_on_every_page(client: Client) -> None:
+    application = make_application()
+    administrator(client, application)
+    make_credential(application, paused_at=application.created_at, pause_reason="refused")
+
+    page = client.get(reverse("devices:list", args=[application.pk])).content.decode()
+
+    assert "refuses our credential" in page
