@@ -61,5 +61,6 @@ def run_ours(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) 
 def use_home(home: Home) -> None:
     """Give what the environment leaves out the values of the demo in this home."""
     port = os.environ.get("PUSHADMIN_PORT") or "8000"
-    for name, value in demo.settings_of(home, int(port)).items():
+    settings = demo.settings_of(home, int(port)) | demo.running_clouds(home)
+    for name, value in settings.items():
         os.environ.setdefault(name, value)

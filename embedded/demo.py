@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from embedded import packages
 from embedded.environment import ROOT, say
 from embedded.home import Home, HomeInUse
-from embedded.processes import Service, end_leftovers
+from embedded.processes import Service, end_leftovers, read_pid
 from embedded.servers import MARK, Postgres, ServerFailure, Valkey
 from embedded.supervisor import Failed, Stopped, Supervisor
 
@@ -101,6 +101,20 @@ def settings_of(home: Home, port: int) -> dict[str, str]:
         "LOG_FORMAT": "plain",
         "SHUTDOWN_SECONDS": "1",
     }
+
+
+def running_clouds(home: Home) -> dict[str, str]:
+    """Where commands reach the simulated clouds of this home, while they run."""
+    pid = read_pid(home.run / "gateways.pid")
+    try:
+        written = json.loads((home.gateways / "gateways.json").read_text())
+        clouds = {
+            "GATEWAYS": f"127.0.0.1:{written['port']}",
+            "GATEWAYS_CA_FILE": str(written["ca_file"]),
+        }
+    except (OSError, ValueError, KeyError):
+        return {}
+    return clouds if pid is not None else {}
 
 
 def chosen_port() -> int:
