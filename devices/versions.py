@@ -6,8 +6,9 @@ holds the two equal.
 
 import re
 
+# Blanks are named: what else counts as one differs between Python and the database's locale.
 _VERSION = re.compile(
-    r"\s*[vV]?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:\.([0-9]+))?(.*)", re.DOTALL
+    r"[ \t\n\v\f\r]*[vV]?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:\.([0-9]+))?(.*)", re.DOTALL
 )
 _PRERELEASE = re.compile(r"[-_. ]?[A-Za-z]|-")
 _BITS = (15, 16, 16, 15)  # and one bit that says "a release"
