@@ -8,7 +8,7 @@ from devices.models import Provider
 TOKEN_LENGTH = 4096  # characters; FCM's are about 160, HMS's 200
 _HEX = re.compile(r"(?:[0-9a-f]{2}){16,100}")  # APNs promises no length; today's are 32 bytes
 _PRINTABLE = re.compile(rf"[!-~]{{1,{TOKEN_LENGTH}}}")
-_OFFSET = re.compile(r"(?:GMT|UTC)?(?:([+-])(\d{1,2})(?::?(\d{2}))?)?|Z")
+_OFFSET = re.compile(r"(?:GMT|UTC)?(?:([+-])([0-9]{1,2})(?::?([0-9]{2}))?)?|Z")
 _MOST_MINUTES = 14 * 60  # Kiribati
 
 

@@ -251,6 +251,15 @@ def test_while_the_database_is_away_apps_are_asked_to_repeat(
     assert answer["Content-Length"] == "0"
 
 
+def test_a_fault_of_ours_has_the_code_of_faults(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(connection, "cursor", broken)
+
+    assert_refused(app.post(INSTANCES, DEVICE), 500, "0", "Something went wrong here")
+
+
 # ------------------------------------------------------------------- registering: 2.1
 
 
