@@ -47,7 +47,7 @@ class Apns:
     """Answers like api.push.apple.com and its sandbox."""
 
     name = "apns"
-    hosts = HOSTS
+    hosts: tuple[str, ...] = HOSTS
     http1 = False
 
     def __init__(self, world: World) -> None:

@@ -33,9 +33,13 @@ class Refused(Exception):
         self.code, self.status, self.details, self.after = code, status, details, after
 
     def answer(self) -> Answer:
-        error = {"code": self.code, "message": str(self), "status": self.status}
+        error: dict[str, Any] = {
+            "code": self.code,
+            "message": str(self),
+            "status": self.status,
+        }
         if self.details:
-            error["details"] = list(self.details)  # type: ignore[assignment]
+            error["details"] = list(self.details)
         headers = JSON_TYPE + ((("retry-after", str(self.after)),) if self.after else ())
         return Answer(self.code, headers, json.dumps({"error": error}).encode())
 
@@ -55,7 +59,7 @@ class TokenServer:
     """oauth2.googleapis.com: a signed assertion for an access token (SIM-30)."""
 
     name = "oauth"
-    hosts = ("oauth2.googleapis.com", "www.googleapis.com")
+    hosts: tuple[str, ...] = ("oauth2.googleapis.com", "www.googleapis.com")
     http1 = True
 
     def __init__(self, world: World) -> None:
@@ -109,7 +113,7 @@ class Fcm:
     """fcm.googleapis.com, HTTP v1."""
 
     name = "fcm"
-    hosts = ("fcm.googleapis.com",)
+    hosts: tuple[str, ...] = ("fcm.googleapis.com",)
     http1 = True
 
     def __init__(self, world: World) -> None:

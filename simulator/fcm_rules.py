@@ -48,10 +48,10 @@ class Violation(Exception):
 
 def check_message(body: Any) -> dict[str, Any]:
     """The body, if FCM would take it; raises Violation with the path of the first fault."""
-    body = _object(body, "", {"message", "validateOnly"})
-    if not isinstance(body.get("validateOnly", False), bool):
+    checked = _object(body, "", {"message", "validateOnly"})
+    if not isinstance(checked.get("validateOnly", False), bool):
         raise Violation("validate_only", "must be a bool")
-    message = _object(body.get("message"), "message", MESSAGE)
+    message = _object(checked.get("message"), "message", MESSAGE)
     targets = [name for name in TARGETS if name in message]
     if len(targets) != 1 or targets[0] in ("topic", "condition"):
         raise Violation("message", "Exactly one of token and fid must be set here")
@@ -67,7 +67,7 @@ def check_message(body: Any) -> dict[str, Any]:
     if "android" in message:
         _android(_object(message["android"], "message.android", ANDROID))
     _size(message)
-    return body
+    return checked
 
 
 def _android(android: dict[str, Any]) -> None:
@@ -128,7 +128,9 @@ def _data(data: Any, path: str) -> None:
 
 
 def _size(message: dict[str, Any]) -> None:
-    counted = {name: message[name] for name in ("notification", "data") if name in message}
+    counted: dict[str, Any] = {
+        name: message[name] for name in ("notification", "data") if name in message
+    }
     if "android" in message:
         android = message["android"]
         counted["android"] = {k: v for k, v in android.items() if k not in ("ttl", "priority")}

@@ -49,7 +49,7 @@ class Gateways:
                 self.contexts[host] = made
                 self.by_context[id(made)] = (host, cloud)
         self.front = context(issuer, "gateways.invalid", ["h2", "http/1.1"])
-        self.front.sni_callback = self._choose  # type: ignore[assignment]
+        self.front.sni_callback = self._choose
 
     def _choose(
         self, tls: ssl.SSLObject, name: str | None, _: ssl.SSLContext

@@ -79,7 +79,7 @@ def assert_exact(bulk: Bulk, gateways: Gateways) -> statistics.Funnel:
 def test_killed_workers_lose_nobody_and_double_nobody(
     gateways: Gateways, worker: Callable[..., Worker], settings: Any
 ) -> None:
-    gateways.ask("POST", "/behaviour", {"latency_ms": 250, "unregistered": 0})
+    gateways.ask("POST", "/behaviour", {"latency_ms": 250, "unregistered": 0, "busy": 0})
     bulk = sending(DEVICES, settings)
     running = worker(**SMALL | {"LEASE_SECONDS": "3"})
     tasks.revive()
@@ -104,7 +104,7 @@ def test_killed_workers_lose_nobody_and_double_nobody(
 def test_a_broker_that_lost_everything_loses_nothing(
     gateways: Gateways, worker: Callable[..., Worker], settings: Any
 ) -> None:
-    gateways.ask("POST", "/behaviour", {"latency_ms": 100, "unregistered": 0})
+    gateways.ask("POST", "/behaviour", {"latency_ms": 100, "unregistered": 0, "busy": 0})
     bulk = sending(2000, settings)
     worker(**SMALL)
     tasks.revive()
@@ -120,7 +120,7 @@ def test_a_broker_that_lost_everything_loses_nothing(
 def test_a_paused_campaign_stops_within_five_seconds(
     gateways: Gateways, worker: Callable[..., Worker], settings: Any
 ) -> None:
-    gateways.ask("POST", "/behaviour", {"latency_ms": 200, "unregistered": 0})
+    gateways.ask("POST", "/behaviour", {"latency_ms": 200, "unregistered": 0, "busy": 0})
     bulk = sending(3000, settings)
     worker(**SMALL)
     tasks.revive()
