@@ -1,6 +1,32 @@
 """Dashboard paths."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, path
+
+from campaigns.views import campaigns, messages
 
 app_name = "campaigns"
-urlpatterns: list[URLPattern | URLResolver] = []
+APP = "apps/<int:application>/"
+ONE = APP + "campaigns/<int:pk>/"
+
+urlpatterns: list[URLPattern] = [
+    path(APP, campaigns.overview, name="overview"),
+    path(APP + "campaigns/", campaigns.campaign_list, name="list"),
+    path(APP + "campaigns/new/", campaigns.campaign_new, name="new"),
+    path(ONE, campaigns.campaign_detail, name="detail"),
+    path(ONE + "edit/", campaigns.campaign_edit, name="edit"),
+    path(ONE + "audience/", campaigns.audience_size, name="audience-size"),
+    path(ONE + "launch/", campaigns.campaign_launch, name="launch"),
+    path(ONE + "chart/", campaigns.campaign_chart, name="chart"),
+    path(ONE + "duplicate/", campaigns.campaign_duplicate, name="duplicate"),
+    path(ONE + "messages/", messages.message_log, name="messages"),
+    *[
+        path(ONE + f"{action}/", campaigns.campaign_act, {"action": action}, name=action)
+        for action in ("undo", "pause", "resume", "cancel")
+    ],
+    path(APP + "devices/<int:pk>/messages/", messages.device_messages, name="device-messages"),
+    path(
+        "settings/applications/<int:application>/credentials/<int:pk>/test/",
+        messages.credential_test,
+        name="credential-test",
+    ),
+]

@@ -1,0 +1,195 @@
+"""What people type about a campaign."""
+
+from typing import Any
+
+from django import forms
+
+from campaigns.models import Campaign, CampaignContent
+from campaigns.targeting import Rule, to_q
+from devices.models import Application, Platform, Registration
+from devices.versions import pack_version
+
+HOURS = [(1, "1 hour"), (6, "6 hours"), (24, "1 day"), (48, "2 days"), (72, "3 days")]
+LANGUAGES_OFFERED = 40
+
+
+def split(text: str) -> list[str]:
+    """Comma-separated values as a list."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+class ComposerForm(forms.Form):
+    """Content, audience and delivery of a draft, on one page."""
+
+    name = forms.CharField(
+        label="Name", max_length=100, help_text="For your team; recipients do not see it."
+    )
+    title = forms.CharField(
+        label="Title",
+        max_length=200,
+        required=False,
+        help_text="Empty: the app's name stands there.",
+    )
+    text = forms.CharField(
+        label="Text",
+        max_length=4000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+    image_url = forms.URLField(
+        label="Image",
+        max_length=2000,
+        required=False,
+        assume_scheme="https",
+        widget=forms.URLInput(attrs={"placeholder": "https://"}),
+    )
+    on_tap = forms.ChoiceField(
+        label="A tap opens",
+        choices=CampaignContent.OnTap.choices,
+        widget=forms.RadioSelect,
+        required=False,
+    )
+    target = forms.CharField(
+        label="Address",
+        max_length=2000,
+        required=False,
+        help_text="shop://sale for a screen of the app, https://… for a web page.",
+    )
+    platforms = forms.MultipleChoiceField(
+        label="Platform",
+        choices=[(platform.label, platform.label) for platform in Platform],
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text="None chosen: every platform.",
+    )
+    languages = forms.CharField(
+        label="Language",
+        required=False,
+        help_text="As devices report it, separated by commas: de, en-GB.",
+    )
+    version_op = forms.ChoiceField(
+        label="App version",
+        choices=[("", "any"), ("gte", "at least"), ("lt", "older than"), ("is", "exactly")],
+        required=False,
+    )
+    version = forms.CharField(
+        label="Version",
+        max_length=64,
+        required=False,
+        widget=forms.TextInput(attrs={"placeholder": "4.10"}),
+    )
+    tags = forms.CharField(
+        label="Tags", required=False, help_text="Has any of these, separated by commas."
+    )
+    without_tags = forms.CharField(
+        label="Without tags", required=False, help_text="Has none of these."
+    )
+    primary_only = forms.BooleanField(
+        label="Only the primary device of each person", required=False
+    )
+    hours = forms.TypedChoiceField(label="Keep trying for", choices=HOURS, coerce=int)
+
+    def __init__(self, *args: Any, application: Application, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.application = application
+        self.fields["languages"].widget.attrs["list"] = "known-languages"
+        for name in ("name", "target", "languages", "tags", "without_tags", "version"):
+            self.fields[name].widget.attrs["autocomplete"] = "off"
+
+    def known_languages(self) -> list[str]:
+        """Suggestions: languages that reachable devices report."""
+        found = (
+            Registration.objects.filter(application=self.application)
+            .reachable()
+            .exclude(language="")
+            .order_by("language")
+            .values_list("language", flat=True)
+            .distinct()
+        )
+        return list(found[:LANGUAGES_OFFERED])
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("version_op") and not pack_version(cleaned.get("version") or ""):
+            self.add_error("version", "Type a version such as 4.10.")
+        return cleaned
+
+    def clean_target(self) -> str:
+        target: str = self.cleaned_data["target"].strip()
+        if self.cleaned_data.get("on_tap") == CampaignContent.OnTap.BROWSER and target:
+            if not target.startswith(("https://", "http://")):
+                raise forms.ValidationError("The address of a web page begins with https://.")
+        elif target and ":" not in target:
+            raise forms.ValidationError("A screen has an address such as shop://sale.")
+        return target
+
+    def rule(self) -> Rule:
+        """The audience as a rule tree; raises RuleError."""
+        cleaned = self.cleaned_data
+        tests: list[Rule] = []
+        if cleaned.get("platforms"):
+            tests.append({"field": "platform", "op": "in", "value": cleaned["platforms"]})
+        if languages := split(cleaned.get("languages", "")):
+            tests.append({"field": "language", "op": "in", "value": languages})
+        if cleaned.get("version_op"):
+            test = {
+                "field": "app_version",
+                "op": cleaned["version_op"],
+                "value": cleaned["version"],
+            }
+            tests.append(test)
+        if tags := split(cleaned.get("tags", "")):
+            tests.append({"field": "tag", "op": "has_any", "value": tags})
+        if without := split(cleaned.get("without_tags", "")):
+            tests.append({"not": {"field": "tag", "op": "has_any", "value": without}})
+        rule: Rule = {"all": tests}
+        to_q(rule)
+        return rule
+
+    def draft(self) -> dict[str, Any]:
+        """What is saved on the campaign."""
+        cleaned = self.cleaned_data
+        return {
+            "name": cleaned["name"],
+            "rule": self.rule(),
+            "primary_only": cleaned["primary_only"],
+            "ttl": cleaned["hours"] * 3600,
+        }
+
+    def content(self) -> dict[str, Any]:
+        """What is saved as its content."""
+        cleaned = self.cleaned_data
+        return {
+            "title": cleaned["title"],
+            "text": cleaned["text"],
+            "image_url": cleaned["image_url"],
+            "on_tap": cleaned["on_tap"] or CampaignContent.OnTap.APP,
+            "target": cleaned["target"],
+        }
+
+
+def typed(campaign: Campaign) -> dict[str, Any]:
+    """A stored draft as the form shows it."""
+    content = campaign.contents.get(language="", variant=0)
+    typed: dict[str, Any] = {
+        name: getattr(content, name) for name in ("title", "text", "image_url", "on_tap", "target")
+    }
+    hours = round(campaign.ttl / 3600)
+    typed |= {
+        "name": campaign.name,
+        "primary_only": campaign.primary_only,
+        "hours": min((each for each, _ in HOURS), key=lambda each: abs(each - hours)),
+    }
+    for test in campaign.rule.get("all", []):
+        match test:
+            case {"field": "platform", "value": values}:
+                typed["platforms"] = values
+            case {"field": "language", "value": values}:
+                typed["languages"] = ", ".join(values)
+            case {"field": "app_version", "op": op, "value": value}:
+                typed |= {"version_op": op, "version": value}
+            case {"field": "tag", "value": values}:
+                typed["tags"] = ", ".join(values)
+            case {"not": {"field": "tag", "value": values}}:
+                typed["without_tags"] = ", ".join(values)
+    return typed

@@ -1,0 +1,207 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from campaigns import composing, dispatch, fanout
+from campaigns.models import Bulk, Campaign, Message, Reason
+from devices.models import Application, Platform, ProviderCredential, Role
+from devices.permissions import RIGHTS, Right
+from providers.base import Cause, Outcome, Verdict
+from tests.factories import (
+    make_application,
+    make_campaign,
+    make_credential,
+    make_registration,
+    make_registrations,
+    make_user,
+)
+
+pytestmark = pytest.mark.django_db
+CloudFor = Callable[[ProviderCredential], Any]
+TYPED = {
+    "name": "Friday sale",
+    "title": "Sale",
+    "text": "Today only",
+    "on_tap": "app",
+    "hours": "48",
+}
+
+
+@pytest.fixture
+def shop() -> Application:
+    application = make_application(name="Shop & <b>Co</b>")
+    make_registrations(application, 3, language="de")
+    make_registrations(application, 2, platform=Platform.IOS, language="en")
+    make_registration(application, notifications_enabled=False)
+    make_credential(application)
+    return application
+
+
+def signed_in(application: Application, role: Role | None = Role.MARKETER) -> Client:
+    client = Client()
+    user = make_user(role, application)
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def url(name: str, application: Application, *more: object) -> str:
+    return reverse(f"campaigns:{name}", args=[application.pk, *more])
+
+
+def sent(application: Application) -> Campaign:
+    """A campaign that was launched and frozen."""
+    campaign = make_campaign(application, name="<script>alert(1)</script>")
+    bulk = composing.launch(campaign, make_user(Role.MARKETER, application))
+    Bulk.objects.filter(pk=bulk.pk).update(starts_at=bulk.created_at)
+    fanout.freeze(bulk)
+    campaign.refresh_from_db()
+    return campaign
+
+
+PAGES = [
+    ("overview", "get", Right.SEE_REPORTS),
+    ("list", "get", Right.SEE_CAMPAIGNS),
+    ("detail", "get", Right.SEE_CAMPAIGNS),
+    ("chart", "get", Right.SEE_CAMPAIGNS),
+    ("messages", "get", Right.SEE_CAMPAIGNS),
+    ("edit", "get", Right.EDIT_CAMPAIGNS),
+    ("new", "post", Right.EDIT_CAMPAIGNS),
+    ("audience-size", "post", Right.EDIT_CAMPAIGNS),
+    ("duplicate", "post", Right.EDIT_CAMPAIGNS),
+    ("launch", "post", Right.LAUNCH_CAMPAIGNS),
+    ("pause", "post", Right.LAUNCH_CAMPAIGNS),
+    ("resume", "post", Right.LAUNCH_CAMPAIGNS),
+    ("cancel", "post", Right.LAUNCH_CAMPAIGNS),
+    ("undo", "post", Right.LAUNCH_CAMPAIGNS),
+]
+
+
+@pytest.mark.parametrize("role", [*Role, None])
+def test_a_role_opens_what_its_rights_allow(shop: Application, role: Role | None) -> None:
+    campaign = sent(shop)
+    client = signed_in(shop, role) if role else signed_in(make_application(), Role.ADMINISTRATOR)
+    for name, method, right in PAGES:
+        one = name not in ("overview", "list", "new")
+        address = url(name, shop, campaign.pk) if one else url(name, shop)
+        status = getattr(client, method)(address).status_code
+        if role is None:
+            assert status == 404, name
+        elif right in RIGHTS[role]:
+            assert status in (200, 302), (name, status)
+        else:
+            assert status == 403, (name, status)
+
+
+def test_a_draft_is_saved_while_typing_and_counts_its_audience(shop: Application) -> None:
+    client = signed_in(shop)
+    campaign = make_campaign(shop)
+    typed = TYPED | {"version": "", "languages": "de", "platforms": ["Android"]}
+
+    counted = client.post(url("audience-size", shop, campaign.pk), typed)
+    assert b"<strong>3</strong>" in counted.content
+
+    saved = client.post(url("edit", shop, campaign.pk), typed | {"draft_version": "1"})
+    campaign.refresh_from_db()
+    assert campaign.name == "Friday sale"
+    assert b"Some fields need a change" not in saved.content
+
+
+def test_the_version_field_of_the_audience_is_not_the_drafts(shop: Application) -> None:
+    """Two inputs may not share a name: an app version is no version of the draft."""
+    client = signed_in(shop)
+    campaign = make_campaign(shop)
+    page = client.get(url("edit", shop, campaign.pk)).content.decode()
+    assert page.count('name="version"') == 1
+
+
+def test_a_fault_stands_beside_its_field_and_nothing_is_saved(shop: Application) -> None:
+    client = signed_in(shop)
+    campaign = make_campaign(shop, name="Before")
+    wrong = TYPED | {"draft_version": "1", "version_op": "lt", "version": "new"}
+
+    answer = client.post(url("edit", shop, campaign.pk), wrong)
+
+    assert "Type a version such as 4.10." in answer.content.decode()
+    campaign.refresh_from_db()
+    assert campaign.name == "Before"
+
+
+def test_launching_holds_and_undo_makes_it_a_draft_again(shop: Application) -> None:
+    client = signed_in(shop)
+    campaign = make_campaign(shop)
+
+    launched = client.post(url("launch", shop, campaign.pk), TYPED | {"draft_version": "1"})
+    assert launched["HX-Redirect"] == url("detail", shop, campaign.pk)
+    page = client.get(launched["HX-Redirect"]).content.decode()
+    assert "Undo launch" in page
+
+    undone = client.post(url("undo", shop, campaign.pk))
+    assert undone["HX-Redirect"] == url("edit", shop, campaign.pk)
+    assert not Bulk.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"text": ""}, "Write what the notification says."),
+        ({"languages": "xx"}, "Nobody would get this"),
+        ({"on_tap": "deep_link"}, "Say which address a tap opens."),
+        ({"draft_version": "7"}, "Somebody else changed this draft."),
+        ({"text": "я" * 3900}, "at most"),
+        ({"hours": "900"}, "Select a valid choice"),
+    ],
+)
+def test_a_refused_launch_says_why_and_sends_nothing(
+    shop: Application, change: dict[str, str], says: str
+) -> None:
+    client = signed_in(shop)
+    campaign = make_campaign(shop)
+
+    answer = client.post(url("launch", shop, campaign.pk), TYPED | {"draft_version": "1"} | change)
+
+    assert says in answer.content.decode()
+    assert not Bulk.objects.exists()
+
+
+def test_the_campaign_page_tells_every_device(shop: Application, cloud_for: CloudFor) -> None:
+    cloud = cloud_for(shop.credentials.get())
+    cloud.answer = lambda one: Outcome(
+        verdict=Verdict.UNREGISTERED, cause=Cause.UNINSTALLED, status=404, reason="UNREGISTERED"
+    )
+    campaign = sent(shop)
+    dispatch.work(seconds=5)
+    client = signed_in(shop)
+
+    page = client.get(url("detail", shop, campaign.pk)).content.decode()
+
+    assert "5 targeted = 0 delivered + 0 accepted without receipt + 5 failed" in page
+    assert "The app was removed from these devices." in page
+    assert "This application has no credential for their platform." in page
+    assert "Their owners turned notifications off." in page
+    assert "<script>alert" not in page
+
+    log = client.get(url("messages", shop, campaign.pk), {"reason": int(Reason.UNINSTALLED)})
+    assert log.content.decode().count("404 UNREGISTERED") == 3
+    device = Message.objects.filter(reason=Reason.UNINSTALLED).first()
+    assert device is not None
+    part = client.get(url("device-messages", shop, device.registration_id))
+    assert "The app was removed from the device" in part.content.decode()
+
+
+def test_lists_and_pages_cost_the_same_at_any_size(
+    shop: Application, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    client = signed_in(shop)
+    client.get(url("list", shop))
+    for _ in range(3):
+        sent(shop)
+    with django_assert_num_queries(8):
+        assert client.get(url("list", shop)).status_code == 200
+    for _ in range(6):
+        sent(shop)
+    with django_assert_num_queries(8):
+        assert client.get(url("list", shop)).status_code == 200
