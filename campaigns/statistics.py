@@ -265,7 +265,7 @@ def overview(application: Application) -> Overview:
     devices = Registration.objects.filter(application=application)
     base = devices.aggregate(
         total=Count("pk"),
-        enabled=Count("pk", filter=Q(enabled=True)),
+        switched_on=Count("pk", filter=Q(enabled=True)),
         opted_in=Count("pk", filter=Q(enabled=True, notifications_enabled=True)),
     )
     reachable = {
@@ -295,7 +295,7 @@ def overview(application: Application) -> Overview:
     return Overview(
         reachable=reachable,
         devices=base["total"],
-        opted_in=base["opted_in"] / base["enabled"] if base["enabled"] else None,
+        opted_in=base["opted_in"] / base["switched_on"] if base["switched_on"] else None,
         days=days,
         sent=sum(day.sent for day in days),
         delivered=sum(day.delivered for day in days),

@@ -1,9 +1,11 @@
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from campaigns import composing, dispatch, fanout
@@ -56,11 +58,13 @@ def sent(application: Application) -> Campaign:
     """A campaign that was launched and frozen."""
     campaign = make_campaign(application, name="<script>alert(1)</script>")
     bulk = composing.launch(campaign, make_user(Role.MARKETER, application))
-    Bulk.objects.filter(pk=bulk.pk).update(starts_at=bulk.created_at)
+    Bulk.objects.filter(pk=bulk.pk).update(starts_at=timezone.now() - timedelta(minutes=1))
     fanout.freeze(bulk)
     campaign.refresh_from_db()
     return campaign
 
+
+QUERIES_OF_LIST = 11  # session, user, frame 5, count, campaigns, bulks, funnels
 
 PAGES = [
     ("overview", "get", Right.SEE_REPORTS),
@@ -192,16 +196,13 @@ def test_the_campaign_page_tells_every_device(shop: Application, cloud_for: Clou
     assert "The app was removed from the device" in part.content.decode()
 
 
-def test_lists_and_pages_cost_the_same_at_any_size(
+def test_the_list_costs_the_same_at_any_length(
     shop: Application, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     client = signed_in(shop)
     client.get(url("list", shop))
-    for _ in range(3):
-        sent(shop)
-    with django_assert_num_queries(8):
-        assert client.get(url("list", shop)).status_code == 200
-    for _ in range(6):
-        sent(shop)
-    with django_assert_num_queries(8):
-        assert client.get(url("list", shop)).status_code == 200
+    for launched in (3, 6):
+        for _ in range(launched):
+            sent(shop)
+        with django_assert_num_queries(QUERIES_OF_LIST):
+            assert client.get(url("list", shop)).status_code == 200
