@@ -20,8 +20,13 @@ AXE = packages.NODE_MODULES / "axe-core/axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One browser for a module's tests.
+
+    Not for the whole session: as long as it is open, Playwright keeps an event loop in this
+    thread, and a test of another module could run none of its own.
+    """
     chromium = embedded_browser.chromium()
     # Playwright's own Node needs a library that small systems lack.
     os.environ["PLAYWRIGHT_NODEJS_PATH"] = str(packages.node())
