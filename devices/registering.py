@@ -146,10 +146,11 @@ def _until_settled(step: Callable[[], Registration]) -> Registration:
 
 
 def _addresses(application: Application) -> QuerySet[Address]:
+    """Addresses with their registrations, both locked: a row read unlocked may be old news."""
     return (
         Address.objects.filter(application=application)
         .select_related("registration")
-        .select_for_update(of=("self",))
+        .select_for_update(of=("self", "registration"))
     )
 
 
