@@ -274,17 +274,19 @@ def fold_early() -> int:
             waiting = list(page.select_for_update(skip_locked=True)[:BATCH])
             if not waiting:
                 return tried
-            still = _try_again(waiting)
-            done = [receipt.pk for receipt in waiting if receipt.message_id not in still]
+            still, since = _try_again(waiting), timezone.now() - EARLY_FOR
+            done = [
+                receipt.pk
+                for receipt in waiting
+                if receipt.message_id not in still or receipt.arrived_at < since
+            ]
             EarlyReceipt.objects.filter(pk__in=done).delete()
         tried, last = tried + len(waiting), waiting[-1].pk
 
 
 def _try_again(waiting: list[EarlyReceipt]) -> set[UUID]:
-    """Fold the receipts that are not too old; the messages that are still to come."""
-    since = timezone.now() - EARLY_FOR
-    fresh = [receipt for receipt in waiting if receipt.arrived_at >= since]
-    entries = [(r.application_id, r.registration_id, r.message_id, r.state, r.at) for r in fresh]
+    """Fold receipts once more; the messages that are still to come."""
+    entries = ((r.application_id, r.registration_id, r.message_id, r.state, r.at) for r in waiting)
     early: set[UUID] = set()
     for application_id, folded in _by_application(entries).items():
         early.update(_without_row(application_id, folded))

@@ -305,6 +305,18 @@ def test_a_receipt_waits_ten_minutes() -> None:
     assert not EarlyReceipt.objects.exists()
 
 
+def test_a_receipt_that_nobody_tried_for_long_still_counts(cloud_for: CloudFor) -> None:
+    bulk = frozen(1)
+    tell(bulk, (messages(bulk)[0], State.DELIVERED))
+    hand_over(bulk, cloud_for)
+    EarlyReceipt.objects.update(arrived_at=timezone.now() - timedelta(hours=1))
+
+    reports.fold_early()
+
+    assert counts(bulk) == (1, 1, 0, 0)
+    assert not EarlyReceipt.objects.exists()
+
+
 def test_receipts_that_wait_do_not_hold_up_others(
     cloud_for: CloudFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
