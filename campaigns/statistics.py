@@ -261,6 +261,14 @@ class Overview:
     troubled: list[ProviderCredential]
 
 
+def running(application: Application) -> list[CampaignRow]:
+    """Campaigns that are not finished, the newest first."""
+    unfinished = Campaign.objects.filter(
+        application=application, bulks__status__in=Bulk.UNFINISHED
+    ).distinct()
+    return campaign_rows(list(unfinished[:10]))
+
+
 def overview(application: Application) -> Overview:
     devices = Registration.objects.filter(application=application)
     base = devices.aggregate(
@@ -286,9 +294,6 @@ def overview(application: Application) -> Overview:
         .order_by("day")
     )
     days = [Day(*row) for row in rows]
-    running = Campaign.objects.filter(
-        application=application, bulks__status__in=Bulk.UNFINISHED
-    ).distinct()
     troubled = ProviderCredential.objects.filter(application=application, enabled=True).filter(
         Q(paused_at__isnull=False) | Q(test_ok=False)
     )
@@ -300,7 +305,7 @@ def overview(application: Application) -> Overview:
         sent=sum(day.sent for day in days),
         delivered=sum(day.delivered for day in days),
         seen=sum(day.seen for day in days),
-        running=campaign_rows(list(running[:10])),
+        running=running(application),
         troubled=list(troubled),
     )
 
