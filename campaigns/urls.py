@@ -2,14 +2,14 @@
 
 from django.urls import URLPattern, path
 
-from campaigns.views import campaigns, messages
+from campaigns.views import campaigns, credentials, messages, overview
 
 app_name = "campaigns"
 APP = "apps/<int:application>/"
 ONE = APP + "campaigns/<int:pk>/"
 
 urlpatterns: list[URLPattern] = [
-    path(APP, campaigns.overview, name="overview"),
+    path(APP, overview.overview, name="overview"),
     path(APP + "campaigns/", campaigns.campaign_list, name="list"),
     path(APP + "campaigns/new/", campaigns.campaign_new, name="new"),
     path(ONE, campaigns.campaign_detail, name="detail"),
@@ -26,7 +26,7 @@ urlpatterns: list[URLPattern] = [
     path(APP + "devices/<int:pk>/messages/", messages.device_messages, name="device-messages"),
     path(
         "settings/applications/<int:application>/credentials/<int:pk>/test/",
-        messages.credential_test,
+        credentials.credential_test,
         name="credential-test",
     ),
 ]

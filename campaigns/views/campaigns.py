@@ -17,7 +17,7 @@ from campaigns.errors import CampaignError, ContentTooLargeError, StaleDraftErro
 from campaigns.forms import ComposerForm, typed
 from campaigns.models import Bulk, Campaign
 from campaigns.targeting import sentence
-from devices.models import Application, Platform, Registration
+from devices.models import Platform
 from devices.permissions import ApplicationRequest, Right, page
 from pushadmin.web import SIZES, page_or_partial
 
@@ -303,41 +303,3 @@ def campaign_act(request: ApplicationRequest, pk: int, action: str) -> HttpRespo
         transaction.on_commit(tasks.dispatch_chunks.delay)
     context = _progress(campaign, bulk) | {"refusal": refusal}
     return render(request, "campaigns/campaign_detail.html#campaign-progress", context)
-
-
-@require_GET
-@page(Right.SEE_REPORTS)
-def overview(request: ApplicationRequest) -> HttpResponse:
-    """The first page of an application."""
-    return page_or_partial(
-        request, "campaigns/overview.html", "running", _overview(request.application)
-    )
-
-
-def _overview(application: Application) -> dict[str, Any]:
-    found = statistics.overview(application)
-    return {
-        "overview": found,
-        "application": application,
-        "reachable": sum(found.reachable.values()),
-        "running": [
-            {"row": row, "state": state_of(row.campaign, row.bulk),
-             "percent": round(row.funnel.progress * 100)}
-            for row in found.running
-        ],
-        "has_devices": Registration.objects.filter(application=application).exists(),
-        "has_credentials": application.credentials.exists(),
-        "chart": {
-            "kind": "bar",
-            "label": "Sent, delivered and seen on each day",
-            "x": {"type": "day", "label": "Day", "zone": "UTC"},
-            "unit": "devices",
-            "points": [day.day.isoformat() for day in found.days],
-            "series": [
-                {"name": "Sent", "colour": "sent", "values": [day.sent for day in found.days]},
-                {"name": "Delivered", "colour": "delivered",
-                 "values": [day.delivered for day in found.days]},
-                {"name": "Seen", "colour": "seen", "values": [day.seen for day in found.days]},
-            ],
-        },
-    }  # fmt: skip

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
-from campaigns import channels, statistics
+from campaigns import statistics
 from campaigns.models import Bulk, Campaign, Message, Reason
-from devices import audit
-from devices.models import Address, Platform, ProviderCredential, Registration
+from devices.models import Address, Platform, Registration
 from devices.permissions import ApplicationRequest, Right, page
 from pushadmin.web import newest_first, page_or_partial
 
@@ -104,19 +103,3 @@ def device_messages(request: ApplicationRequest, pk: int) -> HttpResponse:
         "more": len(messages) > SHOWN,
     }
     return render(request, "campaigns/_device_messages.html", context)
-
-
-@require_POST
-@page(Right.EDIT_SETTINGS)
-def credential_test(request: ApplicationRequest, pk: int) -> HttpResponse:
-    """Ask the cloud whether a credential works, and show its answer."""
-    credential = get_object_or_404(ProviderCredential, pk=pk, application=request.application)
-    channels.test(credential)
-    audit.record(
-        request.user,
-        "test credential",
-        credential,
-        after={"works": credential.test_ok},
-        request=request,
-    )
-    return render(request, "devices/_credential.html", {"credential": credential})

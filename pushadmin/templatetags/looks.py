@@ -18,6 +18,7 @@ STATES = {
     "draft": ("Draft", "pencil", ""),
     "held": ("Starts in seconds", "hourglass-high", "is-blue"),
     "scheduled": ("Scheduled", "calendar", "is-blue"),
+    "pending": ("Scheduled", "calendar", "is-blue"),
     "sending": ("Sending", "loader-2", "is-accent is-moving"),
     "paused": ("Paused", "player-pause", "is-amber"),
     "done": ("Done", "check", "is-green"),
