@@ -206,7 +206,9 @@ def test_a_body_over_the_limit_is_refused_unread(app: App) -> None:
     assert_refused(answer, 413, "REQUEST_FORMAT_INVALID", text)
 
 
-@pytest.mark.parametrize("path", ["/mobile", "/mobile/", "/mobile/9/moon", f"{INSTANCES}/"])
+@pytest.mark.parametrize(
+    "path", ["/mobile", "/mobile/", "/mobile/9/moon", "/mobile/%0A", f"{INSTANCES}/"]
+)
 def test_an_unknown_path_answers_in_the_words_of_the_family(app: App, path: str) -> None:
     assert_refused(app.post(path, {}), 404, "NOT_FOUND", "There is nothing at this path")
 
