@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from embedded import benching, browser, checking, demo, locking, packages
+from embedded import benching, browser, checking, demo, locking, packages, supervisor
 from embedded.home import Home, HomeInUse
 from embedded.servers import ServerFailure
 from embedded.starting import NotReady
@@ -18,6 +18,7 @@ EXPLAINED = (
     HomeInUse,
     NotReady,
     ServerFailure,
+    supervisor.Failed,
 )
 
 OURS: dict[str, Callable[[Sequence[str]], int]] = {
@@ -38,8 +39,9 @@ def run(arguments: list[str]) -> int:
     """
     if os.environ.get("PUSHADMIN_PYTHON") != "system":
         if ours := OURS.get(next(iter(arguments[1:]), "")):
-            return run_ours(ours, arguments[2:])
-        use_home(Home.chosen())
+            return explained(lambda: ours(arguments[2:]))
+        if failed := explained(lambda: use_home(Home.chosen())):
+            return failed
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pushadmin.settings")
     from django.core.management import execute_from_command_line
 
@@ -47,10 +49,10 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def run_ours(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
+def explained(step: Callable[[], int]) -> int:
     """Failures that say what to do come without a traceback."""
     try:
-        return command(arguments)
+        return step()
     except KeyboardInterrupt:
         return 130
     except EXPLAINED as failure:
@@ -58,9 +60,9 @@ def run_ours(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) 
         return 1
 
 
-def use_home(home: Home) -> None:
+def use_home(home: Home) -> int:
     """Give what the environment leaves out the values of the demo in this home."""
-    port = os.environ.get("PUSHADMIN_PORT") or "8000"
-    settings = demo.settings_of(home, int(port)) | demo.running_clouds(home)
+    settings = demo.settings_of(home, demo.wanted_port()) | demo.running_clouds(home)
     for name, value in settings.items():
         os.environ.setdefault(name, value)
+    return 0

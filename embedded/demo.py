@@ -117,16 +117,22 @@ def running_clouds(home: Home) -> dict[str, str]:
     return clouds if pid is not None else {}
 
 
-def chosen_port() -> int:
-    """PUSHADMIN_PORT, which must be free; 0 takes any."""
+def wanted_port() -> int:
+    """What PUSHADMIN_PORT says."""
     text = os.environ.get("PUSHADMIN_PORT") or "8000"
     if not text.isdecimal() or int(text) > 65535:
         raise Failed(f"PUSHADMIN_PORT must be a number up to 65535, not {text!r}.")
+    return int(text)
+
+
+def chosen_port() -> int:
+    """The wanted port, which must be free; 0 takes any."""
+    port = wanted_port()
     try:
-        return bindable(int(text))
+        return bindable(port)
     except OSError as failure:
         raise Failed(
-            f"port {text} cannot be used ({failure.strerror}); "
+            f"port {port} cannot be used ({failure.strerror}); "
             "set PUSHADMIN_PORT to another one, and PUSHADMIN_HOME for a second demo."
         ) from None
 
