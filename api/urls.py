@@ -10,5 +10,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("mobile/1/appinstance/<str:public_id>", mobile.instance),
     path("mobile/1/messages/deliveryreport", mobile.delivery_reports),
     path("mobile/2/messages/seen", mobile.seen_messages),
-    re_path(r"(?s)^/*mobile(?:/.*)?$", mobile.nothing),
+    re_path(r"^/*mobile(?:/[\s\S]*)?$", mobile.nothing),
 ]
