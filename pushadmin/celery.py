@@ -33,13 +33,14 @@ app.conf.task_routes = {
 # What is due again and again (seconds). Each may be started twice, or late, without harm;
 # one that waited longer than its turn is dropped.
 TIMETABLE: dict[str, dict[str, Any]] = {
-    name: {"task": f"campaigns.tasks.{task}", "schedule": every, "options": {"expires": every}}
+    name: {"task": task, "schedule": every, "options": {"expires": every}}
     for name, task, every in (
-        ("whatever Postgres calls unfinished", "revive", 3.0),
-        ("receipts", "consume_receipts", 5.0),
-        ("days of the ledger", "make_partitions", 3600.0),
-        ("credentials", "test_credentials", 3600.0),
-        ("refused credentials", "test_paused_credentials", 60.0),
+        ("whatever Postgres calls unfinished", "campaigns.tasks.revive", 3.0),
+        ("receipts", "campaigns.tasks.consume_receipts", 5.0),
+        ("days of the ledger", "campaigns.tasks.make_partitions", 3600.0),
+        ("credentials", "campaigns.tasks.test_credentials", 3600.0),
+        ("refused credentials", "campaigns.tasks.test_paused_credentials", 60.0),
+        ("imports nobody works on", "devices.tasks.revive_imports", 15.0),
     )
 }
 app.conf.beat_schedule = TIMETABLE

@@ -1,0 +1,314 @@
+"""A row of a CSV file → a device as it should be; what is wrong with it, and the fix."""
+
+import csv
+import hashlib
+import io
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, BinaryIO
+
+from devices import normalizing
+from devices.attributes import NAME_LENGTH, Type
+from devices.errors import DeviceError
+from devices.models import Environment, Platform, Provider
+from devices.registering import CLOUDS
+from devices.versions import pack_version
+
+MOST_COLUMNS = 500
+LONGEST_LINE = 1_000_000  # characters
+TEXT = 100  # characters of a system attribute
+
+ALIASES = {
+    "registration_id": "registrationid pushregistrationid pushregid registration id deviceid",
+    "platform": "platform os devicetype",
+    "token": "token pushtoken pushservicetoken devicetoken",
+    "environment": "environment apnsenvironment",
+    "external_id": "externalid externaluserid userid customerid",
+    "phone": "phone phonenumber msisdn gsm",
+    "email": "email emailaddress mail",
+    "app_version": "appversion applicationversion",
+    "os_version": "osversion",
+    "sdk_version": "sdkversion",
+    "language": "language oslanguage locale",
+    "manufacturer": "manufacturer devicemanufacturer",
+    "model": "model devicemodel",
+    "device_name": "devicename",
+    "timezone": "timezone devicetimezoneoffset timezoneoffset utcoffset",
+    "enabled": "enabled registrationenabled regenabled",
+    "notifications_enabled": "notificationsenabled optin pushenabled",
+    "first_name": "firstname",
+    "last_name": "lastname",
+    "tags": "tags tag",
+}
+KNOWN = {alias: name for name, aliases in ALIASES.items() for alias in aliases.split()}
+PLATFORMS = {
+    "android": Platform.ANDROID, "gcm": Platform.ANDROID, "fcm": Platform.ANDROID,
+    "ios": Platform.IOS, "apns": Platform.IOS, "iphone": Platform.IOS,
+    "huawei": Platform.HUAWEI, "hms": Platform.HUAWEI, "web": Platform.WEB,
+}  # fmt: skip
+YES = {"true", "yes", "1", "y", "on"}
+NO = {"false", "no", "0", "n", "off"}
+_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,12})?")
+_EMAIL = re.compile(r"[^@\s]{1,200}@[^@\s]{1,54}")
+
+
+class FileFault(Exception):
+    """A file that cannot be read as devices: says where and how to mend it."""
+
+
+class RowFault(Exception):
+    """A row that is left out: the column, and what must be mended."""
+
+    def __init__(self, column: str, problem: str) -> None:
+        super().__init__(problem)
+        self.column = column
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    heading: str
+    name: str  # one of ALIASES, or "" for a custom attribute
+
+
+@dataclass(slots=True)
+class Wanted:
+    """A device as its row says."""
+
+    line: int
+    cells: list[str]
+    public_id: uuid.UUID | None
+    platform: Platform
+    provider: Provider
+    token: str
+    digest: bytes | None
+    environment: str
+    identities: list[tuple[int, str]]
+    registration: dict[str, Any] = field(default_factory=dict)
+    address: dict[str, Any] = field(default_factory=dict)
+    person: dict[str, str] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+def lines(source: BinaryIO) -> Iterator[str]:
+    """Lines of a UTF-8 file, none longer than can be held; raises FileFault."""
+    text = io.TextIOWrapper(source, encoding="utf-8-sig", newline="")
+    number = 0
+    try:
+        while line := text.readline(LONGEST_LINE):
+            number += 1
+            if len(line) == LONGEST_LINE:
+                raise FileFault(
+                    f"Line {number} has more than {LONGEST_LINE:,} characters. Is this a CSV file"
+                    " with one device a line?"
+                )
+            yield line
+    except UnicodeDecodeError:
+        raise FileFault(
+            f"Line {number + 1} or one soon after it is not UTF-8. Save the file as “CSV UTF-8”"
+            " and upload it again."
+        ) from None
+    finally:
+        text.detach()
+
+
+def header(cells: list[str]) -> list[Column]:
+    """What each column becomes; raises FileFault."""
+    if not cells or not any(cell.strip() for cell in cells):
+        raise FileFault("The file is empty. Its first line must name the columns.")
+    if len(cells) > MOST_COLUMNS:
+        raise FileFault(f"The file has {len(cells):,} columns; at most {MOST_COLUMNS} can be read.")
+    columns: list[Column] = []
+    for number, cell in enumerate(cells, 1):
+        heading = cell.strip()
+        name = KNOWN.get(re.sub(r"[\s_\-.]", "", heading).lower(), "")
+        if not heading or "\0" in heading or len(heading) > NAME_LENGTH:
+            raise FileFault(f"Column {number} has no usable name in the first line.")
+        columns.append(Column(heading, name))
+    names = [column.name or column.heading for column in columns]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise FileFault(f"The column “{twice[0]}” is there twice. Remove or rename one.")
+    if "platform" not in names:
+        raise FileFault(
+            "The column “platform” is missing. The first line must name the columns; each device"
+            " needs a platform (Android, iOS) and a token."
+        )
+    if "token" not in names and "registration_id" not in names:
+        raise FileFault("The column “token” is missing: a push cannot be sent without it.")
+    return columns
+
+
+def read(columns: list[Column], cells: list[str], line: int, types: dict[str, Type]) -> Wanted:
+    """One device; raises RowFault."""
+    if len(cells) != len(columns):
+        raise RowFault(
+            "", f"The row has {len(cells)} cells, the first line names {len(columns)} columns."
+        )
+    said = {
+        column.name: cell.strip()
+        for column, cell in zip(columns, cells, strict=True)
+        if column.name
+    }
+    for column, cell in zip(columns, cells, strict=True):
+        if "\0" in cell:
+            raise RowFault(column.heading, "The cell holds the character NUL. Remove it.")
+    platform = PLATFORMS.get(said["platform"].lower())
+    if platform is None:
+        raise RowFault("platform", "The platform is one of Android, iOS, Huawei and Web.")
+    provider = CLOUDS[platform]
+    try:
+        token = normalizing.token(provider, said["token"]) if said.get("token") else ""
+    except DeviceError as fault:
+        raise RowFault("token", f"The token should be {fault}.") from None
+    public_id = _public_id(said.get("registration_id", ""))
+    if not token and public_id is None:
+        raise RowFault("token", "The row needs a token or a registration id.")
+    wanted = Wanted(
+        line=line,
+        cells=cells,
+        public_id=public_id,
+        platform=platform,
+        provider=provider,
+        token=token,
+        digest=hashlib.sha256(token.encode()).digest() if token else None,
+        environment=_environment(said.get("environment", "")),
+        identities=_identities(said),
+    )
+    _system(wanted, said)
+    wanted.tags = sorted({tag.strip() for tag in said.get("tags", "").split("|") if tag.strip()})
+    if any(len(tag) > 256 for tag in wanted.tags):
+        raise RowFault("tags", "A tag has at most 256 characters.")
+    for column, cell in zip(columns, cells, strict=True):
+        if not column.name and cell.strip():
+            wanted.attributes[column.heading] = value(column.heading, cell.strip(), types)
+    return wanted
+
+
+def _public_id(text: str) -> uuid.UUID | None:
+    if not text:
+        return None
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise RowFault("registration_id", "A registration id is a UUID.") from None
+
+
+def _environment(text: str) -> str:
+    if text.lower() in ("", *Environment.values):
+        return text.lower() or Environment.PRODUCTION
+    raise RowFault("environment", "The environment is production or sandbox.")
+
+
+def _identities(said: dict[str, str]) -> list[tuple[int, str]]:
+    found: list[tuple[int, str]] = []
+    external_id, phone, email = (said.get(name, "") for name in ("external_id", "phone", "email"))
+    if external_id and external_id.lower() != "null":
+        if len(external_id) > 256:
+            raise RowFault("external_id", "An external id has at most 256 characters.")
+        found.append((1, external_id))
+    if phone:
+        digits = re.sub(r"[\s()\-.]", "", phone).removeprefix("+")
+        if not digits.isascii() or not digits.isdecimal() or not 5 <= len(digits) <= 15:
+            raise RowFault("phone", "A phone number has 5 to 15 digits, with its country code.")
+        found.append((2, digits))
+    if email:
+        if not _EMAIL.fullmatch(email):
+            raise RowFault("email", "An e-mail address looks like name@example.com.")
+        found.append((3, email.lower()))
+    return found
+
+
+def _flag(said: dict[str, str], name: str) -> bool | None:
+    text = said.get(name, "").lower()
+    if text in YES:
+        return True
+    if text in NO:
+        return False
+    if text:
+        raise RowFault(name, "Write true or false.")
+    return None
+
+
+def _system(wanted: Wanted, said: dict[str, str]) -> None:
+    """Columns of Registration and Address that the row speaks of; empty cells say nothing."""
+    _names(wanted, said)
+    row = wanted.registration
+    try:
+        if said.get("timezone"):
+            row["timezone_offset"] = normalizing.timezone_offset(said["timezone"])
+    except DeviceError as fault:
+        raise RowFault("timezone", f"It should be {fault}.") from None
+    for name in ("enabled", "notifications_enabled"):
+        flag = _flag(said, name)
+        if flag is not None:
+            row[name] = flag
+    for name in ("first_name", "last_name"):
+        if said.get(name):
+            wanted.person[name] = said[name][:255]
+
+
+def _names(wanted: Wanted, said: dict[str, str]) -> None:
+    """Versions, language, and what the device is called."""
+    row, address = wanted.registration, wanted.address
+    for name in ("app_version", "os_version", "sdk_version"):
+        if said.get(name):
+            if len(said[name]) > 64:
+                raise RowFault(name, "A version has at most 64 characters.")
+            row[name], address[name] = pack_version(said[name]), said[name]
+    for name in ("manufacturer", "model", "device_name"):
+        if said.get(name):
+            if len(said[name]) > TEXT:
+                raise RowFault(name, f"It has at most {TEXT} characters.")
+            (address if name == "device_name" else row)[name] = said[name]
+    if said.get("language"):
+        row["language"] = normalizing.language(said["language"])
+        if len(row["language"]) > 35:
+            raise RowFault("language", "A language is a tag such as de or en-GB.")
+
+
+def guess(text: str) -> Type:
+    """The type a cell has by itself; a column keeps that of its first."""
+    if text.lower() in ("true", "false"):
+        return Type.BOOLEAN
+    if _NUMBER.fullmatch(text) and not re.fullmatch(r"-?0\d+", text):
+        return Type.NUMBER
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return Type.TEXT
+    return Type.DATE if len(text) == 10 else Type.TEXT
+
+
+def value(name: str, text: str, types: dict[str, Type]) -> Any:
+    """A cell as the type of its attribute; raises RowFault."""
+    wanted = types.get(name) or guess(text)
+    if wanted == Type.BOOLEAN:
+        if text.lower() in YES | NO:
+            return text.lower() in YES
+        raise RowFault(name, "This attribute is yes or no: write true or false.")
+    if wanted == Type.NUMBER:
+        if _NUMBER.fullmatch(text):
+            return float(text) if "." in text else int(text)
+        raise RowFault(name, "This attribute is a number, as in the rows before.")
+    if wanted == Type.DATE and guess(text) != Type.DATE:
+        raise RowFault(name, "This attribute is a date: write it like 2026-11-30.")
+    if wanted == Type.LIST:
+        raise RowFault(name, "This attribute is a list and cannot come from a CSV file.")
+    if len(text) > 4096:
+        raise RowFault(name, "A text has at most 4,096 characters.")
+    return text
+
+
+def rows(source: BinaryIO) -> Iterator[tuple[int, list[str]]]:
+    """Cells of each line with its number, the header first; raises FileFault."""
+    reader = csv.reader(lines(source))
+    try:
+        for cells in reader:
+            if cells:
+                yield reader.line_num, cells
+    except csv.Error as fault:
+        raise FileFault(f"Line {reader.line_num} cannot be read as CSV: {fault}.") from None

@@ -1,0 +1,24 @@
+"""Celery's way in."""
+
+from celery import shared_task
+from django.db.models import Q
+from django.utils import timezone
+
+from devices import importing
+from devices.models import ImportRun
+
+
+@shared_task
+def run_import(pk: int) -> None:
+    importing.run_upload(pk)
+
+
+@shared_task
+def revive_imports() -> None:
+    """Queue again the uploads that nobody works on."""
+    unfinished = (ImportRun.Status.WAITING, ImportRun.Status.RUNNING)
+    lost = ImportRun.objects.filter(status__in=unfinished, size__gt=0).filter(
+        Q(lease_until=None) | Q(lease_until__lt=timezone.now())
+    )
+    for pk in lost.values_list("pk", flat=True):
+        run_import.delay(pk)
