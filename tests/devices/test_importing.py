@@ -35,7 +35,8 @@ def test_a_row_becomes_a_device_and_its_person() -> None:
         application,
         "Push Registration ID,Platform,Token,External ID,Phone,E-mail,App Version,Language,"
         "Timezone,Notifications enabled,Tags,plan,orders,since,vip\n"
-        f"8621824C-86B2-41F7-BF6F-20D3B1426005,iOS,{IOS.upper()},u-1,+41 79 302 67 27,Ana@Example.com,"
+        f"8621824C-86B2-41F7-BF6F-20D3B1426005,iOS,{IOS.upper()},u-1,"
+        "+41 79 302 67 27,Ana@Example.com,"
         "4.10,de_AT,GMT+05:30,no,new|vip,gold,3,2026-01-31,true\n",
     )
     assert (run.status, run.created, run.refused) == (ImportRun.Status.DONE, 1, 0)
