@@ -3,6 +3,7 @@
 import hashlib
 import re
 import uuid
+from dataclasses import dataclass, field
 
 from django.db.models import F, Q
 from django.db.models.functions import Right
@@ -14,24 +15,32 @@ TAIL = 8  # characters of a token that pages show, and that its index holds
 NUL = "\x00"  # PostgreSQL keeps none, so nothing is found by it
 
 
-def find(application: Application, typed: str) -> list[int]:
-    """Keys of the devices that a text names, each lookup by an index.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Keys of devices; `more` people begin like this than were looked at."""
+
+    keys: list[int] = field(default_factory=list)
+    more: bool = False
+
+
+def find(application: Application, typed: str) -> Found:
+    """The devices that a text names, each lookup by an index.
 
     It may be a registration id, a token or at least its last eight characters, or the beginning
     of an external id, of a phone number or of an e-mail address.
     """
     typed = typed.strip()
     if not typed or NUL in typed:
-        return []
+        return Found()
     people = list(
         Identity.objects.filter(_identity(typed))
         .order_by()
-        .values_list("person_id", flat=True)[:MOST_PEOPLE]
+        .values_list("person_id", flat=True)[: MOST_PEOPLE + 1]
     )
     found = set(
-        Registration.objects.filter(application=application, person__in=people).values_list(
-            "pk", flat=True
-        )
+        Registration.objects.filter(
+            application=application, person__in=people[:MOST_PEOPLE]
+        ).values_list("pk", flat=True)
         if people
         else ()
     )
@@ -40,13 +49,12 @@ def find(application: Application, typed: str) -> list[int]:
         found.update(
             addresses.filter(address, application=application).values_list("pk", flat=True)
         )
-    return sorted(found)
+    return Found(sorted(found), more=len(people) > MOST_PEOPLE)
 
 
 def _identity(typed: str) -> Q:
     condition = Q(kind=Identity.Kind.EXTERNAL_ID, value__startswith=typed)
-    if "@" in typed or typed.isalpha():
-        condition |= Q(kind=Identity.Kind.EMAIL, value__startswith=typed.lower())
+    condition |= Q(kind=Identity.Kind.EMAIL, value__startswith=typed.lower())
     digits = re.sub(r"[\s()/.+-]", "", typed)
     if digits.isascii() and digits.isdigit() and len(digits) >= 4:
         condition |= Q(kind=Identity.Kind.PHONE, value__startswith=digits)

@@ -50,22 +50,26 @@ def device_list(request: ApplicationRequest) -> HttpResponse:
     form = DeviceSearchForm(request.GET)
     form.is_valid()  # what cannot be read filters nothing
     asked = form.cleaned_data
-    found = _chosen(request, asked)
-    pager = newest_first(request, found, one="device", many="devices")
+    found = finding.find(request.application, asked["q"]) if asked.get("q") else None
+    rows = _chosen(request, asked, found)
+    pager = newest_first(request, rows, one="device", many="devices")
     context = {
         "application": request.application,
         "form": form,
         "pager": pager,
         "rows": [(device, state_of(device)) for device in pager.rows],
+        "more": found is not None and found.more,
         "searching": any(asked.get(name) for name in ("q", "platform", "state")),
     }
     return page_or_partial(request, "devices/device_list.html", "device-list", context)
 
 
-def _chosen(request: ApplicationRequest, asked: dict[str, Any]) -> QuerySet[Registration]:
+def _chosen(
+    request: ApplicationRequest, asked: dict[str, Any], found: finding.Found | None
+) -> QuerySet[Registration]:
     rows = Registration.objects.filter(application=request.application)
-    if asked.get("q"):
-        rows = rows.filter(pk__in=finding.find(request.application, asked["q"]))
+    if found is not None:
+        rows = rows.filter(pk__in=found.keys)
     if asked.get("platform"):
         rows = rows.filter(platform=asked["platform"])
     if asked.get("state"):

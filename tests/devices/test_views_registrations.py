@@ -151,6 +151,7 @@ def test_a_device_is_found_by_everything_it_is_known_by() -> None:
         "ana",
         "+49 151 234-5678",
         "ana@example.com",
+        "ana@ex",
         "Ana@Example.com ",
         str(device.address.public_id),
         str(device.address.public_id).upper(),
@@ -159,7 +160,7 @@ def test_a_device_is_found_by_everything_it_is_known_by() -> None:
         "…" + token[-8:],
         token[-20:],
     ):
-        assert finding.find(application, typed) == [device.pk], typed
+        assert finding.find(application, typed).keys == [device.pk], typed
 
 
 @pytest.mark.parametrize(
@@ -169,15 +170,27 @@ def test_what_names_no_device_finds_none(typed: str) -> None:
     application = make_application()
     make_registration(application, person=make_person(external_id="ana", phone="4915123"))
 
-    assert finding.find(application, typed) == []
+    assert finding.find(application, typed) == finding.Found()
+
+
+def test_a_beginning_that_many_share_says_that_there_are_more(client: Client) -> None:
+    application = make_application()
+    supporter(client, application)
+    for number in range(finding.MOST_PEOPLE + 1):
+        make_registration(application, person=make_person(external_id=f"user-{number}"))
+
+    page = client.get(list_url(application, "?q=user-"))
+
+    assert page.context["pager"].text == f"{finding.MOST_PEOPLE} devices"
+    assert "Type more" in page.content.decode()
 
 
 def test_devices_of_other_applications_are_not_found() -> None:
     person = make_person(external_id="ana")
     device = make_registration(make_application(), person=person)
 
-    assert finding.find(make_application(), "ana") == []
-    assert finding.find(make_application(), str(device.address.public_id)) == []
+    assert finding.find(make_application(), "ana").keys == []
+    assert finding.find(make_application(), str(device.address.public_id)).keys == []
 
 
 def test_a_device_page_shows_the_end_of_the_token_alone(client: Client) -> None:
