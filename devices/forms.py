@@ -12,6 +12,7 @@ from django.core.files.uploadedfile import UploadedFile
 
 from devices.models import Application, Environment, Platform, ProviderCredential
 
+LARGEST_IMPORT = 500 * 10**6  # bytes; about five million devices
 LARGEST_KEY_FILE = 20_000  # bytes; Google's are 2.4 KB, Apple's 257 bytes
 
 
@@ -312,3 +313,25 @@ class DeviceSearchForm(forms.Form):
             ("disabled", "Switched off"),
         ],
     )
+
+
+class ImportForm(forms.Form):
+    """A file of devices."""
+
+    file = forms.FileField(
+        label="CSV file",
+        widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}),
+        help_text="UTF-8, the first line names the columns. At most 500 MB.",
+        error_messages={
+            "required": "Choose a CSV file.",
+            "empty": "The file is empty. Its first line must name the columns.",
+        },
+    )
+
+    def clean_file(self) -> UploadedFile[bytes]:
+        file: UploadedFile[bytes] = self.cleaned_data["file"]
+        if file.size is not None and file.size > LARGEST_IMPORT:
+            raise forms.ValidationError(
+                "The file is larger than 500 MB. Split it, or run `manage.py import_devices`."
+            )
+        return file

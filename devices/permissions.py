@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from enum import StrEnum
 from functools import wraps
-from typing import Concatenate, ParamSpec, cast
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
 
 from devices.models import Application, Membership, Role
 
@@ -72,10 +73,11 @@ def may_add_application(user: User | AnonymousUser) -> bool:
 
 
 P = ParamSpec("P")
-View = Callable[Concatenate[ApplicationRequest, P], HttpResponse]
+R = TypeVar("R", bound=HttpResponseBase)
+View = Callable[Concatenate[ApplicationRequest, P], R]
 
 
-def page(right: Right) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, P], HttpResponse]]:
+def page(right: Right) -> Callable[[View[P, R]], Callable[Concatenate[HttpRequest, P], R]]:
     """Guard a view whose address holds `<int:application>`.
 
     The view gets a request that knows its application and what its reader may do there.
@@ -83,10 +85,10 @@ def page(right: Right) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, 
     right get 403.
     """
 
-    def guard(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    def guard(view: View[P, R]) -> Callable[Concatenate[HttpRequest, P], R]:
         @login_required
         @wraps(view)
-        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> R:
             number = cast("int", kwargs.pop("application"))
             application = Application.objects.filter(pk=number).first()
             rights = rights_of(request.user, application) if application else None

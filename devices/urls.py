@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, path
 
-from devices.views import applications, components, registrations
+from devices.views import applications, components, imports, registrations
 
 app_name = "devices"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -15,6 +15,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "apps/<int:application>/devices/<int:pk>/switch/",
         registrations.device_switch,
         name="device-switch",
+    ),
+    path("apps/<int:application>/imports/", imports.import_list, name="imports"),
+    path("apps/<int:application>/imports/<int:pk>/", imports.import_detail, name="import-detail"),
+    path(
+        "apps/<int:application>/imports/<int:pk>/refused.csv",
+        imports.import_refusals,
+        name="import-refusals",
     ),
     path("settings/applications/", applications.application_list, name="applications"),
     path("settings/applications/new/", applications.application_new, name="application-new"),

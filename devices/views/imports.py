@@ -1,0 +1,117 @@
+"""Pages of imports: upload a file, watch it become devices, take back what was refused."""
+
+import csv
+import re
+from collections.abc import Iterator
+from functools import partial
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from devices import audit, importing, tasks
+from devices.forms import ImportForm
+from devices.models import ImportRun
+from devices.permissions import ApplicationRequest, Right, page
+from pushadmin.web import newest_first, page_or_partial
+
+SHOWN_REFUSALS = 50
+STATES = {
+    ImportRun.Status.WAITING: "waiting",
+    ImportRun.Status.RUNNING: "running",
+    ImportRun.Status.DONE: "done",
+    ImportRun.Status.FAILED: "stopped",
+}
+FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d .()/-]*$)")  # what a spreadsheet would compute
+
+
+@page(Right.IMPORT_DEVICES)
+@require_http_methods(["GET", "POST"])
+def import_list(request: ApplicationRequest) -> HttpResponse:
+    """Files of an application, newest first, and the form for another."""
+    posted = request.method == "POST"
+    form = ImportForm(request.POST, request.FILES) if posted else ImportForm()
+    if posted and form.is_valid():
+        run = _receive(request, form)
+        messages.success(request, f"{run.filename} is here. You may leave this page meanwhile.")
+        return redirect("devices:import-detail", request.application.pk, run.pk)
+    runs = ImportRun.objects.filter(application=request.application).select_related("started_by")
+    pager = newest_first(request, runs, one="import", many="imports")
+    context = {
+        "application": request.application,
+        "form": form,
+        "pager": pager,
+        "rows": [(run, STATES[ImportRun.Status(run.status)]) for run in pager.rows],
+    }
+    status = 422 if form.is_bound else 200
+    return render(request, "devices/import_list.html", context, status=status)
+
+
+def _receive(request: ApplicationRequest, form: ImportForm) -> ImportRun:
+    file = form.cleaned_data["file"]
+    with transaction.atomic():
+        run = importing.receive(
+            request.application, request.user, file.name, file.chunks(importing.PIECE)
+        )
+        audit.record(
+            request.user,
+            "import devices",
+            run,
+            after={"file": run.filename, "bytes": run.size},
+            request=request,
+        )
+        transaction.on_commit(partial(tasks.run_import.delay, run.pk))
+    return run
+
+
+@page(Right.IMPORT_DEVICES)
+@require_GET
+def import_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """How far one file got, what it changed, what it refused; while it runs, only that."""
+    run = get_object_or_404(
+        ImportRun.objects.select_related("started_by"), pk=pk, application=request.application
+    )
+    context = {
+        "application": request.application,
+        "run": run,
+        "state": STATES[ImportRun.Status(run.status)],
+        "unfinished": run.status in (ImportRun.Status.WAITING, ImportRun.Status.RUNNING),
+        "share": min(run.bytes_read / run.size, 1.0) if run.size else 0.0,
+        "same": run.rows - run.created - run.updated - run.refused,
+        "refusals": run.refusals.all()[:SHOWN_REFUSALS],
+    }
+    return page_or_partial(request, "devices/import_detail.html", "import-progress", context)
+
+
+@page(Right.IMPORT_DEVICES)
+@require_GET
+def import_refusals(request: ApplicationRequest, pk: int) -> StreamingHttpResponse:
+    """The refused rows as a file: mend them there, drop the first three columns, upload it."""
+    run = get_object_or_404(ImportRun, pk=pk, application=request.application)
+    response = StreamingHttpResponse(_refused_rows(run), content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="import-{pk}-refused.csv"'
+    return response
+
+
+class _Line:
+    """What csv.writer writes to, one row at a time."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+def _refused_rows(run: ImportRun) -> Iterator[str]:
+    writer = csv.writer(_Line())
+    headings = [heading for heading, _ in run.columns]
+    yield "\ufeff"  # spreadsheets then read it as UTF-8
+    yield writer.writerow(["line", "column", "reason", *map(harmless, headings)])
+    for refusal in run.refusals.iterator():
+        cells = [refusal.line, refusal.column, refusal.reason, *refusal.row]
+        yield writer.writerow([harmless(str(cell)) for cell in cells])
+
+
+def harmless(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula; numbers with a sign stay as they are."""
+    return f"'{cell}" if FORMULA.match(cell) else cell
