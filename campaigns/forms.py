@@ -92,6 +92,8 @@ class ComposerForm(forms.Form):
     def __init__(self, *args: Any, application: Application, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.application = application
+        # A draft is saved without it; a launch asks for it. So it is not called optional.
+        self.fields["text"].wanted = True  # type: ignore[attr-defined]
         self.fields["languages"].widget.attrs["list"] = "known-languages"
         for name in ("name", "target", "languages", "tags", "without_tags", "version"):
             self.fields[name].widget.attrs["autocomplete"] = "off"

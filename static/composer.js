@@ -27,4 +27,9 @@
   // Enter in a field does not send anything: the buttons do.
   form.addEventListener("submit", (event) => event.preventDefault());
   follow();
+  // What was typed while the page still loaded is saved as well.
+  window.addEventListener("load", () => {
+    const early = [...form.elements].some((field) => field.type !== "hidden" && "defaultValue" in field && field.value !== field.defaultValue);
+    if (early) form.dispatchEvent(new Event("input", { bubbles: true }));
+  });
 })();
