@@ -1,207 +1,262 @@
-"""Apple's side. Source: contract/providers.md 3 and 11.4 (SIM-40 to SIM-49)."""
+"""Apple Push Notification service. Source: contract/providers.md 3 and 11.4."""
 
 from __future__ import annotations
 
 import json
 import re
 import uuid
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
-from simulator import tokens
-from simulator.behaviour import Fate
-from simulator.exchange import Answer, Manners, Request, Traffic
+from simulator.apns_rules import (
+    Rejected,
+    check_headers,
+    check_payload,
+    check_topic,
+    parent_topic,
+)
+from simulator.apns_tokens import ProviderTokens
+from simulator.behaviour import Behaviour, Decision
+from simulator.clock import Clock
+from simulator.credentials import ApnsKey, Credentials
+from simulator.exchange import Answer, Ending, Flavour, Manners, Request, Traffic
+from simulator.ledger import Ledger
+from simulator.mailboxes import Delivery
+from simulator.phones import Phones
+from simulator.registry import PerMinute, Registry
+from simulator.settings import Fate
 
-if TYPE_CHECKING:
-    from simulator.world import World
-
-HOSTS = ("api.push.apple.com", "api.sandbox.push.apple.com", "api.development.push.apple.com")
-DEVICE = re.compile(r"/3/device/([^/]*)")
-TOKEN = re.compile(r"(?:[0-9a-f]{2}){16,100}")
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-PUSH_TYPES = {
-    "alert", "background", "voip", "complication", "fileprovider", "mdm", "location",
-    "liveactivity", "pushtotalk", "controls", "widgets",
-}  # fmt: skip
-SUFFIX = {
-    "voip": ".voip",
-    "complication": ".complication",
-    "fileprovider": ".pushkit.fileprovider",
-    "location": ".location-query",
-    "liveactivity": ".push-type.liveactivity",
-    "pushtotalk": ".voip-ptt",
-    "controls": ".push-type.controls",
-    "widgets": ".push-type.widgets",
+ENVIRONMENTS = {
+    "api.push.apple.com": "production",
+    "api.sandbox.push.apple.com": "sandbox",
+    "api.development.push.apple.com": "sandbox",
 }
-LARGEST = {"voip": 5120}
-TWENTY_MINUTES = 1200.0
-AN_HOUR = 3600.0
+PREFIX = "/3/device/"
+TOKEN = re.compile(r"(?:[0-9a-f]{2}){32,100}")
+NO_DEVICE = re.compile(r"0+")
+FOREVER = 30 * 86_400.0  # seconds Apple may keep what names no expiration
+
+REFUSING = {
+    Fate.UNREGISTERED: (410, "Unregistered"),
+    Fate.EXPIRED_TOKEN: (410, "ExpiredToken"),
+    Fate.MISMATCHED: (400, "DeviceTokenNotForTopic"),
+    Fate.MALFORMED: (400, "BadDeviceToken"),
+    Fate.BUSY: (429, "TooManyRequests"),
+    Fate.INTERNAL: (500, "InternalServerError"),
+    Fate.THIRD_PARTY: (500, "InternalServerError"),
+    Fate.UNAVAILABLE: (503, "ServiceUnavailable"),
+    Fate.UNAVAILABLE_DELIVERED: (503, "ServiceUnavailable"),
+    Fate.SHUTDOWN: (503, "Shutdown"),
+    Fate.IDLE_TIMEOUT: (400, "IdleTimeout"),
+}
+WITHOUT_ACCEPTANCE = {Fate.LOST_REQUEST: Ending.ABORTED, Fate.REFUSED_STREAM: Ending.REFUSED}
+AFTER_ACCEPTANCE = {
+    Fate.LOST_ANSWER: Ending.ABORTED,
+    Fate.STALLED: Ending.STALLED,
+    Fate.RESET: Ending.RESET,
+}
+UNINSTALLED_AGO = 7 * 86_400  # seconds at most, of devices that were never there
 
 
-class Refused(Exception):
-    def __init__(self, status: int, reason: str, **more: Any) -> None:
-        super().__init__(reason)
-        self.status, self.reason, self.more = status, reason, more
+@dataclass(slots=True)
+class Sent:
+    """What a request says, as far as the ledger and the phones need it."""
+
+    apns_id: str
+    token: str = ""
+    topic: str = ""
+    message_id: str = ""
 
 
 class Apns:
-    """Answers like api.push.apple.com and its sandbox."""
-
     name = "apns"
-    hosts: tuple[str, ...] = HOSTS
+    hosts = tuple(ENVIRONMENTS)
     http1 = False
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(
+        self,
+        clock: Clock,
+        credentials: Credentials,
+        behaviour: Behaviour,
+        registry: Registry,
+        ledger: Ledger,
+        phones: Phones,
+    ) -> None:
         self.traffic = Traffic()
+        self.tokens = ProviderTokens(clock, credentials, behaviour)
+        self._clock = clock
+        self._credentials = credentials
+        self._behaviour = behaviour
+        self._registry = registry
+        self._ledger = ledger
+        self._phones = phones
+        self._counts = PerMinute(clock)
 
     @property
     def manners(self) -> Manners:
-        return self.world.behaviour.manners("apns")
+        return self._behaviour.manners(self.name)
+
+    def forget(self) -> None:
+        self._counts = PerMinute(self._clock)
+        self.tokens.forget()
 
     def answer(self, request: Request) -> Answer:
-        apns_id = request.headers.get("apns-id", "")
-        echoed = apns_id if UUID.fullmatch(apns_id.lower()) else str(uuid.uuid4())
+        """Checks in Apple's order: token, path, device, payload. SIM-44."""
+        given_id = request.headers.get("apns-id", "")
+        sent = Sent(given_id)
+        delay = 0.0
         try:
-            return self._push(request, echoed)
-        except Refused as refused:
-            self.world.ledger.refuse("apns", refused.reason)
-            body = json.dumps({"reason": refused.reason, **refused.more}).encode()
-            return Answer(refused.status, (("apns-id", echoed),), body)
+            key = self.tokens.check(request, ENVIRONMENTS[request.peer.host])
+            sent.token = self._path(request)
+            if not given_id:
+                sent.apns_id = str(uuid.uuid4())
+            payload = _payload(request.body)
+            sent.message_id = _message_id(payload) or sent.apns_id
+            sent.topic = self._device(request, key, sent.token)
+            decision = self._behaviour.decide(self.name, sent.token, sent.message_id)
+            delay = decision.delay
+            if decision.fate in WITHOUT_ACCEPTANCE:
+                return Answer(503, ending=WITHOUT_ACCEPTANCE[decision.fate])
+            self._meet(decision, sent.token)
+            check_headers(request.headers)
+            check_payload(request.headers, request.body, payload)
+            if decision.fate in REFUSING or decision.fate is Fate.BAD_GATEWAY:
+                return self._trouble(request, sent, decision, payload)
+        except Rejected as rejected:
+            return self._reject(request, sent, rejected, delay)
+        return self._accept(request, sent, decision, payload)
 
-    def _push(self, request: Request, apns_id: str) -> Answer:
-        """Checks in Apple's order: token, path, device, payload."""
-        now = self.world.clock.now()
-        key = self._authorize(request, now)
-        match = DEVICE.fullmatch(request.path)
-        if match is None:
-            raise Refused(404, "BadPath")
-        if request.method != "POST":
-            raise Refused(405, "MethodNotAllowed")
+    # ------------------------------------------------------------------------ checks
+
+    def _path(self, request: Request) -> str:
         if request.doubled:
-            raise Refused(400, "DuplicateHeaders")
-        token = match[1]
-        if not token:
-            raise Refused(400, "MissingDeviceToken")
-        self._topic(request, key)
-        if not TOKEN.fullmatch(token.lower()):
-            raise Refused(400, "BadDeviceToken")
-        self._headers(request)
-        payload = self._payload(request)
-        disturbed = self.world.disturb("apns")
-        if disturbed is not None:
-            return disturbed if disturbed.status == 0 else unavailable()
-        self._fate(token, now)
-        message = str(payload.get("messageId") or apns_id)
-        topic = request.headers["apns-topic"]
-        self.world.accept("apns", message, token, topic, request, payload)
-        delay = self.world.behaviour.latency("apns", token)
-        return self.world.spoil("apns", Answer(200, (("apns-id", apns_id),), b"", delay))
+            raise Rejected(400, "DuplicateHeaders")
+        path, host = request.path.partition("?")[0], request.authority.partition(":")[0]
+        if request.method != "POST":
+            raise Rejected(405, "MethodNotAllowed")
+        if not path.startswith("/3/device") or host not in self.hosts:
+            raise Rejected(404, "BadPath")
+        token = path.removeprefix(PREFIX)
+        if not token or token == path:
+            raise Rejected(400, "MissingDeviceToken")
+        if not TOKEN.fullmatch(token) or NO_DEVICE.fullmatch(token):
+            raise Rejected(400, "BadDeviceToken")
+        return token
 
-    def _authorize(self, request: Request, now: float) -> dict[str, Any]:
-        peer, header = request.peer, request.headers.get("authorization", "")
-        if header[:7].lower() != "bearer ":
-            raise Refused(403, "MissingProviderToken")
-        token = header[7:]
-        key, issued = self._known(token)
-        if issued > now + 60:
-            raise Refused(403, "InvalidProviderToken")
-        if issued < now - AN_HOUR:
-            raise Refused(403, "ExpiredProviderToken")
-        if key["environment"] != ("sandbox" if "sandbox" in peer.host or "development" in peer.host
-                                  else "production"):  # fmt: skip
-            raise Refused(403, "BadEnvironmentKeyIdInToken")
-        if now < peer.spoiled_until:
-            raise Refused(429, "TooManyProviderTokenUpdates")
-        if peer.provider_token and peer.provider_token != token:
-            if now - peer.provider_token_at < TWENTY_MINUTES:
-                peer.spoiled_until = peer.provider_token_at + TWENTY_MINUTES
-                raise Refused(429, "TooManyProviderTokenUpdates")
-            if peer.team != key["team_id"]:
-                raise Refused(403, "UnrelatedKeyIdInToken")
-        if peer.provider_token != token:
-            peer.provider_token, peer.provider_token_at = token, now
-            peer.team = key["team_id"]
-        peer.proved = True
-        return key
+    def _device(self, request: Request, key: ApnsKey, token: str) -> str:
+        """The topic, if the key may send to it and the device belongs there."""
+        device = self._registry.find(self.name, token)
+        environment = ENVIRONMENTS[request.peer.host]
+        if device is not None and device.environment not in ("", environment):
+            raise Rejected(400, "BadDeviceToken")
+        topic = check_topic(request.headers, key.topics, self._credentials.topics)
+        if device is not None and device.owner not in ("", parent_topic(topic)):
+            raise Rejected(400, "DeviceTokenNotForTopic")
+        if device is not None and device.closed_at:
+            raise Rejected(410, "Unregistered", int(device.closed_at * 1000))
+        return topic
 
-    def _known(self, token: str) -> tuple[dict[str, Any], float]:
-        """The key that signed a token and when; verified once per token."""
-        known = self.world.apns_tokens.get(token)
-        if known is None:
-            try:
-                known = self._verify(token)
-            except (tokens.BadToken, KeyError, TypeError, ValueError):
-                raise Refused(403, "InvalidProviderToken") from None
-            self.world.apns_tokens[token] = known
-        return known
+    def _meet(self, decision: Decision, token: str) -> None:
+        """Raise what is wrong with the device itself. SIM-46, SIM-47."""
+        fate = decision.fate
+        if fate in {Fate.UNREGISTERED, Fate.EXPIRED_TOKEN}:
+            ago = self._behaviour.hash("gone", token) % UNINSTALLED_AGO
+            raise Rejected(*REFUSING[fate], int((self._clock.now() - ago) * 1000))
+        if fate in {Fate.MISMATCHED, Fate.MALFORMED}:
+            raise Rejected(*REFUSING[fate])
+        limit = self._behaviour.clouds[self.name].device_per_minute
+        if self._counts.add(hash(token)) > limit:
+            raise Rejected(429, "TooManyRequests")
 
-    def _verify(self, token: str) -> tuple[dict[str, Any], float]:
-        header, claims, signed, signature = tokens.read(token)
-        key = self.world.apns_keys[str(header.get("kid"))]
-        tokens.verify_es256(key["public_key_pem"], signed, signature)
-        if header.get("alg") != "ES256" or claims.get("iss") != key["team_id"]:
-            raise Refused(403, "InvalidProviderToken")
-        return key, float(claims["iat"])
+    # --------------------------------------------------------------------- conclusions
 
-    def _topic(self, request: Request, key: dict[str, Any]) -> None:
-        topic = request.headers.get("apns-topic", "")
-        if not topic:
-            raise Refused(400, "MissingTopic")
-        kind = request.headers.get("apns-push-type", "alert")
-        suffix = SUFFIX.get(kind, "")
-        if suffix and not topic.endswith(suffix):
-            raise Refused(400, "BadTopic")
-        bundle = topic.removesuffix(suffix)
-        if not re.fullmatch(r"[A-Za-z0-9.-]+", bundle):
-            raise Refused(400, "BadTopic")
-        if bundle not in key["topics"]:
-            raise Refused(400, "TopicDisallowed")
+    def _trouble(
+        self, request: Request, sent: Sent, decision: Decision, payload: dict[str, Any]
+    ) -> Answer:
+        if decision.fate is Fate.UNAVAILABLE_DELIVERED:
+            self._deliver(request, sent, decision, payload)
+        if decision.fate is Fate.BAD_GATEWAY:
+            self._refuse(request, sent, 502, "HTML")
+            return Answer(
+                502, (("content-type", "text/html"),), b"<html>502</html>", decision.delay
+            )
+        rejected = Rejected(*REFUSING[decision.fate])
+        answer = self._reject(request, sent, rejected, decision.delay)
+        if decision.fate is Fate.SHUTDOWN:
+            answer.goaway, answer.reason = Flavour.CURT, b'{"reason":"Shutdown"}'
+        return answer
 
-    def _headers(self, request: Request) -> None:
-        headers = request.headers
-        kind = headers.get("apns-push-type", "alert")
-        if kind not in PUSH_TYPES:
-            raise Refused(400, "InvalidPushType")
-        priority = headers.get("apns-priority", "10")
-        if priority not in ("10", "5", "1") or (kind == "background" and priority == "10"):
-            raise Refused(400, "BadPriority")
-        if not headers.get("apns-expiration", "0").isdecimal():
-            raise Refused(400, "BadExpirationDate")
-        if "apns-id" in headers and not UUID.fullmatch(headers["apns-id"].lower()):
-            raise Refused(400, "BadMessageId")
-        if len(headers.get("apns-collapse-id", "").encode("latin-1")) > 64:
-            raise Refused(400, "BadCollapseId")
+    def _reject(self, request: Request, sent: Sent, rejected: Rejected, delay: float) -> Answer:
+        self._refuse(request, sent, rejected.status, rejected.reason)
+        told: dict[str, object] = {"reason": rejected.reason}
+        if rejected.timestamp:
+            told["timestamp"] = rejected.timestamp
+        headers = (("apns-id", sent.apns_id or str(uuid.uuid4())),)
+        return Answer(rejected.status, headers, json.dumps(told).encode(), delay)
 
-    def _payload(self, request: Request) -> dict[str, Any]:
-        if not request.body:
-            raise Refused(400, "PayloadEmpty")
-        kind = request.headers.get("apns-push-type", "alert")
-        if len(request.body) > LARGEST.get(kind, 4096):
-            raise Refused(413, "PayloadTooLarge")
-        try:
-            payload = json.loads(request.body)
-        except ValueError:
-            raise Refused(400, "PayloadEmpty") from None
-        if not isinstance(payload, dict) or not isinstance(payload.get("aps"), dict):
-            raise Refused(400, "PayloadEmpty")
+    def _accept(
+        self, request: Request, sent: Sent, decision: Decision, payload: dict[str, Any]
+    ) -> Answer:
+        ending = AFTER_ACCEPTANCE.get(decision.fate, Ending.ANSWERED)
+        self._ledger.accept(
+            self.name,
+            application=sent.topic,
+            token=sent.token,
+            message_id=sent.message_id,
+            provider_id=sent.apns_id,
+            wire=(request.peer.number, request.stream),
+            answer=ending.value,
+        )
+        self._deliver(request, sent, decision, payload)
+        headers: tuple[tuple[str, str], ...] = (("apns-id", sent.apns_id),)
+        if ENVIRONMENTS[request.peer.host] == "sandbox":
+            headers = (*headers, ("apns-unique-id", str(uuid.UUID(int=decision.draw))))
+        return Answer(200, headers, b"", decision.delay, ending)
+
+    def _deliver(
+        self, request: Request, sent: Sent, decision: Decision, payload: dict[str, Any]
+    ) -> None:
+        """An extension reports alerts with mutable-content, the app silent pushes. 7.1."""
+        if decision.fate is Fate.SILENT:
+            return
         aps = payload["aps"]
-        if kind == "background" and (
-            aps.get("content-available") != 1 or {"alert", "badge", "sound"} & aps.keys()
-        ):
-            raise Refused(400, "InvalidPushType")
-        return payload
+        shown = bool(aps.get("alert"))
+        expiration = request.headers.get("apns-expiration")
+        expires = float(expiration) if expiration else self._clock.now() + FOREVER
+        self._phones.deliver(
+            Delivery(
+                cloud=self.name,
+                application=parent_topic(sent.topic),
+                token=sent.token,
+                message_id=sent.message_id,
+                draw=decision.draw,
+                expires=expires,
+                collapse_key=request.headers.get("apns-collapse-id", ""),
+                reports_delivery=aps.get("mutable-content" if shown else "content-available") == 1,
+                visible=shown,
+            )
+        )
 
-    def _fate(self, token: str, now: float) -> None:
-        match self.world.behaviour.fate("apns", token):
-            case Fate.UNINSTALLED:
-                raise Refused(410, "Unregistered", timestamp=int(now * 1000))
-            case Fate.UNKNOWN:
-                raise Refused(400, "BadDeviceToken")
-            case Fate.FOREIGN:
-                raise Refused(400, "DeviceTokenNotForTopic")
-            case Fate.BUSY:
-                raise Refused(429, "TooManyRequests")
+    def _refuse(self, request: Request, sent: Sent, status: int, reason: str) -> None:
+        self._ledger.refuse(
+            self.name,
+            token=sent.token,
+            message_id=sent.message_id or sent.apns_id,
+            status=status,
+            reason=reason,
+            wire=(request.peer.number, request.stream),
+        )
 
 
-def unavailable() -> Answer:
-    return Answer(503, (), b'{"reason":"ServiceUnavailable"}')
+def _payload(body: bytes) -> dict[str, Any]:
+    """The body as an object; empty when it is none."""
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return payload if isinstance(payload, dict) else {}
+
+
+def _message_id(payload: dict[str, Any]) -> str:
+    found = payload.get("messageId")
+    return found if isinstance(found, str) else ""

@@ -1,160 +1,207 @@
 """Which device answers what: drawn from a seed, so that a run can be repeated.
 
-A token that was never seen before is a device too. What it does is a hash of the seed and
-the token. Tokens whose text holds one of these words decide their fate themselves, in any
-seed (only hexadecimal digits, so that Apple tokens can hold them):
+A token nobody ever mentioned is a device too. What it does is a hash of (seed, token);
+what happens to one message on its way is a hash of (seed, token, message id).
 
-    dead0001    uninstalled: FCM 404 UNREGISTERED, APNs 410
-    badc0de1    never existed: FCM 400 on the token, APNs 400 BadDeviceToken
-    0b5c0de1    another sender's: FCM 403 SENDER_ID_MISMATCH, APNs DeviceTokenNotForTopic
-    b0551e01    busy: "not now" at the first try, taken at the second
+A token may name its fate, for tests. FCM: it begins with `fate-`, the name, a hyphen and
+anything, as in `fate-unregistered-17:APA91b…`; names are the values of Fate with hyphens.
+APNs: it begins with `fa7e`, the three hexadecimal digits of MARKS and a fourth, as in
+`fa7e4100…`. `-once` after the name, or a fourth digit of 1, means that only the first try
+of each message fails.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-from dataclasses import dataclass, fields
-from enum import Enum
-from typing import Any
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from hashlib import blake2b
+from statistics import NormalDist
 
-from simulator.exchange import Flavour, Manners
+from simulator.clock import Clock
+from simulator.exchange import Manners
+from simulator.settings import BY_TRY, CloudSettings, Fate
 
+__all__ = ["MARKS", "Behaviour", "Decision", "Fate", "Rule"]
 
-class Fate(Enum):
-    FINE = "fine"
-    UNINSTALLED = "uninstalled"
-    UNKNOWN = "unknown"
-    FOREIGN = "foreign"
-    BUSY = "busy"
-
-
-MARKED = {
-    "dead0001": Fate.UNINSTALLED,
-    "badc0de1": Fate.UNKNOWN,
-    "0b5c0de1": Fate.FOREIGN,
-    "b0551e01": Fate.BUSY,
+MARKS = {
+    "200": Fate.ACCEPTED,
+    "51e": Fate.SILENT,
+    "410": Fate.UNREGISTERED,
+    "41e": Fate.EXPIRED_TOKEN,
+    "400": Fate.MALFORMED,
+    "40f": Fate.MISMATCHED,
+    "429": Fate.BUSY,
+    "500": Fate.INTERNAL,
+    "502": Fate.BAD_GATEWAY,
+    "503": Fate.UNAVAILABLE,
+    "50d": Fate.SHUTDOWN,
+    "1d1": Fate.IDLE_TIMEOUT,
+    "5d3": Fate.UNAVAILABLE_DELIVERED,
+    "a0a": Fate.LOST_ANSWER,
+    "a0b": Fate.LOST_REQUEST,
+    "a0c": Fate.STALLED,
+    "a0d": Fate.RESET,
+    "a0e": Fate.REFUSED_STREAM,
 }
+FATE_NAME = re.compile(r"fate-([a-z0-9-]*[a-z0-9])(?=[-:])")
+STEPS = 1024  # of the latency's distribution
+P99 = NormalDist().inv_cdf(0.99)
+REMEMBERED_TRIES = 200_000  # messages whose failed tries are counted; the oldest go first
 
 
-class BadSetting(Exception):
-    """A setting that does not exist or is out of range; the text names it."""
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What tokens of a pattern do, before anything else is considered."""
+
+    fate: Fate
+    token: str = "*"  # as in file names: * and ?
+    cloud: str = ""  # "" is every cloud
+    tries: int = 0  # of each message that meet it; 0 is all
 
 
 @dataclass(slots=True)
-class Dials:
-    """How a cloud behaves; shares are 0 to 1."""
+class Decision:
+    """What becomes of one request."""
 
-    latency_ms: float = 30.0  # median; log-normal, eight times that at the 99th percentile
-    unregistered: float = 0.02
-    busy: float = 0.003
-    unavailable: float = 0.0  # answered 503 without being taken
-    lost_answers: float = 0.0  # taken, then the connection is reset
-    lost_requests: float = 0.0  # the connection is reset, nothing taken
-    resets: float = 0.0  # taken, then RST_STREAM(INTERNAL_ERROR)
-    stalls: float = 0.0  # taken, never answered
-    outage: bool = False  # 503 for everything
-    quota: int = 0  # notifications a second; 0 is no limit
-    max_streams: int = 100
-    goaway_every: int = 0  # streams
-    goaway_seconds: float = 0.0
-    goaway_flavour: str = Flavour.POLITE.value
-    padding: int = 0
-    dribble: bool = False
-    window: int = 65535
-
-    def turn(self, settings: dict[str, Any]) -> None:
-        """Change some dials; raises BadSetting with nothing changed."""
-        known = {each.name: each for each in fields(self)}
-        for name, value in settings.items():
-            if name not in known:
-                raise BadSetting(f"{name}: there is no such dial; there are: {', '.join(known)}")
-            _check(name, value, getattr(self, name))
-        for name, value in settings.items():
-            setattr(self, name, type(getattr(self, name))(value))
+    fate: Fate
+    draw: int  # 64 bits, the same for every try of this message to this device
+    delay: float  # seconds until the answer leaves
 
 
-SHARES = {
-    "unregistered", "busy", "unavailable", "lost_answers", "lost_requests", "resets", "stalls",
-}  # fmt: skip
+@dataclass(slots=True)
+class _Tables:
+    """Settings, prepared for one look-up per message."""
+
+    devices: list[tuple[int, Fate]]  # upper bounds of 32 bits
+    tries: list[tuple[int, Fate]]
+    delays: list[float]
+    manners: Manners
 
 
-def _check(name: str, value: object, current: object) -> None:
-    if isinstance(current, bool):
-        if not isinstance(value, bool):
-            raise BadSetting(f"{name}: expected true or false")
-    elif isinstance(current, str):
-        if value not in {flavour.value for flavour in Flavour}:
-            raise BadSetting(f"{name}: expected one of {', '.join(f.value for f in Flavour)}")
-    elif isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadSetting(f"{name}: expected a number")
-    elif name in SHARES and not 0 <= value <= 1:
-        raise BadSetting(f"{name}: expected a share from 0 to 1")
-    elif not math.isfinite(value) or value < 0:
-        raise BadSetting(f"{name}: expected a number that is not negative")
-
-
+@dataclass
 class Behaviour:
-    """The dials of each cloud, and the fate of each token."""
+    """Seed, settings and rules; everything random comes from here."""
 
-    def __init__(self, seed: int, latency_ms: float | None = None) -> None:
-        self.seed = seed
-        self.dials = {"fcm": Dials(), "apns": Dials(max_streams=1000)}
-        if latency_ms is not None:
-            for dials in self.dials.values():
-                dials.latency_ms = latency_ms
-        self._tried: set[str] = set()
+    clock: Clock
+    seed: int = 1
+    clouds: dict[str, CloudSettings] = field(default_factory=dict)
+    rules: list[Rule] = field(default_factory=list)
 
-    def turn(self, settings: dict[str, Any]) -> None:
-        """Turn dials of one cloud ("cloud": "fcm") or of all."""
-        settings = dict(settings)
-        chosen = settings.pop("cloud", None)
-        if chosen is not None and chosen not in self.dials:
-            raise BadSetting(f"cloud: expected one of {', '.join(self.dials)}")
-        for name in [chosen] if chosen else list(self.dials):
-            self.dials[name].turn(settings)
+    def __post_init__(self) -> None:
+        self._key = self.seed.to_bytes(16, "big", signed=True)
+        self._failed: dict[int, int] = {}  # draw → tries that failed
+        self.changed()
+
+    def changed(self) -> None:
+        """Prepare again after settings have changed."""
+        self._tables = {name: _prepare(one) for name, one in self.clouds.items()}
+
+    def forget(self) -> None:
+        self._failed.clear()
 
     def manners(self, cloud: str) -> Manners:
-        dials = self.dials[cloud]
-        return Manners(
-            max_streams=dials.max_streams,
-            first_streams=1 if cloud == "apns" else 0,
-            window=dials.window,
-            max_header_list=8000 if cloud == "apns" else 0,
-            idle_seconds=3600.0 if cloud == "apns" else 240.0,
-            goaway_every=dials.goaway_every,
-            goaway_seconds=dials.goaway_seconds,
-            goaway_flavour=Flavour(dials.goaway_flavour),
-            padding=dials.padding,
-            dribble=dials.dribble,
-        )
+        return self._tables[cloud].manners
 
-    def fate(self, cloud: str, token: str) -> Fate:
-        """What becomes of pushes to a token; a busy one is fine at the second try."""
-        fate = next((fate for mark, fate in MARKED.items() if mark in token), None)
-        if fate is None:
-            dials, drawn = self.dials[cloud], self.chance("fate", token)
-            fate = Fate.FINE
-            if drawn < dials.unregistered:
-                fate = Fate.UNINSTALLED
-            elif drawn < dials.unregistered + dials.busy:
-                fate = Fate.BUSY
-        if fate is Fate.BUSY:
-            if token in self._tried:
-                return Fate.FINE
-            self._tried.add(token)
+    def hash(self, *words: str) -> int:
+        """64 bits that depend on the seed and the words alone."""
+        digest = blake2b("\n".join(words).encode(), digest_size=8, key=self._key)
+        return int.from_bytes(digest.digest(), "big")
+
+    def decide(self, cloud: str, token: str, message_id: str) -> Decision:
+        tables = self._tables[cloud]
+        draw = self.hash(token, message_id)
+        delays = tables.delays
+        delay = delays[draw & (STEPS - 1)] if delays else 0.0
+        fate = self._fate(cloud, tables, token, draw)
+        return Decision(fate, draw, delay)
+
+    def _fate(self, cloud: str, tables: _Tables, token: str, draw: int) -> Fate:
+        for rule in self.rules:
+            if rule.cloud in ("", cloud) and fnmatchcase(token, rule.token):
+                return self._for_tries(rule.fate, draw, rule.tries)
+        marked = _marked(token)
+        if marked is not None:
+            fate, once = marked
+            return self._for_tries(fate, draw, 1 if once else 0)
+        settings = self.clouds[cloud]
+        if tables.devices:
+            fate = _pick(tables.devices, self.hash(token) >> 32)
+            if fate is not Fate.ACCEPTED:
+                return fate
+        if settings.outage is not None and self.clock.now() < settings.outage_until:
+            return settings.outage
+        if tables.tries:
+            fate = _pick(tables.tries, draw >> 32)
+            if fate is not Fate.ACCEPTED:
+                return self._for_tries(fate, draw, settings.tries)
+        return Fate.ACCEPTED
+
+    def _for_tries(self, fate: Fate, draw: int, tries: int) -> Fate:
+        """This fate for the first so many tries of a message, then acceptance."""
+        if tries == 0 or fate is Fate.ACCEPTED:
+            return fate
+        failed = self._failed.get(draw, 0)
+        if failed >= tries:
+            return Fate.ACCEPTED
+        self._failed[draw] = failed + 1
+        if len(self._failed) > REMEMBERED_TRIES:
+            del self._failed[next(iter(self._failed))]
         return fate
 
-    def chance(self, what: str, token: str) -> float:
-        """A number in [0, 1) that is the same for the same seed."""
-        drawn = hashlib.blake2b(f"{self.seed}/{what}/{token}".encode(), digest_size=8).digest()
-        return int.from_bytes(drawn) / 2**64
 
-    def latency(self, cloud: str, token: str) -> float:
-        """Seconds until the answer leaves."""
-        median = self.dials[cloud].latency_ms / 1000
-        if not median:
-            return 0.0
-        first, second = self.chance("latency", token), self.chance("latency2", token)
-        normal = math.sqrt(-2 * math.log(1 - first)) * math.cos(2 * math.pi * second)
-        return median * math.exp(0.89 * normal)  # p99 is eight times the median
+def _marked(token: str) -> tuple[Fate, bool] | None:
+    if token.startswith("fate-"):
+        found = FATE_NAME.match(token)
+        name = found.group(1).replace("-", "_") if found else ""
+        while name:
+            base = name.removesuffix("_once")
+            if base in Fate._value2member_map_:
+                return Fate(base), base != name
+            name = name.rpartition("_")[0]
+    elif token.startswith("fa7e"):
+        fate = MARKS.get(token[4:7])
+        if fate is not None:
+            return fate, token[7:8] == "1"
+    return None
+
+
+def _pick(bounds: list[tuple[int, Fate]], draw: int) -> Fate:
+    for bound, fate in bounds:
+        if draw < bound:
+            return fate
+    return Fate.ACCEPTED
+
+
+def _prepare(settings: CloudSettings) -> _Tables:
+    by_device = {fate: rate for fate, rate in settings.rates.items() if fate not in BY_TRY}
+    by_try = {fate: rate for fate, rate in settings.rates.items() if fate in BY_TRY}
+    return _Tables(
+        devices=_bounds(by_device),
+        tries=_bounds(by_try),
+        delays=_delays(settings.latency_ms, settings.latency_p99_ms),
+        manners=settings.manners,
+    )
+
+
+def _bounds(rates: Mapping[Fate, float]) -> list[tuple[int, Fate]]:
+    bounds, upper = [], 0.0
+    for fate, rate in rates.items():
+        if rate:
+            upper += rate
+            bounds.append((round(upper * 2**32), fate))
+    return bounds
+
+
+def _delays(median: float, p99: float) -> list[float]:
+    """Quantiles of a log-normal distribution, in seconds; empty when answers come at once."""
+    if median <= 0:
+        return []
+    sigma = math.log(max(p99, median) / median) / P99
+    normal = NormalDist()
+    return [
+        median / 1000 * math.exp(sigma * normal.inv_cdf((step + 0.5) / STEPS))
+        for step in range(STEPS)
+    ]

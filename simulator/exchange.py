@@ -103,10 +103,16 @@ class Traffic:
 class Cloud(Protocol):
     """Anything that answers requests under a host name of its own."""
 
-    name: str
-    hosts: tuple[str, ...]
-    http1: bool
     traffic: Traffic
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def hosts(self) -> tuple[str, ...]: ...
+
+    @property
+    def http1(self) -> bool: ...
 
     @property
     def manners(self) -> Manners: ...

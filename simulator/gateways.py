@@ -1,218 +1,294 @@
-"""Simulated FCM and APNs on one TLS port of loopback, told apart by the name asked for.
+"""The simulated clouds: one TLS port for all of them, under their real names.
 
-Strict about protocol and payload, seeded, with a ledger of what they took
-(contract/providers.md 11). `python -m simulator.gateways --help`.
+    python -m simulator.gateways --home DIR [--port N] [--control-port N] [--seed N] [--latency MS]
+
+Once it listens it writes `DIR/gateways.json`: {"port", "control", "ca_file"}.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
+import os
 import signal
 import ssl
 import sys
+from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
-from typing import cast
 
 import uvloop
 
-from simulator.apns import Apns
-from simulator.certificates import authority, context, write_private
-from simulator.connection import Http2Connection
+from simulator import certificates
+from simulator.certificates import Authority
 from simulator.control import Control
-from simulator.exchange import Answer, Cloud, Flavour, Head, Peer, Request
-from simulator.fcm import Fcm, TokenServer
-from simulator.http1 import Http1Connection
-from simulator.world import World
+from simulator.exchange import Cloud, Flavour, Peer
+from simulator.http1_cloud import Http1Connection
+from simulator.http2 import Http2Connection
+from simulator.inputs import BadInput
+from simulator.settings import Tls
+from simulator.world import HomeInUse, World
 
-STORM = 10  # new connections a minute that count as an attack (SIM-18)
+TICK = 0.005  # seconds: answers leave in bundles of one connection
+STORM = 10  # connections a minute are many
 
 
 class Gateways:
-    """The clouds, their connections, and the control port."""
+    """Listens, and tells each connection which cloud it has reached."""
 
-    def __init__(self, home: Path, *, seed: int = 1, latency_ms: float | None = None) -> None:
-        home.mkdir(parents=True, exist_ok=True)
-        self.home = home
-        self.world = World(home, seed=seed, latency_ms=latency_ms)
-        self.clouds: list[Cloud] = [Fcm(self.world), TokenServer(self.world), Apns(self.world)]
-        self.connections: set[CloudProtocol] = set()
-        self.numbers = 0
-        issuer = authority(home)
-        self.ca_file = issuer.file
-        self.contexts: dict[str, ssl.SSLContext] = {}
-        self.by_context: dict[int, tuple[str, Cloud]] = {}
-        for cloud in self.clouds:
-            for host in cloud.hosts:
-                made = context(issuer, host, ["h2", "http/1.1"] if cloud.http1 else ["h2"])
-                self.contexts[host] = made
-                self.by_context[id(made)] = (host, cloud)
-        self.front = context(issuer, "gateways.invalid", ["h2", "http/1.1"])
-        self.front.sni_callback = self._choose
-
-    def _choose(
-        self, tls: ssl.SSLObject, name: str | None, _: ssl.SSLContext
-    ) -> ssl.AlertDescription | None:
-        chosen = self.contexts.get(name or "")
-        if chosen is None:
-            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-        tls.context = chosen
-        return None
-
-    async def start(self, port: int, control_port: int) -> tuple[int, int]:
-        """Listen on loopback; the ports that were taken."""
-        loop = asyncio.get_running_loop()
-        self.tls_server = await loop.create_server(
-            lambda: CloudProtocol(self), "127.0.0.1", port, ssl=self.front
-        )
-        control = Control(self)
-        self.control_server = await loop.create_server(
-            lambda: ControlProtocol(control), "127.0.0.1", control_port
-        )
-        self.carrying = loop.create_task(self.world.phones.run())
-        ports = [
-            int(server.sockets[0].getsockname()[1])
-            for server in (self.tls_server, self.control_server)
-        ]
-        facts = {
-            "port": ports[0],
-            "control": f"http://127.0.0.1:{ports[1]}",
-            "ca_file": str(self.ca_file.absolute()),
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.open: set[Http2Connection] = set()
+        self._clouds: dict[str, Cloud] = {
+            host: cloud for cloud in world.clouds for host in cloud.hosts
         }
-        write_private(self.home / "gateways.json", json.dumps(facts).encode())
-        return ports[0], ports[1]
+        self._contexts: dict[tuple[str, Tls], ssl.SSLContext] = {}
+        self._hosts: dict[ssl.SSLContext, str] = {}
+        self._authority = certificates.authority(world.home)
+        self._server: asyncio.Server | None = None
+        self._connections = 0
+        self._late: dict[int, dict[Http2Connection, list[int]]] = {}
+        self._all_closed: asyncio.Event | None = None
+
+    @property
+    def ca_file(self) -> Path:
+        return self._authority.file
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen and return the port."""
+        self._prepare(self._authority)
+        greeting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        greeting.sni_callback = self._choose
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Arrival(self), host, port, ssl=greeting, backlog=512
+        )
+        return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
-        """Say goodbye to every client; the ledger is on disk already."""
-        (self.home / "gateways.json").unlink(missing_ok=True)
-        self.tls_server.close()
-        self.control_server.close()
-        self.go_away(Flavour.CURT, None)
-        self.carrying.cancel()
-        await asyncio.sleep(0)
-        self.world.ledger.commit()
+        """Say goodbye to every connection, then close."""
+        if self._server is not None:
+            self._server.close()
+        for connection in [*self.open]:
+            connection.go_away(Flavour.CURT, b"")
+        if self.open:
+            self._all_closed = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._all_closed.wait(), 1)
+        for connection in [*self.open]:
+            connection.abort()
 
-    def go_away(self, flavour: Flavour, cloud: str | None) -> int:
-        chosen = [
-            protocol.inner
-            for protocol in list(self.connections)
-            if isinstance(protocol.inner, Http2Connection)
-            and (cloud is None or protocol.inner.cloud.name == cloud)
-        ]
-        for connection in chosen:
-            connection.go_away(flavour)
-            connection.receive(b"")
-        return len(chosen)
+    def _prepare(self, authority: Authority) -> None:
+        for host, cloud in self._clouds.items():
+            protocols = ["h2", "http/1.1"] if cloud.http1 else ["h2"]
+            good = certificates.context(authority, host, protocols)
+            self._contexts[host, Tls.GOOD] = good
+            self._hosts[good] = host
+        for cloud in self.world.clouds:
+            host = cloud.hosts[0]
+            old = certificates.context(authority, host, ["h2"], expired=True)
+            self._contexts[cloud.name, Tls.EXPIRED] = old
+        stranger = certificates.context(authority, "wrong.example", ["h2"])
+        self._contexts["", Tls.WRONG_NAME] = stranger
 
-    def change_limits(self) -> None:
-        """Tell open connections of a new limit of streams."""
-        for protocol in list(self.connections):
-            if isinstance(protocol.inner, Http2Connection):
-                connection = protocol.inner
-                connection.manners = connection.cloud.manners
-                connection.change_limit(connection.manners.max_streams)
+    def _choose(
+        self, sock: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext
+    ) -> int | None:
+        """The certificate of the name that was asked for; an alert for a stranger's."""
+        cloud = self._clouds.get((name or "").lower())
+        if cloud is None:
+            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+        tls = self.world.behaviour.clouds[cloud.name].tls
+        if tls is Tls.REFUSED:
+            return ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE
+        key = {
+            Tls.GOOD: (str(name).lower(), tls),
+            Tls.EXPIRED: (cloud.name, tls),
+            Tls.WRONG_NAME: ("", tls),
+        }[tls]
+        sock.context = self._contexts[key]
+        return None
 
-
-class CloudProtocol(asyncio.Protocol):
-    """One client, from the handshake to its end."""
-
-    def __init__(self, gateways: Gateways) -> None:
-        self.gateways = gateways
-        self.inner: Http2Connection | Http1Connection | None = None
-        self.cloud: Cloud | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport = cast("asyncio.Transport", transport)
-        tls = transport.get_extra_info("ssl_object")
-        found = self.gateways.by_context.get(id(tls.context))
-        protocol = tls.selected_alpn_protocol()
-        if found is None or (protocol != "h2" and not found[1].http1):
-            transport.abort()
-            return
-        host, cloud = found
-        self.cloud = cloud
-        self.gateways.connections.add(self)
-        self.gateways.numbers += 1
-        peer = Peer(self.gateways.numbers, host)
-        self._count(cloud)
-        commit = self.gateways.world.ledger.commit
-        if protocol == "h2":
-            self.inner = Http2Connection(transport, cloud, peer, commit)
-            return
-
-        def answer(head: Head, body: bytes) -> Answer:
-            return cloud.answer(
-                Request(
-                    head.method, head.path, head.authority, head.headers, head.doubled,
-                    body, peer, 0,
-                )
-            )  # fmt: skip
-
-        self.inner = Http1Connection(transport, answer, commit)
-
-    def _count(self, cloud: Cloud) -> None:
+    def arrived(self, context: ssl.SSLContext, protocol: str | None) -> asyncio.BaseProtocol | None:
+        """Who serves a connection after its handshake; nobody where it must end."""
+        host = self._hosts.get(context)
+        if host is None:
+            return None
+        cloud = self._clouds[host]
+        if protocol != "h2" and not cloud.http1:
+            return None
+        self._connections += 1
         traffic = cloud.traffic
         traffic.connections += 1
         traffic.open_connections += 1
-        minute = int(self.gateways.world.clock.now() // 60)
-        if traffic.minute != minute:
+        minute = int(self.world.clock.now() // 60)
+        if minute != traffic.minute:
             traffic.minute, traffic.minute_connections = minute, 0
         traffic.minute_connections += 1
-        if traffic.minute_connections == STORM + 1:
-            traffic.storms += 1
+        traffic.storms += traffic.minute_connections == STORM + 1
+        peer = Peer(self._connections, host)
+        if protocol != "h2":
+            return Http1Connection(cloud, peer, self.before_writing)
+        connection = Http2Connection(cloud, peer, self)
+        self.open.add(connection)
+        return connection
 
-    def data_received(self, data: bytes) -> None:
-        if self.inner is not None:
-            self.inner.receive(data)
+    # ----------------------------------------------------- surroundings of a connection
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.gateways.connections.discard(self)
-        if self.inner is not None and self.cloud is not None:
-            self.inner.lost()
-            self.cloud.traffic.open_connections -= 1
+    def before_writing(self) -> None:
+        self.world.ledger.flush()
+
+    def postpone(self, seconds: float, connection: Http2Connection, stream: int) -> None:
+        loop = asyncio.get_running_loop()
+        slot = int((loop.time() + seconds) / TICK) + 1
+        waiting = self._late.get(slot)
+        if waiting is None:
+            self._late[slot] = waiting = {}
+            loop.call_at(slot * TICK, self._release, slot)
+        waiting.setdefault(connection, []).append(stream)
+
+    def _release(self, slot: int) -> None:
+        for connection, streams in self._late.pop(slot).items():
+            connection.release(streams)
+
+    def closed(self, connection: Http2Connection) -> None:
+        if connection in self.open:
+            self.open.discard(connection)
+            connection.cloud.traffic.open_connections -= 1
+        if not self.open and self._all_closed is not None:
+            self._all_closed.set()
+
+    def command(self, cloud: str, do: str, flavour: Flavour, reason: str, streams: int) -> int:
+        """Act on every open HTTP/2 connection of a cloud; how many there were."""
+        concerned = [one for one in self.open if one.cloud.name == cloud]
+        for connection in concerned:
+            if do == "goaway":
+                connection.go_away(flavour, reason.encode())
+            elif do == "limit":
+                connection.limit_streams(streams)
+                connection.flush()
+            else:
+                connection.abort()
+        return len(concerned)
 
 
-class ControlProtocol(asyncio.Protocol):
-    def __init__(self, control: Control) -> None:
-        self.control = control
+class Arrival(asyncio.Protocol):
+    """A connection until its handshake has told where it wants to go."""
+
+    def __init__(self, gateways: Gateways) -> None:
+        self._gateways = gateways
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        commit = self.control.world.ledger.commit
-        transport = cast("asyncio.Transport", transport)
-        self.inner = Http1Connection(transport, self.control.answer, commit)
+        wire = transport.get_extra_info("ssl_object")
+        protocol = self._gateways.arrived(wire.context, wire.selected_alpn_protocol())
+        if protocol is None:
+            transport.close()
+            return
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
 
-    def data_received(self, data: bytes) -> None:
-        self.inner.receive(data)
+
+async def run(
+    home: Path, *, host: str, port: int, control_port: int, seed: int, latency: float | None
+) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    world = World(home, seed=seed, latency=latency)
+    (home / "gateways.json").unlink(missing_ok=True)  # of a simulator that was killed
+    gateways = Gateways(world)
+    control = Control(world, gateways.command)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await world.phones.start()
+        tls = await gateways.start(host, port)
+        controlled = await control.start(host, control_port)
+        shown = f"[{host}]" if ":" in host else host
+        facts = {
+            "port": tls,
+            "control": f"http://{shown}:{controlled}",
+            "ca_file": str(gateways.ca_file.resolve()),
+        }
+        draft = home / f".gateways.json.{os.getpid()}"
+        draft.write_text(json.dumps(facts))
+        draft.replace(home / "gateways.json")
+        print(  # noqa: T201
+            f"Simulated clouds listen on {shown}:{tls}, control on {facts['control']}", flush=True
+        )
+        await stop.wait()
+    finally:
+        (home / "gateways.json").unlink(missing_ok=True)
+        await gateways.stop()
+        await control.stop()
+        await world.phones.stop()
+        world.close()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--home", type=Path, required=True, help="folder of ledger and CA")
-    parser.add_argument("--port", type=int, default=0, help="TLS port; 0 takes a free one")
-    parser.add_argument("--control-port", type=int, default=0)
-    parser.add_argument("--seed", type=int, default=1, help="decides what devices do")
-    parser.add_argument("--latency", type=float, help="median of answers, milliseconds")
+    parser.add_argument("--home", type=Path, required=True, help="folder of state and CA")
+    parser.add_argument("--host", type=_loopback, default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--port", type=_port, default=0, help="TLS; 0 takes a free one")
+    parser.add_argument("--control-port", type=_port, default=0, help="HTTP; 0 takes a free one")
+    parser.add_argument("--seed", type=int, default=1, help="of everything that is random")
+    parser.add_argument(
+        "--latency", type=_latency, default=None, metavar="MS",
+        help="median of an answer; 0 answers at once (default: 50)",
+    )  # fmt: skip
 
 
-async def serve(options: argparse.Namespace) -> None:
-    """Run until SIGTERM or SIGINT."""
-    gateways = Gateways(options.home, seed=options.seed, latency_ms=options.latency)
-    port, control_port = await gateways.start(options.port, options.control_port)
-    sys.stdout.write(f"simulated clouds on port {port}, control on port {control_port}\n")
-    sys.stdout.flush()
-    ended = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    await ended.wait()
-    await gateways.stop()
+def serve(options: argparse.Namespace) -> None:
+    """Run with parsed options. Raises HomeInUse, OSError, BadInput."""
+    uvloop.run(
+        run(
+            options.home,
+            host=options.host,
+            port=options.port,
+            control_port=options.control_port,
+            seed=options.seed,
+            latency=options.latency,
+        )
+    )
 
 
-def run(options: argparse.Namespace) -> None:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(options))
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m simulator.gateways")
+    add_arguments(parser)
+    try:
+        serve(parser.parse_args(arguments))
+    except (HomeInUse, BadInput, OSError) as error:
+        print(f"Cannot start: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def _loopback(value: str) -> str:
+    try:
+        local = ip_address(value).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        raise argparse.ArgumentTypeError("must be a loopback address such as 127.0.0.1")
+    return value
+
+
+def _port(value: str) -> int:
+    if not value.isdigit() or int(value) > 65535:
+        raise argparse.ArgumentTypeError("must be a port from 0 to 65535")
+    return int(value)
+
+
+def _latency(value: str) -> float:
+    try:
+        milliseconds = float(value)
+    except ValueError:
+        milliseconds = -1
+    if not 0 <= milliseconds <= 60_000:
+        raise argparse.ArgumentTypeError("must be milliseconds from 0 to 60000")
+    return milliseconds
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Simulated push clouds.")
-    add_arguments(parser)
-    run(parser.parse_args())
+    sys.exit(main())

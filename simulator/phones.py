@@ -1,6 +1,6 @@
-"""Phones that got a push: they say so to the public device API, late, twice or never.
+"""Phones that report back through the public device API, as phones do: late, twice, or not.
 
-Source: contract/mobile-sdk.md 4.2 and 4.3; contract/providers.md 11.8 (SIM-70).
+Source: contract/providers.md SIM-70, SIM-71; contract/mobile-sdk.md 4.2, 4.3.
 """
 
 from __future__ import annotations
@@ -10,155 +10,237 @@ import heapq
 import json
 import math
 import uuid
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from ipaddress import ip_address
+from pathlib import Path
+from statistics import NormalDist
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    from simulator.behaviour import Behaviour
+from simulator.behaviour import Behaviour
+from simulator.certificates import write_private
+from simulator.clock import Clock
+from simulator.inputs import BadInput, json_object, number, only, text, whole
+from simulator.mailboxes import Delivery, Mailbox
+from simulator.registry import Registry
+from simulator.reporter import Report, Reporter
 
-CONNECTIONS = 8
-TRIES = 6
-RATES = {
-    "delivered": 0.92,  # of what the cloud took
-    "seen": 0.40,  # of what was delivered
-    "repeated": 0.03,  # of reports, sent a second time
-    "unknown": 0.002,  # of reports, about a message nobody sent
-    "speed": 1.0,  # divides every delay
-}
-DELIVERED_AFTER = 1.5  # seconds, median
-SEEN_AFTER = 12.0
-Report = tuple[float, int, str, str, dict[str, Any], int]  # due, number, path, code, body, try
+STEPS = 1024
+TICK = 0.05  # seconds
+SILENT_AN_HOUR = 3  # content-available pushes that reach an iPhone
+ID_SPACE = uuid.UUID("6f1c0f5e-63a0-4c05-8f0c-4d0f2e7a3b11")  # for ids nobody ever sent
+
+
+@dataclass(frozen=True)
+class PhoneSettings:
+    base_url: str = ""  # of the device API; "" and no phone reports
+    applications: Mapping[str, str] = field(default_factory=dict)  # project or topic → code
+    connections: int = 4
+    speed: float = 1.0  # all delays are divided by it
+    delivered: float = 0.92  # share of what reaches a device that is on
+    seen: float = 0.40  # share of the delivered
+    offline: float = 0.05  # share of devices that are off, for `offline_seconds`
+    repeated: float = 0.01
+    unknown: float = 0.002  # reports about ids that were never sent
+    wrong_clock: float = 0.02
+    out_of_order: float = 0.02  # seen comes before delivered
+    uninstalled: float = 0.001  # shares of the delivered
+    delivered_seconds: float = 1.5  # median
+    seen_seconds: float = 20.0  # median
+    offline_seconds: float = 300.0  # median
+
+
+SHARES = {
+    "delivered", "seen", "offline", "repeated", "unknown", "wrong_clock", "out_of_order",
+    "uninstalled",
+}  # fmt: skip
+DELAYS = {"delivered_seconds", "seen_seconds", "offline_seconds"}
 
 
 class Phones:
-    """Reports that are due, and the few connections that carry them."""
+    """Decides which phone reports what and when; a Reporter carries it."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
-        self.behaviour = behaviour
-        self.rates = dict(RATES)
-        self.base_url = ""
-        self.codes: dict[str, str] = {}
-        self.counted = {"delivered": 0, "seen": 0, "given_up": 0}
-        self._queue: list[Report] = []
-        self._number = 0
+    def __init__(self, home: Path, clock: Clock, behaviour: Behaviour, registry: Registry) -> None:
+        self.settings = PhoneSettings()
+        self.counts: Counter[str] = Counter()
+        self.reporter = Reporter(self.counts)
+        self._clock = clock
+        self._behaviour = behaviour
+        self._registry = registry
+        self._file = home / "phones.json"
+        self._due: list[tuple[float, int, Report | str]] = []  # loop time, order, what
+        self._order = 0
+        self._boxes: dict[str, Mailbox] = {}
+        self._silent: dict[str, tuple[int, int]] = {}  # token → hour, how many
         self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        if self._file.exists():
+            self.settings = _changed(self.settings, json.loads(self._file.read_text()))
 
-    def place(self, given: dict[str, Any]) -> None:
-        """Raises ValueError naming the member that is wrong."""
-        base_url, codes = given.get("base_url"), given.get("applications")
-        host = urlsplit(str(base_url)).hostname
-        if not isinstance(base_url, str) or host not in ("127.0.0.1", "localhost", "::1"):
-            raise ValueError("base_url must be an address on this machine")
-        if not isinstance(codes, dict):
-            raise ValueError(  # noqa: TRY004 (one kind of fault for callers)
-                "applications must map project ids and topics to application codes"
-            )
-        rates = given.get("rates", {})
-        for name, value in rates.items() if isinstance(rates, dict) else ():
-            if name not in RATES:
-                raise ValueError(f"rates.{name}: there are only {', '.join(RATES)}")
-            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-                raise ValueError(f"rates.{name} must be a number that is not negative")
-        self.base_url, self.codes = base_url.rstrip("/"), dict(codes)
-        self.rates = RATES | rates
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+        self.reporter.use(self.settings.base_url, self.settings.connections)
 
-    def deliver(self, target: str, address: str, message_id: str) -> None:
-        """A cloud took a notification for this address: what will its phone say, and when?"""
-        code = self.codes.get(target)
-        if code is None or not message_id:
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.reporter.stop()
+
+    def change(self, given: Mapping[str, object]) -> None:
+        """Raises BadInput."""
+        self.settings = _changed(self.settings, given)
+        write_private(self._file, json.dumps(asdict(self.settings), indent=1).encode())
+        self.reporter.use(self.settings.base_url, self.settings.connections)
+
+    def shown(self) -> dict[str, object]:
+        """The settings, without the codes that are the phones' credentials."""
+        return {**asdict(self.settings), "applications": sorted(self.settings.applications)}
+
+    def figures(self) -> dict[str, int]:
+        return {**self.counts, "scheduled": len(self._due), "waiting": self.reporter.waiting}
+
+    def clear(self) -> None:
+        self._due.clear()
+        self._boxes.clear()
+        self._silent.clear()
+        self.counts.clear()
+        self.reporter.clear()
+
+    # ---------------------------------------------------------------------- arrival
+
+    def deliver(self, delivery: Delivery) -> None:
+        """A cloud has accepted something for this device."""
+        settings = self.settings
+        if not settings.base_url:
             return
-        chance, now = self.behaviour.chance, asyncio.get_running_loop().time()
-        who = f"{address}/{message_id}"
-        if chance("delivered", who) >= self.rates["delivered"]:
+        if delivery.application not in settings.applications:
+            self.counts["application_unknown"] += 1
             return
-        arrived = now + self._after(DELIVERED_AFTER, chance("when", who))
-        self._report(arrived, "/mobile/1/messages/deliveryreport", code, {"dlrIds": [message_id]})
-        if chance("seen", who) < self.rates["seen"]:
-            seen = arrived + self._after(SEEN_AFTER, chance("when seen", who))
-            body = {"messages": [{"messageId": message_id, "timestampDelta": 1}]}
-            self._report(seen, "/mobile/2/messages/seen", code, body)
-        if chance("unknown", who) < self.rates["unknown"]:
-            strange = {"dlrIds": [str(uuid.UUID(int=hash(who) & (2**128 - 1)))]}
-            self._report(arrived, "/mobile/1/messages/deliveryreport", code, strange)
+        token = delivery.token
+        box = self._boxes.get(token)
+        if box is None and self._share("offline", token) < settings.offline:
+            self._boxes[token] = box = Mailbox()
+            spread = self._behaviour.hash("offline for", token)
+            self._schedule(_delay(settings.offline_seconds, spread) / settings.speed, token)
+        if box is not None:
+            box.put(delivery, self.counts)
+        else:
+            self._arrive(delivery)
 
-    def _after(self, median: float, drawn: float) -> float:
-        return median * math.exp(2 * drawn - 1) / max(self.rates["speed"], 0.001)
+    def _arrive(self, delivery: Delivery) -> None:
+        settings = self.settings
+        chance = self._behaviour.hash("phone", delivery.message_id, delivery.token)
+        if _unit(chance, 0) >= settings.delivered or self._too_quiet(delivery):
+            self.counts["never_reported"] += 1
+            return
+        code = settings.applications[delivery.application]
+        message_id = delivery.message_id
+        arrived = _delay(settings.delivered_seconds, chance >> 10) / settings.speed
+        tapped = arrived + _delay(settings.seen_seconds, chance >> 20) / settings.speed
+        mishap = self._behaviour.hash("mishap", message_id, delivery.token)
+        is_seen = delivery.visible and _unit(chance, 32) < settings.seen
+        if is_seen and _unit(mishap, 0) < settings.out_of_order:
+            arrived = tapped + arrived
+        if delivery.reports_delivery:
+            self._schedule(arrived, Report("delivered", code, message_id))
+            if _unit(mishap, 16) < settings.repeated:
+                self._schedule(2 * arrived, Report("delivered", code, message_id))
+        if is_seen:
+            wrong = _unit(mishap, 32) < settings.wrong_clock
+            ago = (mishap % 10**6) - 5 * 10**5 if wrong else mishap % 3
+            self._schedule(tapped, Report("seen", code, message_id, ago))
+        if _unit(mishap, 48) < settings.unknown:
+            stranger = str(uuid.uuid5(ID_SPACE, message_id))
+            self._schedule(arrived, Report("delivered", code, stranger))
+        if _unit(self._behaviour.hash("uninstall", message_id), 0) < settings.uninstalled:
+            self._registry.uninstall(delivery.cloud, delivery.token)
+            self.counts["uninstalled"] += 1
 
-    def _report(self, due: float, path: str, code: str, body: dict[str, Any]) -> None:
-        self._push(due, path, code, body, 1)
-        if self.behaviour.chance("repeated", json.dumps(body)) < self.rates["repeated"]:
-            self._push(due + 0.5, path, code, body, 1)
+    def _too_quiet(self, delivery: Delivery) -> bool:
+        """Apple lets only a few silent pushes an hour through. SIM-49."""
+        if delivery.cloud != "apns" or delivery.visible:
+            return False
+        hour = int(self._clock.now() // 3600)
+        last, count = self._silent.get(delivery.token, (hour, 0))
+        count = count + 1 if last == hour else 1
+        self._silent[delivery.token] = (hour, count)
+        return count > SILENT_AN_HOUR
 
-    def _push(self, due: float, path: str, code: str, body: dict[str, Any], tried: int) -> None:
-        self._number += 1
-        heapq.heappush(self._queue, (due, self._number, path, code, body, tried))
+    def _share(self, what: str, token: str) -> float:
+        return _unit(self._behaviour.hash(what, token), 0)
+
+    # --------------------------------------------------------------------- schedule
+
+    def _schedule(self, seconds: float, what: Report | str) -> None:
+        """A report to make, or a token whose device comes back."""
+        self._order += 1
+        due = asyncio.get_running_loop().time() + seconds
+        heapq.heappush(self._due, (due, self._order, what))
         self._wake.set()
 
-    @property
-    def waiting(self) -> int:
-        return len(self._queue)
-
-    async def run(self) -> None:
-        """Report until cancelled."""
-        await asyncio.gather(*[self._carry() for _ in range(CONNECTIONS)])
-
-    async def _next(self) -> Report:
+    async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            if self._queue and self._queue[0][0] <= loop.time():
-                return heapq.heappop(self._queue)
-            left = min(self._queue[0][0] - loop.time(), 1.0) if self._queue else 1.0
-            self._wake.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), max(left, 0.001))
+            if not self._due:
+                self._wake.clear()
+                await self._wake.wait()
+            now = loop.time()
+            while self._due and self._due[0][0] <= now:
+                what = heapq.heappop(self._due)[2]
+                if isinstance(what, Report):
+                    self.reporter.add(what)
+                else:
+                    for delivery in self._boxes.pop(what).take(self._clock.now(), self.counts):
+                        self._arrive(delivery)
+            await asyncio.sleep(TICK)
 
-    async def _carry(self) -> None:
-        """One kept-alive connection; it is opened anew when the server closes it."""
-        stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        while True:
-            due, _, path, code, body, tried = await self._next()
-            try:
-                if stream is None:
-                    address = urlsplit(self.base_url)
-                    stream = await asyncio.open_connection(address.hostname, address.port or 80)
-                status, keep = await asyncio.wait_for(self._post(*stream, path, code, body), 15)
-            except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
-                status, keep = 503, False
-            if not keep and stream is not None:
-                stream[1].close()
-                stream = None
-            if status < 300:
-                self.counted["seen" if "seen" in path else "delivered"] += 1
-            elif status >= 500 and tried < TRIES:
-                self._push(due + 2.0 * tried * tried, path, code, body, tried + 1)
-            else:
-                self.counted["given_up"] += 1
 
-    async def _post(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        path: str,
-        code: str,
-        body: dict[str, Any],
-    ) -> tuple[int, bool]:
-        """The status of the answer, and whether the connection may be used again."""
-        content = json.dumps(body).encode()
-        host = urlsplit(self.base_url).netloc
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: App {code}\r\n"
-            "User-Agent: Simulated phone\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(content)}\r\n\r\n"
-        )
-        writer.write(head.encode("latin-1") + content)
-        answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-        status = int(answer.split(" ", 2)[1])
-        length = next(
-            (int(line[15:]) for line in answer.split("\r\n") if line.startswith("content-length:")),
-            None,
-        )
-        if length is None:
-            return status, status == 204
-        await reader.readexactly(length)
-        return status, "connection: close" not in answer
+def _unit(bits: int, shift: int) -> float:
+    """16 of the bits as a number from 0 to 1."""
+    return (bits >> shift & 0xFFFF) / 0x10000
+
+
+def _delay(median: float, bits: int) -> float:
+    """Seconds, log-normally distributed: a tenth wait six times as long."""
+    return median * _FACTORS[bits % STEPS]
+
+
+_FACTORS = [math.exp(1.4 * NormalDist().inv_cdf((step + 0.5) / STEPS)) for step in range(STEPS)]
+
+
+def _changed(settings: PhoneSettings, given: Mapping[str, object]) -> PhoneSettings:
+    only(given, set(PhoneSettings.__dataclass_fields__) | {"rates"})
+    rates = json_object(given.get("rates", {}), "rates")
+    only(rates, SHARES | DELAYS | {"speed"}, "rates")
+    flat = {**{name: value for name, value in given.items() if name != "rates"}, **rates}
+    made: dict[str, object] = {}
+    for name, value in flat.items():
+        path = f"rates.{name}" if name in rates else name
+        if name == "base_url":
+            made[name] = "" if value == "" else _base_url(value)
+        elif name == "applications":
+            told = json_object(value, path)
+            made[name] = {one: text(code, f"{path}.{one}") for one, code in told.items()}
+        elif name == "connections":
+            made[name] = whole(1, 64)(value, path)
+        elif name == "speed":
+            made[name] = number(0.01, 1e6)(value, path)
+        else:
+            made[name] = number(0, 1 if name in SHARES else 86_400)(value, path)
+    return replace(settings, **made)  # type: ignore[arg-type]
+
+
+def _base_url(value: object) -> str:
+    """Only this machine: the simulator must not be able to reach anybody else."""
+    url = text(value, "base_url").rstrip("/")
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+        local = parts.hostname == "localhost" or ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        local, port = False, None
+    if parts.scheme != "http" or not local:
+        raise BadInput("base_url", "must begin with http:// and name this machine, 127.0.0.1")
+    return f"http://{parts.hostname}:{port or 80}{parts.path}"

@@ -1,146 +1,207 @@
-"""Everything the simulated clouds share: credentials, time, behaviour, ledger, phones."""
+"""Everything the simulated clouds share, tied together and kept in one home folder."""
 
 from __future__ import annotations
 
+import fcntl
 import json
-import random
-import time
+import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from simulator.behaviour import Behaviour
+from simulator.apns import Apns
+from simulator.behaviour import Behaviour, Rule
 from simulator.certificates import write_private
 from simulator.clock import Clock
-from simulator.exchange import Answer, Ending, Request
+from simulator.credentials import Credentials
+from simulator.exchange import Cloud, Traffic
+from simulator.fcm import Fcm
+from simulator.google import Google
+from simulator.inputs import BadInput, json_list, json_object, number, one_of, only, text, whole
 from simulator.ledger import Ledger
 from simulator.phones import Phones
+from simulator.registry import Registry
+from simulator.settings import DEFAULTS, NAMES, CloudSettings, Fate, changed, restored, shown
+
+SENDING = ("fcm", "apns")  # clouds that take notifications
+STORED_BEHAVIOUR = "behaviour.json"
 
 
-class BadRequest(Exception):
-    """A control request that cannot be followed; the text names the member."""
-
-
-FCM_MEMBERS = ("project_id", "client_email", "private_key_id", "public_key_pem")
-APNS_MEMBERS = ("team_id", "key_id", "public_key_pem", "topics")
+class HomeInUse(Exception):
+    """Another simulator works in this folder."""
 
 
 class World:
-    """State that survives a restart lies in the home folder: credentials, phones, ledger."""
-
-    def __init__(self, home: Path, *, seed: int = 1, latency_ms: float | None = None) -> None:
+    def __init__(self, home: Path, *, seed: int = 1, latency: float | None = None) -> None:
+        """`latency` is the median in milliseconds; None keeps the believable default."""
+        home.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(home / "gateways.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise HomeInUse(f"{home} is used by another simulator; choose another --home") from None
         self.home = home
         self.clock = Clock()
-        self.behaviour = Behaviour(seed, latency_ms)
-        self.ledger = Ledger(home / "ledger.jsonl")
-        self.phones = Phones(self.behaviour)
-        self.service_accounts: dict[str, dict[str, Any]] = {}  # by client_email
-        self.projects: set[str] = set()
-        self.apns_keys: dict[str, dict[str, Any]] = {}  # by key id
-        self.apns_tokens: dict[str, tuple[dict[str, Any], float]] = {}  # verified: key, iat
-        self.access_tokens: dict[str, tuple[str, float]] = {}  # project, end
-        self._random = random.Random(seed)
-        self._second = 0.0
-        self._taken = 0
-        self._state = home / "state.json"
-        self._saved: dict[str, Any] = {"fcm": [], "apns": [], "phones": None}
-        if self._state.exists():
-            self._saved = json.loads(self._state.read_text())
-            self._learn(self._saved)
-
-    # ------------------------------------------------------------------ what control tells
-
-    def add_credentials(self, given: dict[str, Any]) -> None:
-        """Public halves of credentials: {"fcm": [...], "apns": [...]}. Kept between starts."""
-        for cloud, members in (("fcm", FCM_MEMBERS), ("apns", APNS_MEMBERS)):
-            for number, each in enumerate(given.get(cloud, [])):
-                for member in members:
-                    if not isinstance(each, dict) or not each.get(member):
-                        raise BadRequest(f"{cloud}[{number}].{member} is missing")
-        names = {"fcm": "private_key_id", "apns": "key_id"}
-        for cloud, name in names.items():
-            fresh = {each[name]: each for each in [*self._saved[cloud], *given.get(cloud, [])]}
-            self._saved[cloud] = list(fresh.values())
-        self._learn(self._saved)
-        self._save()
-
-    def place_phones(self, given: dict[str, Any]) -> None:
-        """Where phones report: {"base_url", "applications": {project or topic: code}, …}."""
-        try:
-            self.phones.place(given)
-        except ValueError as problem:
-            raise BadRequest(str(problem)) from None
-        self._saved["phones"] = given
-        self._save()
-
-    def _learn(self, saved: dict[str, Any]) -> None:
-        for account in saved["fcm"]:
-            self.service_accounts[account["client_email"]] = account
-            self.projects.add(account["project_id"])
-        for key in saved["apns"]:
-            self.apns_keys[key["key_id"]] = {"environment": "production", **key}
-        self.apns_tokens.clear()
-        if saved.get("phones"):
-            self.phones.place(saved["phones"])
-
-    def _save(self) -> None:
-        write_private(self._state, json.dumps(self._saved).encode())
-
-    # ------------------------------------------------------------------ what clouds ask
-
-    def disturb(self, cloud: str) -> Answer | None:
-        """A fault before a notification is taken: status 503, or 0 for a lost request."""
-        dials = self.behaviour.dials[cloud]
-        if dials.outage or self._over_quota(dials.quota):
-            self.ledger.refuse(cloud, "UNAVAILABLE")
-            return Answer(503)
-        drawn = self._random.random()
-        if drawn < dials.unavailable:
-            self.ledger.refuse(cloud, "UNAVAILABLE")
-            return Answer(503)
-        if drawn < dials.unavailable + dials.lost_requests:
-            return Answer(0, ending=Ending.ABORTED)
-        return None
-
-    def _over_quota(self, quota: int) -> bool:
-        if not quota:
-            return False
-        now = time.monotonic()
-        if now - self._second >= 1:
-            self._second, self._taken = now, 0
-        self._taken += 1
-        return self._taken > quota
-
-    def accept(
-        self,
-        cloud: str,
-        message_id: str,
-        address: str,
-        target: str,
-        request: Request,
-        payload: dict[str, Any],
-    ) -> None:
-        """Write a notification down, and hand it to the phone of its address."""
-        self.ledger.accepted(
-            cloud,
-            message_id,
-            address,
-            self.clock.now(),
-            target=target,
-            connection=request.peer.number,
-            stream=request.stream,
-            bytes=len(request.body),
+        self._defaults = {name: _with_latency(one, latency) for name, one in DEFAULTS.items()}
+        self.behaviour = Behaviour(self.clock, seed, dict(self._defaults))
+        self._load_behaviour()
+        self.credentials = Credentials(home)
+        self.registry = Registry(home, self.clock)
+        self.ledger = Ledger(home, self.clock, SENDING)
+        self.phones = Phones(home, self.clock, self.behaviour, self.registry)
+        self.google = Google(home, self.clock, self.credentials, self.behaviour)
+        self.fcm = Fcm(
+            self.clock, self.credentials, self.google, self.behaviour, self.registry,
+            self.ledger, self.phones,
+        )  # fmt: skip
+        self.apns = Apns(
+            self.clock, self.credentials, self.behaviour, self.registry, self.ledger, self.phones
         )
-        self.phones.deliver(target, address, message_id)
+        self.clouds: tuple[Cloud, ...] = (self.google, self.fcm, self.apns)
 
-    def spoil(self, cloud: str, answer: Answer) -> Answer:
-        """A fault after a notification was taken: its answer is lost, reset or never comes."""
-        dials = self.behaviour.dials[cloud]
-        if dials.lost_answers or dials.resets or dials.stalls:
-            drawn = self._random.random()
-            if drawn < dials.lost_answers:
-                answer.ending = Ending.ABORTED
-            elif drawn < dials.lost_answers + dials.resets:
-                answer.ending = Ending.RESET
-            elif drawn < dials.lost_answers + dials.resets + dials.stalls:
-                answer.ending = Ending.STALLED
-        return answer
+    def close(self) -> None:
+        self.ledger.close()
+        self.registry.close()
+        os.close(self._lock)
+
+    def add_credentials(self, given: Mapping[str, object]) -> None:
+        self.credentials.add(given)
+        self.apns.tokens.forget()
+
+    # --------------------------------------------------------------------- behaviour
+
+    def change_behaviour(self, given: Mapping[str, object]) -> None:
+        """`{"fcm": {…}, "apns": {…}, "google": {…}, "rules": […], "seed": n}`; a setting
+        outside a cloud is meant for both clouds that send. All or nothing. Raises BadInput.
+        """
+        only(given, {*self.behaviour.clouds, "rules", "seed"} | NAMES)
+        now = self.clock.now()
+        clouds = dict(self.behaviour.clouds)
+        common = {name: value for name, value in given.items() if name in NAMES}
+        for name in SENDING:
+            clouds[name] = changed(clouds[name], common, now=now)
+        for name, settings in [*clouds.items()]:
+            own = json_object(given.get(name, {}), name)
+            clouds[name] = changed(settings, own, now=now, field=name)
+        rules = self.behaviour.rules
+        if "rules" in given:
+            rules = [
+                _rule(one, f"rules[{place}]", set(clouds))
+                for place, one in enumerate(json_list(given["rules"], "rules"))
+            ]
+        if "seed" in given:
+            self.behaviour.seed = whole(-(2**63), 2**63)(given["seed"], "seed")
+        self.behaviour.clouds, self.behaviour.rules = clouds, rules
+        self.behaviour.changed()
+        self._store_behaviour()
+
+    def behaviour_shown(self) -> dict[str, object]:
+        told: dict[str, object] = {
+            name: shown(settings) for name, settings in self.behaviour.clouds.items()
+        }
+        told["rules"] = [
+            {"cloud": one.cloud, "token": one.token, "fate": one.fate, "tries": one.tries}
+            for one in self.behaviour.rules
+        ]
+        return told | {"seed": self.behaviour.seed}
+
+    def _store_behaviour(self) -> None:
+        data = json.dumps({**self.behaviour_shown(), "offset": self.clock.offset}, indent=1)
+        write_private(self.home / STORED_BEHAVIOUR, data.encode())
+
+    def _load_behaviour(self) -> None:
+        file = self.home / STORED_BEHAVIOUR
+        if not file.exists():
+            return
+        stored = json_object(json.loads(file.read_text()), STORED_BEHAVIOUR)
+        clouds = self.behaviour.clouds
+        for name, base in clouds.items():
+            clouds[name] = restored(base, json_object(stored[name], name))
+        self.behaviour.rules = [
+            _rule(one, "rules", set(clouds)) for one in json_list(stored["rules"], "rules")
+        ]
+        self.clock.offset = number(float("-inf"), float("inf"))(stored["offset"], "offset")
+        self.behaviour.seed = whole(-(2**63), 2**63)(stored["seed"], "seed")
+        self.behaviour.changed()
+
+    def move_clock(self, given: Mapping[str, object]) -> None:
+        """`{"offset": s}` from real time, or `{"advance": s}` from now. Raises BadInput."""
+        only(given, {"offset", "advance"})
+        if len(given) != 1:
+            raise BadInput("offset", 'give either "offset" or "advance", in seconds')
+        seconds = number(-(10**9), 10**9)
+        if "offset" in given:
+            self.clock.offset = seconds(given["offset"], "offset")
+        else:
+            self.clock.offset += seconds(given["advance"], "advance")
+        self._store_behaviour()
+
+    def reset(self, given: Mapping[str, object]) -> None:
+        """Forget everything that happened and was armed; `{"credentials": true}` these too."""
+        only(given, {"credentials", "phones"})
+        self.ledger.clear()
+        self.registry.clear()
+        self.phones.clear()
+        self.fcm.forget()
+        self.apns.forget()
+        self.behaviour.forget()
+        self.behaviour.clouds, self.behaviour.rules = dict(self._defaults), []
+        self.behaviour.changed()
+        self.clock.offset = 0.0
+        (self.home / STORED_BEHAVIOUR).unlink(missing_ok=True)
+        for cloud in self.clouds:
+            _zero(cloud.traffic)
+        self.google.issued = self.google.refused = self.fcm.validated = 0
+        if given.get("credentials"):
+            self.credentials.clear()
+        if given.get("phones"):
+            self.phones.change({"base_url": "", "applications": {}})
+
+    def statistics(self) -> dict[str, object]:
+        """What the clouds noticed about their clients, and how the phones get on."""
+        traffic = {
+            cloud.name: {
+                name: getattr(cloud.traffic, name)
+                for name in (
+                    "connections", "open_connections", "requests", "in_flight",
+                    "max_in_flight", "refused_streams", "goaways", "storms",
+                )
+            }
+            for cloud in self.clouds
+        }  # fmt: skip
+        reasons = {name: dict(one.reasons) for name, one in self.ledger.accounts.items()}
+        return {
+            "traffic": traffic,
+            "refused": reasons,
+            "access_tokens": {"issued": self.google.issued, "refused": self.google.refused},
+            "provider_tokens": self.apns.tokens.seen,
+            "validated": self.fcm.validated,
+            "phones": self.phones.figures(),
+        }
+
+
+def _zero(traffic: Traffic) -> None:
+    for name in ("connections", "requests", "refused_streams", "goaways", "storms"):
+        setattr(traffic, name, 0)
+    traffic.max_in_flight = traffic.in_flight
+
+
+def _with_latency(settings: CloudSettings, latency: float | None) -> CloudSettings:
+    if latency is None:
+        return settings
+    return replace(settings, latency_ms=latency, latency_p99_ms=latency * 8)
+
+
+def _rule(given: object, field: str, clouds: set[str]) -> Rule:
+    data = json_object(given, field)
+    only(data, {"cloud", "token", "fate", "tries"}, field)
+    cloud = data.get("cloud", "")
+    if cloud and cloud not in clouds:
+        raise BadInput(f"{field}.cloud", f"must be one of {', '.join(sorted(clouds))}")
+    return Rule(
+        fate=one_of(Fate)(data.get("fate"), f"{field}.fate"),
+        token=text(data.get("token", "*"), f"{field}.token"),
+        cloud=str(cloud),
+        tries=whole(0, 1000)(data.get("tries", 0), f"{field}.tries"),
+    )

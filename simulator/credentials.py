@@ -1,0 +1,197 @@
+"""The public halves of the credentials that clients sign with, and how a JWT is checked."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from simulator.certificates import write_private
+from simulator.inputs import BadInput, json_list, json_object, only, text
+
+ENVIRONMENTS = ("production", "sandbox", "")
+
+
+class BadJwt(Exception):
+    """Not a token of this kind, or not signed by that key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jwt:
+    header: Mapping[str, object]
+    claims: Mapping[str, object]
+    signed: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FcmAccount:
+    """A service account that may send for one Firebase project."""
+
+    project_id: str
+    client_email: str
+    private_key_id: str
+    key: rsa.RSAPublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class ApnsKey:
+    """A token key of an Apple team."""
+
+    team_id: str
+    key_id: str
+    key: ec.EllipticCurvePublicKey
+    topics: frozenset[str]  # the only ones it may send to; empty is any
+    environment: str  # the only one it may send to; "" is both
+
+
+class Credentials:
+    """Known to the clouds; kept in the home folder."""
+
+    def __init__(self, home: Path) -> None:
+        self.fcm: dict[str, FcmAccount] = {}  # by private key id
+        self.apns: dict[str, ApnsKey] = {}  # by key id
+        self._file = home / "credentials.json"
+        self._given: dict[str, dict[str, object]] = {}  # by cloud and key id
+        if self._file.exists():
+            self.add(json.loads(self._file.read_text()))
+
+    @property
+    def projects(self) -> set[str]:
+        return {account.project_id for account in self.fcm.values()}
+
+    @property
+    def topics(self) -> set[str]:
+        return {topic for key in self.apns.values() for topic in key.topics}
+
+    def add(self, given: Mapping[str, object]) -> None:
+        """All of `{"fcm": […], "apns": […]}` or, if one is wrong, none. Raises BadInput."""
+        only(given, {"fcm", "apns"})
+        accounts = [
+            (_fcm(one, f"fcm[{place}]"), one)
+            for place, one in enumerate(json_list(given.get("fcm", []), "fcm"))
+        ]
+        keys = [
+            (_apns(one, f"apns[{place}]"), one)
+            for place, one in enumerate(json_list(given.get("apns", []), "apns"))
+        ]
+        for account, data in accounts:
+            self.fcm[account.private_key_id] = account
+            self._given[f"fcm {account.private_key_id}"] = json_object(data, "fcm")
+        for key, data in keys:
+            self.apns[key.key_id] = key
+            self._given[f"apns {key.key_id}"] = json_object(data, "apns")
+        self._save()
+
+    def revoke(self, cloud: str, key_id: str) -> None:
+        """What this key has signed is refused from now on. Raises BadInput."""
+        known: dict[str, FcmAccount] | dict[str, ApnsKey]
+        known = self.fcm if cloud == "fcm" else self.apns
+        if cloud not in {"fcm", "apns"} or key_id not in known:
+            raise BadInput("key_id", "is unknown to this cloud", status=404)
+        del known[key_id]
+        del self._given[f"{cloud} {key_id}"]
+        self._save()
+
+    def clear(self) -> None:
+        self.fcm.clear()
+        self.apns.clear()
+        self._given.clear()
+        self._save()
+
+    def _save(self) -> None:
+        stored: dict[str, list[object]] = {"fcm": [], "apns": []}
+        for name, data in self._given.items():
+            stored[name.split(" ")[0]].append(data)
+        write_private(self._file, json.dumps(stored, indent=1).encode())
+
+
+def _fcm(given: object, field: str) -> FcmAccount:
+    names = {"project_id", "client_email", "private_key_id", "public_key_pem"}
+    told = _texts(given, field, names)
+    key = _public_key(told["public_key_pem"], f"{field}.public_key_pem")
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise BadInput(f"{field}.public_key_pem", "must be an RSA public key")
+    return FcmAccount(told["project_id"], told["client_email"], told["private_key_id"], key)
+
+
+def _apns(given: object, field: str) -> ApnsKey:
+    data = dict(json_object(given, field))
+    topics = json_list(data.pop("topics", []), f"{field}.topics")
+    environment = data.pop("environment", "")
+    if environment not in ENVIRONMENTS:
+        raise BadInput(f"{field}.environment", 'must be "production", "sandbox" or "" for both')
+    told = _texts(data, field, {"team_id", "key_id", "public_key_pem"})
+    key = _public_key(told["public_key_pem"], f"{field}.public_key_pem")
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise BadInput(f"{field}.public_key_pem", "must be a public key on the curve P-256")
+    return ApnsKey(
+        told["team_id"],
+        told["key_id"],
+        key,
+        frozenset(text(one, f"{field}.topics") for one in topics),
+        str(environment),
+    )
+
+
+def _texts(given: object, field: str, names: set[str]) -> dict[str, str]:
+    data = json_object(given, field)
+    only(data, names, field)
+    return {name: text(data.get(name), f"{field}.{name}", longest=10_000) for name in names}
+
+
+def _public_key(pem: str, field: str) -> object:
+    if "PRIVATE" in pem:
+        raise BadInput(field, "must be the public half; keep the private key to yourself")
+    try:
+        return serialization.load_pem_public_key(pem.encode())
+    except ValueError:
+        raise BadInput(field, "must be a public key in PEM form") from None
+
+
+def parse(token: str) -> Jwt:
+    """The parts of a JWT, unchecked. Raises BadJwt."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        raise BadJwt("a JWT has three parts")
+    try:
+        header, claims, signature = (
+            base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in parts
+        )
+        read = json.loads(header), json.loads(claims)
+    except (binascii.Error, ValueError, RecursionError):
+        raise BadJwt("a part of the JWT cannot be read") from None
+    if not isinstance(read[0], dict) or not isinstance(read[1], dict):
+        raise BadJwt("header and claims of a JWT are objects")
+    return Jwt(read[0], read[1], f"{parts[0]}.{parts[1]}".encode(), signature)
+
+
+def check_rs256(jwt: Jwt, key: rsa.RSAPublicKey) -> None:
+    """Raises BadJwt."""
+    if jwt.header.get("alg") != "RS256":
+        raise BadJwt("the algorithm must be RS256")
+    try:
+        key.verify(jwt.signature, jwt.signed, padding.PKCS1v15(), hashes.SHA256())
+    except InvalidSignature:
+        raise BadJwt("Invalid JWT Signature.") from None
+
+
+def check_es256(jwt: Jwt, key: ec.EllipticCurvePublicKey) -> None:
+    """Raises BadJwt. The signature is r and s, 32 bytes each. Source: RFC 7518 3.4."""
+    if jwt.header.get("alg") != "ES256":
+        raise BadJwt("the algorithm must be ES256")
+    if len(jwt.signature) != 64:
+        raise BadJwt("an ES256 signature has 64 bytes")
+    r, s = (int.from_bytes(jwt.signature[at : at + 32], "big") for at in (0, 32))
+    try:
+        key.verify(encode_dss_signature(r, s), jwt.signed, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        raise BadJwt("the signature does not fit the key") from None
