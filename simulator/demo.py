@@ -56,8 +56,38 @@ SCOPES = [
 ]
 SENDER, TOPIC = "Shop", "offers"
 COURIER_DEVICES = 300
-FIRST = "Ana Ben Chloé Dario Elif Finn Greta Hugo Ines Jonas Klara Luca Mia Noah Olga Paul".split()
-LAST = "Meier Rossi Dubois Schmidt Novak Silva Jensen Kowalski Weber Costa Berg Moreau".split()
+FIRST = [
+    "Ana",
+    "Ben",
+    "Chloé",
+    "Dario",
+    "Elif",
+    "Finn",
+    "Greta",
+    "Hugo",
+    "Ines",
+    "Jonas",
+    "Klara",
+    "Luca",
+    "Mia",
+    "Noah",
+    "Olga",
+    "Paul",
+]
+LAST = [
+    "Meier",
+    "Rossi",
+    "Dubois",
+    "Schmidt",
+    "Novak",
+    "Silva",
+    "Jensen",
+    "Kowalski",
+    "Weber",
+    "Costa",
+    "Berg",
+    "Moreau",
+]
 LANGUAGES = ["en-GB", "de", "fr", "es", "it", "de-AT", "pt-BR", "pl"]
 ANDROIDS = [("Samsung", "Galaxy S24"), ("Google", "Pixel 9"), ("Xiaomi", "14T"), ("OnePlus", "12")]
 IPHONES = ["iPhone 13", "iPhone 14", "iPhone 15", "iPhone 16", "iPhone SE"]
