@@ -107,7 +107,8 @@ def test_from_a_csv_to_a_delivered_campaign(
         tasks.revive()
         tasks.consume_receipts.delay()
         bulk = Bulk.objects.get()
-        waiting = gateways.ask("GET", "/status")["phones"]["waiting"]
+        phones = gateways.ask("GET", "/statistics")["phones"]
+        waiting = phones["waiting"] + phones["scheduled"]
         funnel = statistics.funnel(bulk)
         return bulk.status == Bulk.Status.DONE and not waiting and funnel.seen > 0
 
