@@ -182,7 +182,7 @@ class World:
 
 
 def _zero(traffic: Traffic) -> None:
-    for name in ("connections", "requests", "refused_streams", "goaways", "storms"):
+    for name in ("connections", "requests", "refused_streams", "goaways", "storms", "minute"):
         setattr(traffic, name, 0)
     traffic.max_in_flight = traffic.in_flight
 
