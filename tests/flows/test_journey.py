@@ -107,25 +107,26 @@ def test_from_a_csv_to_a_delivered_campaign(
         tasks.revive()
         tasks.consume_receipts.delay()
         bulk = Bulk.objects.get()
-        phones = gateways.ask("GET", "/statistics")["phones"]
-        waiting = phones["waiting"] + phones["scheduled"]
         funnel = statistics.funnel(bulk)
-        return bulk.status == Bulk.Status.DONE and not waiting and funnel.seen > 0
+        return bulk.status == Bulk.Status.DONE and funnel.delivered > 0.7 * funnel.accepted
 
-    wait_until(arrived, seconds=60, what="every phone has reported")
-    wait_until(lambda: not store().xlen("stream:receipts"), seconds=20, what="receipts are folded")
+    wait_until(arrived, seconds=60, what="the phones have reported")
     bulk = Bulk.objects.get()
+
+    def agreed() -> bool:
+        """Counters, rows and page at one instant; phones go on reporting."""
+        page_says = page.locator("#balance").inner_text()
+        funnel = statistics.funnel(bulk)
+        return funnel == statistics.recount(bulk) and f"{funnel.delivered} delivered" in page_says
+
+    wait_until(agreed, seconds=30, what="counters, rows and page agree")
     funnel = statistics.funnel(bulk)
-    assert funnel == statistics.recount(bulk)
     assert funnel.adds_up
     assert funnel.targeted == everybody
     assert 0 < funnel.seen < funnel.delivered < funnel.accepted
     ledger = gateways.ledger()
     assert sum(ledger[cloud]["accepted"] for cloud in ("fcm", "apns")) == funnel.accepted
     assert sum(ledger[cloud]["distinct"] for cloud in ("fcm", "apns")) == funnel.accepted
-    expect(page.locator("#balance")).to_contain_text(
-        f"{funnel.delivered} delivered", timeout=15_000
-    )
     expect(page.get_by_text("Done").first).to_be_visible()
     page.screenshot(path=screenshots / "campaign.png", full_page=True)
 
