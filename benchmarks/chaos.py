@@ -1,7 +1,7 @@
 """The fault tests at full size: `python3 manage.py chaos [--devices N] [--kills N] [--rounds N]`.
 
 Runs tests/flows/test_faults.py with a larger campaign and more kills: lost and doubled must be
-zero, unknown within the bound of docs/decisions/0003-ledger.md.
+zero, unknown within the bound of docs/decisions/0004-ledger.md.
 """
 
 import argparse

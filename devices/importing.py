@@ -4,6 +4,7 @@ Good rows are kept, bad ones collected with line and reason. The same file twice
 nothing. Each batch is one transaction, so a stopped import can simply run again.
 """
 
+import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
@@ -353,33 +354,59 @@ def _describe(person: Person, row: Wanted) -> bool:
     return differs
 
 
+_COPY_REGISTRATIONS = """
+COPY devices_registration (id, application_id, person_id, platform, app_version, os_version,
+    sdk_version, timezone_offset, enabled, notifications_enabled, "primary", language,
+    manufacturer, model, person_tags, attributes) FROM STDIN
+"""
+_COPY_ADDRESSES = """
+COPY devices_address (registration_id, application_id, public_id, provider, kind, environment,
+    token, token_digest, token_changed_at, closed_reason, closed_answer, app_version,
+    os_version, sdk_version, device_name) FROM STDIN
+"""
+
+
 def _insert(application: Application, new: list[Wanted], people: dict[int, Person]) -> None:
+    """New devices by COPY: five times as fast as the ORM (docs/decisions: the ledger)."""
+    if not new:
+        return
     now = timezone.now()
-    registrations = Registration.objects.bulk_create(
-        Registration(
-            application=application,
-            platform=row.platform,
-            person=people.get(row.line),
-            person_tags=_tags(row, people),
-            attributes=row.attributes,
-            **row.registration,
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT nextval(pg_get_serial_sequence('devices_registration', 'id'))"
+            " FROM generate_series(1, %s)",
+            [len(new)],
         )
-        for row in new
-    )
-    Address.objects.bulk_create(
-        Address(
-            registration=registration,
-            application=application,
-            public_id=row.public_id or uuid.uuid4(),
-            provider=CLOUDS[row.platform],
-            environment=row.environment,
-            token=row.token,
-            token_digest=row.digest,
-            token_changed_at=now if row.token else None,
-            **row.address,
-        )
-        for row, registration in zip(new, registrations, strict=True)
-    )
+        ids = [row[0] for row in cursor.fetchall()]
+        with cursor.copy(_COPY_REGISTRATIONS) as copy:
+            for pk, row in zip(ids, new, strict=True):
+                copy.write_row(_registration(pk, application, row, people))
+        with cursor.copy(_COPY_ADDRESSES) as copy:
+            for pk, row in zip(ids, new, strict=True):
+                said = row.address
+                copy.write_row(
+                    (
+                        pk, application.pk, row.public_id or uuid.uuid4(), CLOUDS[row.platform],
+                        "token", row.environment, row.token, row.digest,
+                        now if row.token else None, "", "", said.get("app_version", ""),
+                        said.get("os_version", ""), said.get("sdk_version", ""),
+                        said.get("device_name", ""),
+                    )
+                )  # fmt: skip
+
+
+def _registration(
+    pk: int, application: Application, row: Wanted, people: dict[int, Person]
+) -> tuple[Any, ...]:
+    said, person = row.registration, people.get(row.line)
+    return (
+        pk, application.pk, person.pk if person else None, int(row.platform),
+        said.get("app_version", 0), said.get("os_version", 0), said.get("sdk_version", 0),
+        said.get("timezone_offset"), said.get("enabled", True),
+        said.get("notifications_enabled", True), False, said.get("language", ""),
+        said.get("manufacturer", ""), said.get("model", ""), _tags(row, people),
+        json.dumps(row.attributes),
+    )  # fmt: skip
 
 
 def _tags(row: Wanted, people: dict[int, Person]) -> list[str]:
