@@ -101,11 +101,12 @@ def campaign(application: Application, workers: int) -> tuple[float, float, floa
     fanout.freeze(bulk)
     frozen = time.perf_counter() - began
     bulk.refresh_from_db()
+    host, port = settings.GATEWAYS or ("", 0)
     began = time.perf_counter()
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "benchmarks.campaign", "--work"],
-            env={**os.environ, "GATEWAYS": f"{settings.GATEWAYS[0]}:{settings.GATEWAYS[1]}",
+            env={**os.environ, "GATEWAYS": f"{host}:{port}",
                  "GATEWAYS_CA_FILE": settings.GATEWAYS_CA_FILE},
             stdout=subprocess.PIPE,
             text=True,
@@ -126,7 +127,7 @@ def campaign(application: Application, workers: int) -> tuple[float, float, floa
 def naive(application: Application, count: int) -> float:
     """Messages a second of the usual way: ORM rows, httpx over HTTP/2, a row saved for each."""
     bulk = make_bulk(application, starts_at=timezone.now())
-    host, port = settings.GATEWAYS
+    host, port = settings.GATEWAYS or ("", 0)
     context = ssl.create_default_context(cafile=settings.GATEWAYS_CA_FILE)
     context.check_hostname = False
     addresses = list(Address.objects.filter(application=application)[:count])

@@ -1,0 +1,142 @@
+"""Pages of the dashboard over a large installation: median and slowest of each, and queries.
+
+`python3 manage.py bench pages [--devices N] [--messages N]`. In one process, through the whole
+middleware; the baseline is what the campaign page would cost if it counted message rows.
+"""
+
+import argparse
+import os
+import time
+import uuid
+from collections.abc import Callable
+from statistics import median
+
+os.environ.setdefault("ALLOWED_HOSTS", "testserver")
+
+import django
+
+django.setup()
+
+from django.conf import settings  # noqa: E402
+from django.contrib.auth.models import User  # noqa: E402
+from django.db import connection  # noqa: E402
+from django.test import Client  # noqa: E402
+from django.test.utils import CaptureQueriesContext  # noqa: E402
+from django.utils import timezone  # noqa: E402
+
+from benchmarks.campaign import make_devices  # noqa: E402
+from campaigns import ids, partitions, statistics  # noqa: E402
+from campaigns.models import Bulk, Campaign, CampaignContent  # noqa: E402
+from devices.models import Application  # noqa: E402
+
+LEDGER = """
+INSERT INTO campaigns_message (id, bulk_id, registration_id, sent_at, delivered_at, app_version,
+    state, reason, platform, variant, attempt, language, answer)
+SELECT (lpad(to_hex(%(high)s::bigint), 16, '0')
+        || lpad(to_hex(%(low)s::bigint | r.id), 16, '0'))::uuid,
+       %(bulk)s, r.id, now(), now(), r.app_version, 2 + (r.id %% 3)::int, 0, r.platform, 0, 0,
+       r.language, ''
+FROM (SELECT * FROM devices_registration WHERE application_id = %(application)s
+      ORDER BY id LIMIT %(count)s) r
+"""
+COUNT = """
+INSERT INTO campaigns_counter (bulk_id, minute, platform, variant, sent, accepted, delivered, seen,
+    clicked, failed, expired, unknown)
+SELECT %(bulk)s, date_trunc('minute', now()) - n * interval '1 minute', 2, 0, c, c, c * 2 / 3,
+       c / 3, 0, 0, 0, 0
+FROM generate_series(1, 60) n, (SELECT %(count)s / 60 AS c) x
+"""
+
+
+def make_campaign(application: Application, count: int, user: User) -> Campaign:
+    """A finished campaign with its rows and counters."""
+    now = timezone.now()
+    campaign = Campaign.objects.create(
+        application=application, name=f"Sale {uuid.uuid4()}", launched_at=now, launched_by=user
+    )
+    CampaignContent.objects.create(campaign=campaign, text="Today only")
+    bulk = Bulk.objects.create(
+        application=application, campaign=campaign, starts_at=now, frozen_at=now, finished_at=now,
+        status=Bulk.Status.DONE, audience=count, rule={"all": []},
+        content=[{"language": "", "variant": 0, "title": "Sale", "text": "Today only"}],
+    )  # fmt: skip
+    first = ids.first_id(bulk)
+    low = first & (2**64 - 1)
+    values = {
+        "high": first >> 64, "low": low - 2**64 if low >= 2**63 else low, "bulk": bulk.pk,
+        "application": application.pk, "count": count,
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(LEDGER, values)
+        cursor.execute(COUNT, values)
+    return campaign
+
+
+def measure(ask: Callable[[], object], rounds: int) -> tuple[float, float]:
+    """Median and slowest, milliseconds; the first is not counted."""
+    ask()
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        ask()
+        times.append((time.perf_counter() - began) * 1000)
+    return median(times), max(times)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--devices", type=int, default=100_000)
+    parser.add_argument("--messages", type=int, default=200_000)
+    parser.add_argument("--rounds", type=int, default=20)
+    options = parser.parse_args()
+    settings.ALLOWED_HOSTS = ["*"]
+    settings.STORAGES["staticfiles"]["BACKEND"] = (
+        "django.contrib.staticfiles.storage.StaticFilesStorage"
+    )
+    partitions.make_ahead()
+    application = make_devices(options.devices)
+    user = User.objects.create_superuser(f"bench-{uuid.uuid4()}", password=str(uuid.uuid4()))
+    each = min(options.devices, options.messages)
+    campaigns = [
+        make_campaign(application, each, user) for _ in range(max(1, options.messages // each))
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE campaigns_message, campaigns_counter")
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    base = f"/apps/{application.pk}/"
+    one = f"{base}campaigns/{campaigns[0].pk}/"
+    device = application.registrations.order_by("pk")[options.devices // 2].pk
+    pages = {
+        "overview": base,
+        "campaigns": f"{base}campaigns/",
+        "campaign": one,
+        "campaign, polled": one,
+        "message log": f"{one}messages/",
+        "message log, one state": f"{one}messages/?state=3",
+        "devices": f"{base}devices/",
+        "device": f"{base}devices/{device}/",
+        "messages of a device": f"{base}devices/{device}/messages/",
+    }
+    print(f"{options.devices:,} devices, {each * len(campaigns):,} messages")
+    print(f"{'':28}{'median ms':>12}{'slowest ms':>12}{'queries':>9}")
+    for name, address in pages.items():
+        headers = {"HX-Request": "true"} if "polled" in name else {}
+
+        def ask(address: str = address, headers: dict[str, str] = headers) -> None:
+            status = client.get(address, headers=headers).status_code
+            assert status == 200, f"{address}: {status}"
+
+        middle, slowest = measure(ask, options.rounds)
+        with CaptureQueriesContext(connection) as queries:
+            ask()
+        print(f"{name:28}{middle:>12.1f}{slowest:>12.1f}{len(queries):>9}")
+    bulk = Bulk.objects.get(campaign=campaigns[0])
+    counted, _ = measure(lambda: statistics.funnel(bulk), 5)
+    recounted, _ = measure(lambda: statistics.recount(bulk), 3)
+    print(f"funnel from counters {counted:.1f} ms, from rows {recounted:.1f} ms:"
+          f" {recounted / counted:.0f} x")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
