@@ -190,7 +190,7 @@ def test_an_offline_device_hears_when_it_is_back(
     for one in (kept, lost):
         send_fcm(one)
 
-    eventually(api.delivered, "it came back")
+    eventually(api.delivered, "it came back", seconds=60)  # the wait is drawn, its tail is long
     assert set(api.delivered()) == {kept["message"]["data"]["messageId"]}
     assert simulator.get("/statistics")["phones"]["now_or_never"] == 1
 
