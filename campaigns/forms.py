@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from campaigns.errors import RuleError
 from campaigns.models import Campaign, CampaignContent
 from campaigns.targeting import Rule, to_q
 from devices.models import Application, Platform, Registration
@@ -21,8 +22,15 @@ def split(text: str) -> list[str]:
 class ComposerForm(forms.Form):
     """Content, audience and delivery of a draft, on one page."""
 
+    AUDIENCE = (
+        "platforms", "languages", "version_op", "version", "tags", "without_tags", "primary_only",
+    )  # fmt: skip
+
     name = forms.CharField(
-        label="Name", max_length=100, help_text="For your team; recipients do not see it."
+        label="Name",
+        max_length=100,
+        help_text="For your team; recipients do not see it.",
+        error_messages={"required": "Give the campaign a name."},
     )
     title = forms.CharField(
         label="Title",
@@ -114,39 +122,50 @@ class ComposerForm(forms.Form):
         cleaned = super().clean() or {}
         if cleaned.get("version_op") and not pack_version(cleaned.get("version") or ""):
             self.add_error("version", "Type a version such as 4.10.")
+        for name, test in self._tests():
+            try:
+                to_q(test)
+            except RuleError as refusal:
+                if name not in self.errors:
+                    self.add_error(name, refusal.problem[:1].upper() + refusal.problem[1:])
         return cleaned
+
+    def audience_is_valid(self) -> bool:
+        """Whether the audience can be read, whatever the other fields hold."""
+        return not any(name in self.errors for name in self.AUDIENCE)
 
     def clean_target(self) -> str:
         target: str = self.cleaned_data["target"].strip()
-        if self.cleaned_data.get("on_tap") == CampaignContent.OnTap.BROWSER and target:
+        on_tap = self.cleaned_data.get("on_tap")
+        if on_tap in (CampaignContent.OnTap.APP, ""):
+            return target  # kept for a change of mind; nobody opens it
+        if on_tap == CampaignContent.OnTap.BROWSER and target:
             if not target.startswith(("https://", "http://")):
                 raise forms.ValidationError("The address of a web page begins with https://.")
         elif target and ":" not in target:
             raise forms.ValidationError("A screen has an address such as shop://sale.")
         return target
 
-    def rule(self) -> Rule:
-        """The audience as a rule tree; raises RuleError."""
+    def _tests(self) -> list[tuple[str, Rule]]:
+        """The conditions of the audience, each with the field that asks for it."""
         cleaned = self.cleaned_data
-        tests: list[Rule] = []
-        if cleaned.get("platforms"):
-            tests.append({"field": "platform", "op": "in", "value": cleaned["platforms"]})
+        tests: list[tuple[str, Rule]] = []
+        if platforms := cleaned.get("platforms"):
+            tests.append(("platforms", {"field": "platform", "op": "in", "value": platforms}))
         if languages := split(cleaned.get("languages", "")):
-            tests.append({"field": "language", "op": "in", "value": languages})
-        if cleaned.get("version_op"):
-            test = {
-                "field": "app_version",
-                "op": cleaned["version_op"],
-                "value": cleaned["version"],
-            }
-            tests.append(test)
+            tests.append(("languages", {"field": "language", "op": "in", "value": languages}))
+        if (op := cleaned.get("version_op")) and (version := cleaned.get("version")):
+            tests.append(("version", {"field": "app_version", "op": op, "value": version}))
         if tags := split(cleaned.get("tags", "")):
-            tests.append({"field": "tag", "op": "has_any", "value": tags})
+            tests.append(("tags", {"field": "tag", "op": "has_any", "value": tags}))
         if without := split(cleaned.get("without_tags", "")):
-            tests.append({"not": {"field": "tag", "op": "has_any", "value": without}})
-        rule: Rule = {"all": tests}
-        to_q(rule)
-        return rule
+            has = {"field": "tag", "op": "has_any", "value": without}
+            tests.append(("without_tags", {"not": has}))
+        return tests
+
+    def rule(self) -> Rule:
+        """The audience as a rule tree; `clean` has read each of its conditions."""
+        return {"all": [test for _, test in self._tests()]}
 
     def draft(self) -> dict[str, Any]:
         """What is saved on the campaign."""

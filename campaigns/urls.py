@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from campaigns.views import campaigns, credentials, messages, overview
+from campaigns.views import campaigns, composer, credentials, following, messages, overview
 
 app_name = "campaigns"
 APP = "apps/<int:application>/"
@@ -12,15 +12,15 @@ urlpatterns: list[URLPattern] = [
     path(APP, overview.overview, name="overview"),
     path(APP + "campaigns/", campaigns.campaign_list, name="list"),
     path(APP + "campaigns/new/", campaigns.campaign_new, name="new"),
-    path(ONE, campaigns.campaign_detail, name="detail"),
-    path(ONE + "edit/", campaigns.campaign_edit, name="edit"),
-    path(ONE + "audience/", campaigns.audience_size, name="audience-size"),
-    path(ONE + "launch/", campaigns.campaign_launch, name="launch"),
-    path(ONE + "chart/", campaigns.campaign_chart, name="chart"),
+    path(ONE, following.campaign_detail, name="detail"),
+    path(ONE + "edit/", composer.campaign_edit, name="edit"),
+    path(ONE + "audience/", composer.audience_size, name="audience-size"),
+    path(ONE + "launch/", composer.campaign_launch, name="launch"),
+    path(ONE + "chart/", following.campaign_chart, name="chart"),
     path(ONE + "duplicate/", campaigns.campaign_duplicate, name="duplicate"),
     path(ONE + "messages/", messages.message_log, name="messages"),
     *[
-        path(ONE + f"{action}/", campaigns.campaign_act, {"action": action}, name=action)
+        path(ONE + f"{action}/", following.campaign_act, {"action": action}, name=action)
         for action in ("undo", "pause", "resume", "cancel")
     ],
     path(APP + "devices/<int:pk>/messages/", messages.device_messages, name="device-messages"),

@@ -3,11 +3,12 @@
 //   <div class="chart" data-chart="minutes">   id of a json_script, or an address with JSON
 //     {"kind": "area" | "line" | "bar", "stacked": true, "label": "Sent, delivered and seen a minute",
 //      "x": {"type": "time" | "category", "label": "Minute", "zone": "UTC"},
-//      "unit": "devices", "points": ["2026-11-24T09:00:00Z", …],
+//      "unit": "devices", "points": ["2026-11-24T09:00:00Z" or milliseconds since 1970, …],
 //      "series": [{"name": "Sent", "colour": "sent", "values": [1, …]}, …]}
 //
 // `colour` is the name of a --series- colour of pushadmin.css. Each chart can be read as a table.
-// Replacing the JSON and firing `chart:data` on the element redraws it without moving anything.
+// Replacing the JSON and firing `chart:data` on the element redraws it without moving anything;
+// `data-chart-with="id"` loads it again, at most every five seconds, when htmx refreshes #id.
 (() => {
   const charts = new WeakMap();
   const number = new Intl.NumberFormat("en-GB");
@@ -148,6 +149,15 @@
   document.addEventListener("DOMContentLoaded", () => start(document));
   document.addEventListener("htmx:load", ({ detail }) => { if (detail.elt !== document.body) start(detail.elt); });
   document.addEventListener("chart:data", (event) => load(event.target));
+  const SECONDS_BETWEEN_LOADS = 5;
+  document.addEventListener("htmx:afterSettle", ({ detail }) => {
+    if (!detail.target?.id) return;
+    for (const host of document.querySelectorAll(`[data-chart-with="${CSS.escape(detail.target.id)}"]`)) {
+      if (Date.now() - (host.loadedAt || 0) < SECONDS_BETWEEN_LOADS * 1000) continue;
+      host.loadedAt = Date.now();
+      load(host);
+    }
+  });
   document.addEventListener("theme", () => {
     for (const host of document.querySelectorAll("[data-chart]")) if (charts.get(host)?.data) draw(host);
   });

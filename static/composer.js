@@ -1,13 +1,21 @@
-// The preview of the composer follows what is typed, at once and without asking the server.
+// The composer while somebody types: the preview follows at once, faults that the server names
+// in its panel stand beside their field as well, and what is not saved yet says so.
 (() => {
   const form = document.getElementById("composer");
   const preview = document.getElementById("preview");
   if (!form || !preview) return;
   const app = preview.dataset.app;
+  const mark = document.getElementById("save-mark");
+  const heading = document.getElementById("composer-name");
+  const status = document.getElementById("composer-status");
+  const SECONDS_TO_RETRY = 5;
+  let unsaved = 0; // changes since the last answer that saved
+  let retry;
 
   function follow() {
     const title = form.elements.title.value.trim();
     const text = form.elements.text.value.trim();
+    heading.textContent = form.elements.name.value.trim() || "Campaign without a name";
     for (const phone of preview.querySelectorAll(".phone")) {
       const ios = phone.classList.contains("is-ios");
       phone.querySelector(".push-title").textContent = title || (ios ? app : "");
@@ -22,11 +30,77 @@
     if (target) target.hidden = !chosen || chosen.value === "app";
   }
 
-  form.addEventListener("input", follow);
-  form.addEventListener("change", follow);
+  // ------------------------------------------------------------------ faults beside fields
+
+  function showFaults() {
+    const said = new Map();
+    for (const item of form.querySelectorAll("[data-fault]")) {
+      const texts = said.get(item.dataset.fault) || new Set();
+      said.set(item.dataset.fault, texts.add(item.dataset.text || item.textContent.trim()));
+    }
+    for (const field of form.querySelectorAll(".field[id$=_field]")) {
+      const id = field.id.replace(/_field$/, "");
+      const texts = said.get(id);
+      const controls = field.querySelectorAll("input, select, textarea");
+      let list = document.getElementById(`${id}_error`);
+      if (!texts) {
+        list?.remove();
+        for (const control of controls) control.removeAttribute("aria-invalid");
+        continue;
+      }
+      if (!list) {
+        list = Object.assign(document.createElement("ul"), { id: `${id}_error`, className: "errorlist" });
+        field.append(list);
+      }
+      list.replaceChildren(...[...texts].map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+      for (const control of controls) {
+        control.setAttribute("aria-invalid", "true");
+        control.setAttribute("aria-errormessage", list.id);
+      }
+    }
+  }
+
+  // ------------------------------------------------------------------------------- saving
+
+  const ofStatus = (detail) => detail.target === status;
+
+  function changed() {
+    unsaved += 1;
+    mark.textContent = "Saving…";
+    follow();
+  }
+
+  form.addEventListener("input", changed);
+  form.addEventListener("change", changed);
   // Enter in a field does not send anything: the buttons do.
   form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    if (ofStatus(detail)) detail.xhr.changes = unsaved;
+  });
+  form.addEventListener("htmx:afterSwap", ({ detail }) => {
+    showFaults();
+    if (!ofStatus(detail)) return;
+    const answer = status.querySelector("#save-status");
+    const saved = "saved" in answer.dataset;
+    if (saved && detail.xhr.changes === unsaved) unsaved = 0;
+    if (!unsaved || !saved) mark.replaceChildren(...answer.querySelector("span").cloneNode(true).childNodes);
+  });
+  for (const type of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
+    form.addEventListener(type, ({ detail }) => {
+      if (!ofStatus(detail)) return;
+      mark.textContent = "Not saved yet: trying again";
+      clearTimeout(retry);
+      retry = setTimeout(() => form.dispatchEvent(new Event("save")), SECONDS_TO_RETRY * 1000);
+    });
+  }
+  addEventListener("beforeunload", (event) => { if (unsaved) event.preventDefault(); });
+  form.addEventListener("click", (event) => { if (event.target.closest("[data-leave]")) unsaved = 0; });
+  form.addEventListener("htmx:beforeOnLoad", ({ detail }) => {
+    if (detail.xhr.getResponseHeader("HX-Redirect")) unsaved = 0; // launched: everything is stored
+  });
+
   follow();
+  showFaults();
   // What was typed while the page still loaded is saved as well.
   window.addEventListener("load", () => {
     const early = [...form.elements].some((field) => field.type !== "hidden" && "defaultValue" in field && field.value !== field.defaultValue);

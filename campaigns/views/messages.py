@@ -1,4 +1,4 @@
-"""Message logs, and what a credential's cloud answers."""
+"""Message logs: of a campaign, of a device."""
 
 import uuid
 from dataclasses import dataclass
@@ -14,6 +14,18 @@ from devices.permissions import ApplicationRequest, Right, page
 from pushadmin.web import newest_first, page_or_partial
 
 SHOWN = 50  # messages of a device
+_S = Message.State
+# As the funnel counts them: whoever saw it had it delivered, and the cloud accepted it.
+STATES: dict[str, tuple[str, tuple[Message.State, ...]]] = {
+    "accepted": ("Accepted by the cloud", (_S.ACCEPTED, _S.DELIVERED, _S.SEEN, _S.CLICKED)),
+    "silent": ("Accepted, without receipt", (_S.ACCEPTED,)),
+    "delivered": ("Delivered", (_S.DELIVERED, _S.SEEN, _S.CLICKED)),
+    "seen": ("Seen", (_S.SEEN, _S.CLICKED)),
+    "clicked": ("Tapped", (_S.CLICKED,)),
+    "failed": ("Failed", (_S.FAILED,)),
+    "expired": ("Expired", (_S.EXPIRED,)),
+    "unknown": ("Unknown", (_S.UNKNOWN,)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +44,8 @@ class Line:
         return Reason(self.message.reason) if self.message.reason else None
 
 
-def _choice(text: str, choices: type[Message.State] | type[Reason] | type[Platform]) -> int | None:
-    return int(text) if text.isdecimal() and int(text) in choices.values else None
+def _choice(text: str, choices: type[Reason] | type[Platform]) -> int | None:
+    return {str(value): value for value in choices.values}.get(text)
 
 
 @require_GET
@@ -45,12 +57,15 @@ def message_log(request: ApplicationRequest, pk: int) -> HttpResponse:
         Bulk.objects.order_by("-pk"), campaign=campaign, origin=Bulk.Origin.CAMPAIGN
     )
     messages = statistics.messages(bulk)
-    chosen = {
-        "state": _choice(request.GET.get("state", ""), Message.State),
-        "reason": _choice(request.GET.get("reason", ""), Reason),
-        "platform": _choice(request.GET.get("platform", ""), Platform),
-    }
-    messages = messages.filter(**{key: value for key, value in chosen.items() if value is not None})
+    state = request.GET.get("state", "")
+    reason = _choice(request.GET.get("reason", ""), Reason)
+    platform = _choice(request.GET.get("platform", ""), Platform)
+    if state in STATES:
+        messages = messages.filter(state__in=STATES[state][1])
+    if reason is not None:
+        messages = messages.filter(reason=reason)
+    if platform is not None:
+        messages = messages.filter(platform=platform)
     search = request.GET.get("q", "").strip()
     if search:
         messages = messages.filter(registration_id__in=_named(request, search))
@@ -65,11 +80,13 @@ def message_log(request: ApplicationRequest, pk: int) -> HttpResponse:
         "bulk": bulk,
         "pager": pager,
         "lines": [Line(message, ids.get(message.registration_id)) for message in pager.rows],
-        "chosen": chosen,
         "search": search,
-        "states": Message.State.choices,
+        "state": state,
+        "states": [(key, label) for key, (label, _) in STATES.items()],
+        "reason": reason,
+        "reasons": [each.reason for each in statistics.reasons(bulk) if each.kind == "failed"],
+        "platform": platform,
         "platforms": Platform.choices,
-        "reason": Reason(chosen["reason"]) if chosen["reason"] is not None else None,
     }
     return page_or_partial(request, "campaigns/message_log.html", "message-table", context)
 

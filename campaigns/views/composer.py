@@ -1,0 +1,240 @@
+"""Write, preview, review, launch."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.forms import BoundField
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+from django_htmx.http import HttpResponseClientRedirect
+
+from campaigns import audience, channels, composing, tasks
+from campaigns.audience import AudienceSize
+from campaigns.errors import CampaignError, ContentTooLargeError, StaleDraftError
+from campaigns.forms import ComposerForm, typed
+from campaigns.models import Campaign
+from campaigns.rendering import PROVIDER_OF
+from campaigns.targeting import sentence
+from campaigns.views.campaigns import address_of, campaign_of
+from devices.models import Platform
+from devices.permissions import ApplicationRequest, Right, page
+
+LIMIT = 4096  # bytes FCM and APNs take
+STATUS = "campaigns/campaign_form.html#composer-status"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something to mend: in the panel, and beside its field where it has one."""
+
+    text: str
+    field: BoundField | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """How much of a cloud's limit the content takes on one platform."""
+
+    platform: Platform
+    size: int | None  # bytes; None: over the limit
+    limit: int = LIMIT
+
+    @property
+    def css(self) -> str:
+        if self.size is None:
+            return "is-over"
+        return "is-close" if self.size > self.limit * 0.9 else ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Review:
+    """What the panel beside the send button says of a draft."""
+
+    campaign: Campaign
+    form: ComposerForm
+    version: int  # what the browser's next save builds on
+    mark: str  # "saved"; "refused": saved, not launched; "stale" and "faulty": not even saved
+    faults: list[Fault] = field(default_factory=list)
+    missing: str = ""  # what a launch still needs; no fault while somebody writes
+    size: AudienceSize | None = None
+    sentence: str = ""
+    meters: list[Meter] = field(default_factory=list)
+    unready: list[tuple[Platform, int]] = field(default_factory=list)  # without a credential
+
+
+def _form_faults(form: ComposerForm, names: Iterable[str]) -> list[Fault]:
+    return [
+        Fault(text, form[name])
+        for name in names
+        for text in form.errors.get(name, ())  # in the order of the page
+    ]
+
+
+def _fault(form: ComposerForm, refusal: CampaignError) -> Fault:
+    name = getattr(refusal, "field", "")
+    return Fault(str(refusal), form[name] if name in form.fields else None)
+
+
+def _review(
+    campaign: Campaign, form: ComposerForm, *, mark: str, version: int | None = None
+) -> Review:
+    """Count, measure and check what is stored; count whom the form's audience reaches."""
+    review = Review(
+        campaign=campaign,
+        form=form,
+        version=campaign.version if version is None else version,
+        mark=mark,
+        faults=_form_faults(form, form.fields),
+    )
+    if form.audience_is_valid():
+        review.size = audience.size(
+            campaign.application, form.rule(), primary_only=form.cleaned_data["primary_only"]
+        )
+        review.sentence = sentence(form.rule())
+        have = {provider for provider, _ in channels.credentials_of(campaign.application_id)}
+        review.unready = [
+            (platform, number)
+            for platform, number in review.size.by_platform.items()
+            if PROVIDER_OF[platform] not in have
+        ]
+        for platform in review.size.by_platform:
+            try:
+                sizes = composing.check_size(campaign, {platform})
+            except ContentTooLargeError as refusal:
+                review.meters.append(Meter(platform, None))
+                review.faults.append(_fault(form, refusal))
+            else:
+                review.meters += [Meter(platform, size) for size in sizes.values()]
+    try:
+        composing.check_content(campaign)
+    except CampaignError as refusal:
+        review.missing = str(refusal)
+    return review
+
+
+def _refused(review: Review, refusal: CampaignError) -> Review:
+    """The same panel with what the engine refused."""
+    fault = _fault(review.form, refusal)
+    if isinstance(refusal, StaleDraftError):
+        review.mark = "stale"
+    elif all(known.text != fault.text for known in review.faults):
+        review.faults.insert(0, fault)
+    review.missing = ""
+    return review
+
+
+def _panel(request: ApplicationRequest, review: Review) -> HttpResponse:
+    return render(request, STATUS, {"review": review, "campaign": review.campaign})
+
+
+def _posted_version(request: ApplicationRequest) -> int:
+    text = request.POST.get("draft_version", "")
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
+def _save(
+    request: ApplicationRequest, campaign: Campaign, form: ComposerForm
+) -> tuple[Campaign, Review | None]:
+    """Save what was typed. Where it cannot be saved, the review that says why."""
+    version = _posted_version(request)
+    if not form.is_valid():
+        return campaign, _review(campaign, form, mark="faulty", version=version)
+    try:
+        saved = composing.save_draft(
+            campaign, version=version, draft=form.draft(), content=form.content()
+        )
+    except CampaignError as refusal:
+        # The next save must build on the same version, or it would overwrite theirs unseen.
+        review = _review(campaign, form, mark="refused", version=version)
+        return campaign, _refused(review, refusal)
+    saved.application = campaign.application
+    return saved, None
+
+
+@require_http_methods(["GET", "POST"])
+@page(Right.EDIT_CAMPAIGNS)
+def campaign_edit(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """The composer. A POST saves the draft, by itself while somebody types."""
+    campaign = campaign_of(request, pk)
+    if not campaign.is_draft:
+        if request.method == "POST":
+            return HttpResponseClientRedirect(campaign.get_absolute_url())
+        return redirect(campaign)
+    if request.method == "GET":
+        form = ComposerForm(typed(campaign), application=request.application)
+        context = {
+            "review": _review(campaign, form, mark="saved"),
+            "campaign": campaign,
+            "form": form,
+            "languages": form.known_languages(),
+        }
+        return render(request, "campaigns/campaign_form.html", context)
+    form = ComposerForm(request.POST, application=request.application)
+    campaign, refused = _save(request, campaign, form)
+    return _panel(request, refused or _review(campaign, form, mark="saved"))
+
+
+@require_POST
+@page(Right.EDIT_CAMPAIGNS)
+def audience_size(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """Who the typed audience would reach now, whatever the other fields hold."""
+    campaign = campaign_of(request, pk)
+    form = ComposerForm(request.POST, application=request.application)
+    context: dict[str, Any] = {"campaign": campaign}
+    if form.audience_is_valid():
+        primary = form.cleaned_data["primary_only"]
+        context["review"] = {
+            "size": audience.size(request.application, form.rule(), primary_only=primary),
+            "sentence": sentence(form.rule()),
+        }
+    else:
+        context["review"] = {"faults": _form_faults(form, form.AUDIENCE)}
+    return render(request, "campaigns/campaign_form.html#audience-size", context)
+
+
+@require_POST
+@page(Right.LAUNCH_CAMPAIGNS)
+def campaign_launch(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """Save what is typed, then launch it. Who may not edit launches what is stored."""
+    campaign = campaign_of(request, pk)
+    if not campaign.is_draft:
+        return HttpResponseClientRedirect(address_of(request, campaign))
+    if Right.EDIT_CAMPAIGNS in request.rights:
+        form = ComposerForm(request.POST, application=request.application)
+        campaign, refused = _save(request, campaign, form)
+        if refused:
+            return _panel(request, refused)
+    else:
+        form = ComposerForm(typed(campaign), application=request.application)
+        if _posted_version(request) != campaign.version:
+            return _panel(request, _review(campaign, form, mark="stale"))
+    try:
+        bulk = composing.launch(campaign, request.user)
+    except CampaignError as refusal:
+        return _panel(request, _refused(_review(campaign, form, mark="refused"), refusal))
+    freeze = partial(
+        tasks.freeze_audience.apply_async,
+        args=(bulk.pk,),
+        countdown=settings.LAUNCH_HOLD_SECONDS,
+    )
+    # Without a broker the timetable finds it: a launch that stands is not answered by an error.
+    transaction.on_commit(freeze, robust=True)
+    launched = reverse("campaigns:detail", args=[request.application.pk, campaign.pk])
+    return HttpResponseClientRedirect(launched)
+
+
+def draft_of(request: ApplicationRequest, campaign: Campaign) -> HttpResponse:
+    """A draft for those who may not edit it: to read, and to launch for whoever may."""
+    form = ComposerForm(typed(campaign), application=request.application)
+    context = {
+        "campaign": campaign,
+        "content": campaign.contents.get(language="", variant=0),
+        "review": _review(campaign, form, mark="saved"),
+    }
+    return render(request, "campaigns/campaign_draft.html", context)

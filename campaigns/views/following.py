@@ -1,0 +1,139 @@
+"""Follow a campaign that was launched; undo, pause, resume, cancel it."""
+
+import math
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+from django_htmx.http import HttpResponseClientRedirect
+
+from campaigns import composing, statistics, tasks
+from campaigns.errors import CampaignError
+from campaigns.models import Bulk, Campaign
+from campaigns.statistics import Minute
+from campaigns.targeting import sentence
+from campaigns.views.campaigns import address_of, campaign_of, state_of
+from campaigns.views.composer import draft_of
+from devices.permissions import ApplicationRequest, Right, page
+from pushadmin.web import page_or_partial
+
+RECEIPTS_COME_FOR = timedelta(minutes=10)  # after the last push; then the page rests
+# A point of the chart for each of so many minutes, while the campaign is no longer than that.
+STEPS = [
+    (1, "Minute", timedelta(hours=3)),
+    (10, "Ten minutes", timedelta(days=1)),
+    (60, "Hour", timedelta(days=7)),
+    (1440, "Day", timedelta.max),
+]
+SERIES = [("Sent", "sent"), ("Delivered", "delivered"), ("Seen", "seen")]
+
+
+def _bulk_of(campaign: Campaign) -> Bulk | None:
+    bulks = Bulk.objects.filter(campaign=campaign, origin=Bulk.Origin.CAMPAIGN)
+    return bulks.order_by("-pk").first()
+
+
+@require_GET
+@page(Right.SEE_CAMPAIGNS)
+def campaign_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """What became of it; polled every two seconds while anything still moves."""
+    campaign = campaign_of(request, pk)
+    bulk = _bulk_of(campaign)
+    if bulk is None:
+        if request.headers.get("HX-Request"):  # somebody undid the launch while we looked
+            return HttpResponseClientRedirect(address_of(request, campaign))
+        if Right.EDIT_CAMPAIGNS in request.rights:
+            return redirect("campaigns:edit", request.application.pk, pk)
+        return draft_of(request, campaign)
+    context = _progress(campaign, bulk)
+    return page_or_partial(request, "campaigns/campaign_detail.html", "campaign-progress", context)
+
+
+def _progress(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:
+    funnel = statistics.funnel(bulk)
+    reasons = statistics.reasons(bulk)
+    now = timezone.now()
+    ended = bulk.finished_at
+    return {
+        "campaign": campaign,
+        "bulk": bulk,
+        "state": state_of(campaign, bulk),
+        "funnel": funnel,
+        "pace": statistics.pace(bulk, funnel) if bulk.status == Bulk.Status.SENDING else None,
+        "held_for": max(0, math.ceil((bulk.starts_at - now).total_seconds())),
+        "failed": [each for each in reasons if each.kind == "failed"],
+        "waiting": [each for each in reasons if each.kind == "waiting"],
+        "left_out": [each for each in reasons if each.kind == "left_out"],
+        "platforms": statistics.platforms(bulk),
+        "content": bulk.content[0],
+        "sentence": sentence(bulk.rule),
+        "live": ended is None or now - ended < RECEIPTS_COME_FOR,
+        "every": "2s" if ended is None else "5s",
+    }
+
+
+@require_GET
+@page(Right.SEE_CAMPAIGNS)
+def campaign_chart(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """What happened in each minute (or longer step), as static/charts.js draws it."""
+    bulk = _bulk_of(campaign_of(request, pk))
+    return JsonResponse(_course(statistics.minutes(bulk) if bulk else []))
+
+
+def _course(minutes: list[Minute]) -> dict[str, Any]:
+    """Evenly spaced points from the first event to the last: quiet times are zeros."""
+    length = minutes[-1].minute - minutes[0].minute if minutes else timedelta(0)
+    step, label = next((step, label) for step, label, longest in STEPS if length <= longest)
+    counts: dict[int, list[int]] = {}
+    for each in minutes:
+        slot = counts.setdefault(int(each.minute.timestamp()) // (step * 60), [0] * len(SERIES))
+        for index, (_, name) in enumerate(SERIES):
+            slot[index] += getattr(each, name)
+    slots = range(min(counts), max(counts) + 1) if counts else range(0)
+    nothing = [0] * len(SERIES)
+    return {
+        "kind": "bar",
+        "label": f"Sent, delivered and seen, for each {label.lower()}",
+        "x": {"type": "time", "label": label},
+        "unit": "devices",
+        "points": [slot * step * 60_000 for slot in slots],  # milliseconds since 1970
+        "series": [
+            {
+                "name": label,
+                "colour": name,
+                "values": [counts.get(slot, nothing)[index] for slot in slots],
+            }
+            for index, (label, name) in enumerate(SERIES)
+        ],
+    }
+
+
+@require_POST
+@page(Right.LAUNCH_CAMPAIGNS)
+def campaign_act(request: ApplicationRequest, pk: int, action: str) -> HttpResponse:
+    """Undo, pause, resume or cancel; a refusal is shown above the numbers."""
+    campaign = campaign_of(request, pk)
+    act = {
+        "undo": composing.undo,
+        "pause": composing.pause,
+        "resume": composing.resume,
+        "cancel": composing.cancel,
+    }[action]
+    refusal: CampaignError | None = None
+    try:
+        act(campaign, request.user)
+    except CampaignError as problem:
+        refusal = problem
+    campaign.refresh_from_db()
+    bulk = _bulk_of(campaign)
+    if bulk is None:
+        return HttpResponseClientRedirect(address_of(request, campaign))
+    if action == "resume" and refusal is None:
+        # Without a broker the timetable sees what is left to send.
+        transaction.on_commit(tasks.dispatch_chunks.delay, robust=True)
+    context = _progress(campaign, bulk) | {"refusal": refusal}
+    return render(request, "campaigns/campaign_detail.html#campaign-progress", context)
