@@ -70,7 +70,7 @@ class Review:
 
 def _form_faults(form: ComposerForm, names: Iterable[str]) -> list[Fault]:
     return [
-        Fault(text, form[name])
+        Fault(str(text), form[name])
         for name in names
         for text in form.errors.get(name, ())  # in the order of the page
     ]
