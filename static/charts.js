@@ -3,7 +3,7 @@
 //   <div class="chart" data-chart="minutes">   id of a json_script, or an address with JSON
 //     {"kind": "area" | "line" | "bar", "stacked": true, "label": "Sent, delivered and seen a minute",
 //      "x": {"type": "time" | "category", "label": "Minute", "zone": "UTC"},
-//      "unit": "devices", "points": ["2026-11-24T09:00:00Z" or milliseconds since 1970, …],
+//      "unit": "devices", "points": ["2026-11-24T09:00:00Z", …],
 //      "series": [{"name": "Sent", "colour": "sent", "values": [1, …]}, …]}
 //
 // `colour` is the name of a --series- colour of pushadmin.css. Each chart can be read as a table.

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -218,11 +217,11 @@ def campaign_launch(request: ApplicationRequest, pk: int) -> HttpResponse:
         bulk = composing.launch(campaign, request.user)
     except CampaignError as refusal:
         return _panel(request, _refused(_review(campaign, form, mark="refused"), refusal))
-    freeze = partial(
-        tasks.freeze_audience.apply_async,
-        args=(bulk.pk,),
-        countdown=settings.LAUNCH_HOLD_SECONDS,
-    )
+
+    def freeze() -> None:
+        hold = settings.LAUNCH_HOLD_SECONDS
+        tasks.freeze_audience.apply_async(kwargs={"bulk_pk": bulk.pk}, countdown=hold)
+
     # Without a broker the timetable finds it: a launch that stands is not answered by an error.
     transaction.on_commit(freeze, robust=True)
     launched = reverse("campaigns:detail", args=[request.application.pk, campaign.pk])

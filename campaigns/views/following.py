@@ -1,7 +1,7 @@
 """Follow a campaign that was launched; undo, pause, resume, cancel it."""
 
 import math
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -100,7 +100,7 @@ def _course(minutes: list[Minute]) -> dict[str, Any]:
         "label": f"Sent, delivered and seen, for each {label.lower()}",
         "x": {"type": "time", "label": label},
         "unit": "devices",
-        "points": [slot * step * 60_000 for slot in slots],  # milliseconds since 1970
+        "points": [datetime.fromtimestamp(slot * step * 60, UTC).isoformat() for slot in slots],
         "series": [
             {
                 "name": label,

@@ -1,4 +1,4 @@
-"""The pages of campaigns in a browser: accessible, and inside the screen, in both themes."""
+"""The pages of campaigns in a browser: accessible in both themes; words are never lost."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -8,12 +8,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from campaigns import composing, dispatch, fanout
 from campaigns.models import Bulk
 from devices.models import Application, ProviderCredential, Role
 from providers.base import Cause, Outcome, Verdict
+from tests.complaints import Complaints
 from tests.factories import (
     make_application,
     make_campaign,
@@ -72,3 +73,84 @@ def test_pages_of_campaigns_are_accessible_and_fit_the_screen(
         expect(page.locator(".skeleton")).to_have_count(0)
         assert accessibility_problems(page) == [], name
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+
+
+def test_two_people_write_one_draft_and_nobody_loses_words(page: Page, shop: Application) -> None:
+    draft = shop.campaigns.get(name="Back in stock")
+    address = reverse("campaigns:edit", args=[shop.pk, draft.pk])
+    page.goto(address)
+    page.get_by_label("Text").fill("From the first")
+    expect(page.locator("#save-mark")).to_contain_text("Saved")
+    content = draft.contents.get()
+    assert content.text == "From the first"
+
+    draft.refresh_from_db()
+    composing.save_draft(
+        draft, version=draft.version, draft={}, content={"text": "From the second"}
+    )
+    page.get_by_label("Text").fill("From the first again")
+    expect(page.get_by_text("Somebody else changed this draft.").first).to_be_visible()
+    expect(page.locator("#save-mark")).to_contain_text("Not saved")
+    page.get_by_label("Title").fill("More")
+    expect(page.get_by_role("button", name="Keep what I typed")).to_be_visible()
+    content.refresh_from_db()
+    assert content.text == "From the second"
+
+    page.get_by_role("button", name="Keep what I typed").click()
+    expect(page.locator("#save-mark")).to_contain_text("Saved")
+    content.refresh_from_db()
+    assert (content.title, content.text) == ("More", "From the first again")
+
+
+def test_typing_on_while_a_save_is_under_way_is_no_conflict(page: Page, shop: Application) -> None:
+    """Each save of a browser builds on the one before, and none is dropped."""
+    draft = shop.campaigns.get(name="Back in stock")
+    page.goto(reverse("campaigns:edit", args=[shop.pk, draft.pk]))
+    answers = []
+
+    def slowly(route: Route) -> None:
+        answers.append(route.fetch())  # saved, and the browser does not know yet
+        if len(answers) == 1:
+            page.get_by_label("Text").fill("Two")
+            page.locator("#composer").dispatch_event("save")
+        route.fulfill(response=answers[-1])
+
+    page.route("**/edit/", slowly)
+    page.get_by_label("Text").fill("One")
+    page.locator("#composer").dispatch_event("save")
+    expect(page.locator("#draft-version")).to_have_value("3")
+
+    expect(page.locator("#save-mark")).to_contain_text("Saved")
+    expect(page.get_by_text("Somebody else changed this draft.")).to_have_count(0)
+    assert draft.contents.get().text == "Two"
+
+
+def test_a_fault_stands_beside_its_field_until_it_is_mended(page: Page, shop: Application) -> None:
+    draft = shop.campaigns.get(name="Back in stock")
+    page.goto(reverse("campaigns:edit", args=[shop.pk, draft.pk]))
+    page.get_by_label("App version").select_option("lt")
+    version = page.locator("#id_version")
+    version.fill("new")
+    beside = page.locator("#id_version_field .errorlist")
+    expect(beside).to_have_text("Type a version such as 4.10.")
+    expect(version).to_have_attribute("aria-invalid", "true")
+
+    version.fill("4.10")
+    expect(beside).to_have_count(0)
+    expect(page.locator("#save-mark")).to_contain_text("Saved")
+
+
+def test_a_save_is_tried_again_after_the_server_was_away(
+    page: Page, shop: Application, complaints: Complaints
+) -> None:
+    for said in ("ERR_FAILED", "htmx:afterRequest", "htmx:sendError"):
+        complaints.expect(said)
+    draft = shop.campaigns.get(name="Back in stock")
+    page.goto(reverse("campaigns:edit", args=[shop.pk, draft.pk]))
+    page.route("**/edit/", lambda route: route.abort())
+    page.get_by_label("Text").fill("Kept")
+    expect(page.locator("#save-mark")).to_contain_text("Not saved yet")
+    page.unroute("**/edit/")
+
+    expect(page.locator("#save-mark")).to_contain_text("Saved", timeout=15_000)
+    assert draft.contents.get().text == "Kept"

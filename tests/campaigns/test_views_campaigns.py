@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,8 +9,8 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 from pytest_django import DjangoAssertNumQueries
 
-from campaigns import composing, dispatch, fanout
-from campaigns.models import Bulk, Campaign, Message, Reason
+from campaigns import composing, dispatch, fanout, tasks
+from campaigns.models import Bulk, Campaign, Counter, Message, Reason
 from devices.models import Application, Platform, ProviderCredential, Role
 from devices.permissions import RIGHTS, Right
 from providers.base import Cause, Outcome, Verdict
@@ -66,6 +66,8 @@ def sent(application: Application) -> Campaign:
 
 
 QUERIES_OF_LIST = 10  # session, user, frame 5, campaigns, bulks, funnels
+# session, user, application, role, campaign, bulk, funnel, reasons 2, pace, platforms
+QUERIES_OF_PROGRESS = 11
 
 PAGES = [
     ("overview", "get", Right.SEE_REPORTS),
@@ -284,3 +286,159 @@ def test_the_list_costs_the_same_at_any_length(
             sent(shop)
         with django_assert_num_queries(QUERIES_OF_LIST):
             assert client.get(url("list", shop)).status_code == 200
+
+
+def course(application: Application, events: dict[int, dict[str, int]]) -> dict[str, Any]:
+    """The chart of a campaign whose counters hold this, by minutes after its start."""
+    campaign = sent(application)
+    start = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+    for minutes, counts in events.items():
+        Counter.objects.create(
+            bulk=campaign.bulks.get(),
+            minute=start + timedelta(minutes=minutes),
+            platform=Platform.IOS,
+            **counts,
+        )
+    answer = signed_in(application).get(url("chart", application, campaign.pk))
+    chart: dict[str, Any] = answer.json()
+    return chart
+
+
+def test_the_chart_has_a_zero_for_each_quiet_minute(shop: Application) -> None:
+    chart = course(shop, {0: {"sent": 5, "accepted": 5}, 3: {"delivered": 4}})
+
+    assert chart["points"][0] == "2026-11-24T09:00:00+00:00"
+    assert len(chart["points"]) == 4
+    values = {series["name"]: series["values"] for series in chart["series"]}
+    assert values == {"Sent": [5, 0, 0, 0], "Delivered": [0, 0, 0, 4], "Seen": [0, 0, 0, 0]}
+
+
+def test_a_long_course_is_drawn_by_the_hour(shop: Application) -> None:
+    later = 60 * 50  # minutes
+    chart = course(shop, {5: {"sent": 5}, 50: {"sent": 1}, later: {"seen": 2}})
+
+    assert chart["x"]["label"] == "Hour"
+    assert len(chart["points"]) == 51
+    assert chart["series"][0]["values"][0] == 6
+    assert chart["series"][2]["values"][-1] == 2
+
+
+def test_a_campaign_without_events_has_an_empty_chart(shop: Application) -> None:
+    assert course(shop, {})["points"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "states"),
+    [
+        ({}, "all"),
+        ({"state": "accepted"}, {"Accepted", "Seen"}),
+        ({"state": "silent"}, {"Accepted"}),
+        ({"state": "delivered"}, {"Seen"}),
+        ({"state": "clicked"}, set()),
+        ({"state": "failed", "platform": str(int(Platform.IOS))}, {"Failed"}),
+        ({"platform": "9" * 5000, "reason": "x", "state": "none"}, "all"),
+        ({"q": "not a uuid"}, set()),
+    ],
+)
+def test_the_log_holds_what_the_funnel_counts(
+    shop: Application, cloud_for: CloudFor, query: dict[str, str], states: set[str] | str
+) -> None:
+    cloud = cloud_for(shop.credentials.get())
+    cloud.answer = lambda one: Outcome(verdict=Verdict.ACCEPTED, provider_id="0:1")
+    campaign = sent(shop)
+    dispatch.work(seconds=5)
+    one = Message.objects.filter(state=Message.State.ACCEPTED).first()
+    assert one is not None
+    Message.objects.filter(pk=one.pk).update(state=Message.State.SEEN)
+
+    page = signed_in(shop).get(url("messages", shop, campaign.pk), query)
+
+    shown = {Message.State(line.message.state).label for line in page.context["lines"]}
+    assert shown == ({"Accepted", "Seen", "Failed"} if states == "all" else states)
+
+
+def test_pausing_and_cancelling_say_how_many_they_concern(shop: Application) -> None:
+    client = signed_in(shop)
+    campaign = sent(shop)
+
+    page = client.get(url("detail", shop, campaign.pk)).content.decode()
+    assert "Pause 5 devices" in page
+    assert '<strong id="cancel-number">5 devices</strong> will not get it' in page
+
+    paused = client.post(url("pause", shop, campaign.pk)).content.decode()
+    assert "Send to 5 more" in paused
+    assert "Paused: 5 devices wait" in paused
+
+
+def test_a_poll_after_an_undo_leads_away_instead_of_showing_a_page_in_a_page(
+    shop: Application,
+) -> None:
+    campaign = make_campaign(shop)
+    answer = signed_in(shop).get(url("detail", shop, campaign.pk), headers={"HX-Request": "true"})
+
+    assert answer["HX-Redirect"] == url("edit", shop, campaign.pk)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_launch_stands_while_the_broker_is_away(
+    shop: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The timetable freezes it: an error page would only hide that it was launched."""
+
+    def refuse(**_: object) -> None:
+        raise ConnectionError("no broker")
+
+    monkeypatch.setattr(tasks.freeze_audience, "apply_async", refuse)
+    campaign = make_campaign(shop)
+
+    answer = signed_in(shop).post(url("launch", shop, campaign.pk), TYPED | {"draft_version": "1"})
+
+    assert answer["HX-Redirect"] == url("detail", shop, campaign.pk)
+    assert Bulk.objects.get().status == Bulk.Status.PENDING
+
+
+def test_the_campaign_page_costs_the_same_at_any_size(
+    shop: Application, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    client = signed_in(shop)
+    for more in (0, 40):
+        make_registrations(shop, more, platform=Platform.HUAWEI)
+        address = url("detail", shop, sent(shop).pk)
+        with django_assert_num_queries(QUERIES_OF_PROGRESS):
+            client.get(address, headers={"HX-Request": "true"})
+
+
+@pytest.mark.parametrize(
+    ("state", "names"),
+    [
+        ("", {"Draft one", "Launched one"}),
+        ("draft", {"Draft one"}),
+        ("running", {"Launched one"}),
+        ("done", set()),
+        ("nonsense", {"Draft one", "Launched one"}),
+    ],
+)
+def test_the_list_is_filtered_by_state(shop: Application, state: str, names: set[str]) -> None:
+    make_campaign(shop, name="Draft one")
+    campaign = sent(shop)
+    Campaign.objects.filter(pk=campaign.pk).update(name="Launched one")
+
+    page = signed_in(shop).get(url("list", shop), {"state": state, "q": " one"})
+
+    assert {line["row"].campaign.name for line in page.context["lines"]} == names
+
+
+def test_an_empty_list_offers_to_compose_to_who_may(shop: Application) -> None:
+    offer = "Compose the first campaign"
+    assert offer in signed_in(shop).get(url("list", shop)).content.decode()
+    assert offer not in signed_in(shop, Role.ANALYST).get(url("list", shop)).content.decode()
+
+
+def test_only_who_sees_devices_sees_their_messages(shop: Application) -> None:
+    device = shop.registrations.first()
+    assert device is not None
+    address = url("device-messages", shop, device.pk)
+    for role in Role:
+        allowed = Right.SEE_DEVICES in RIGHTS[role]
+        assert signed_in(shop, role).get(address).status_code == (200 if allowed else 403), role
+    assert signed_in(make_application()).get(address).status_code == 404
