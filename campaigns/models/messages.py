@@ -90,6 +90,8 @@ class Reason(models.IntegerChoices):
     REGISTRATION_GONE = 14, "The device was deleted before sending"
     DISABLED = 15, "The device was switched off before sending"
     NO_TOKEN = 16, "The device never reported a token"
+    NUMBER_REFUSED = 17, "No text message can reach this number"
+    OPTED_OUT = 18, "The number's owner wants no text messages"
     PAYLOAD_REFUSED = 21, "The cloud refused the notification"
     TOO_LARGE = 22, "The notification is larger than the cloud takes"
     CLOUD_ERROR = 23, "The cloud reported an error of its own"
@@ -97,7 +99,11 @@ class Reason(models.IntegerChoices):
     CREDENTIAL_REFUSED = 25, "The cloud refused our credential"
     PROVIDER_OFF = 26, "No credential for this platform"
     INTERNAL = 27, "A fault of this installation"
+    UNDELIVERABLE = 28, "The operator could not deliver it"
+    ACCOUNT_REFUSED = 29, "The gateway account may not send this"
     TOO_LATE = 31, "The time to live ended before it could be sent"
+    NOT_IN_TIME = 32, "It could not be delivered before its time to live ended"
+    NEVER_LEARNED = 33, "Nobody could say what became of it"
     WORKER_LOST = 41, "A worker stopped while sending"
     NO_ANSWER = 42, "The cloud did not answer"
     NOTIFICATIONS_OFF = 51, "Notifications are switched off"
@@ -147,6 +153,14 @@ REASONS: dict[Reason, Explanation] = {
         "These devices never reported a push token.",
         "They get it when the app asks for messages; check the SDK's set-up if there are many.",
     ),
+    Reason.NUMBER_REFUSED: Explanation(
+        "These numbers cannot receive text messages.",
+        "Nothing: they are now closed for text messages and are not tried again.",
+    ),
+    Reason.OPTED_OUT: Explanation(
+        "The owners of these numbers want no text messages.",
+        "Nothing: they asked not to be written to.",
+    ),
     Reason.PAYLOAD_REFUSED: Explanation(
         "The cloud refused the notification itself.",
         "Read the cloud's answer, correct the content and send it again.",
@@ -174,6 +188,21 @@ REASONS: dict[Reason, Explanation] = {
     ),
     Reason.TOO_LATE: Explanation(
         "The time to live ended before it could be sent.", "Give it a longer time to live."
+    ),
+    Reason.UNDELIVERABLE: Explanation(
+        "The operator could not deliver it.",
+        "Read the gateway's answer; send to these again later.",
+    ),
+    Reason.ACCOUNT_REFUSED: Explanation(
+        "The gateway account may not send this: credit, sender or route.",
+        "Look at the account's balance and the sender's registration with the gateway.",
+    ),
+    Reason.NOT_IN_TIME: Explanation(
+        "The device was away until the time to live ended.", "Give it a longer time to live."
+    ),
+    Reason.NEVER_LEARNED: Explanation(
+        "The operator never said what became of it.",
+        "Nothing is sent twice. A late report is noted with the message.",
     ),
     Reason.WORKER_LOST: Explanation(
         "A worker stopped while these were on the wire: they may have arrived.",
@@ -405,4 +434,6 @@ class EarlyReceipt(models.Model):
     registration_id = models.BigIntegerField(null=True)
     state = models.SmallIntegerField(choices=Message.State)
     at = models.DateTimeField()
+    reason = models.SmallIntegerField(choices=Reason, default=Reason.NONE, db_default=0)
+    answer = models.CharField(max_length=200, default="", db_default="")
     arrived_at = models.DateTimeField(db_default=Now(), db_index=True)
