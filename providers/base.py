@@ -54,6 +54,12 @@ class Cause(IntEnum):
     NO_ANSWER = 9
     NOT_SENT = 10
     INTERNAL = 11
+    NUMBER_REFUSED = 31  # no text message can reach it
+    OPTED_OUT = 32
+    UNDELIVERABLE = 33  # the operator, not the gateway, gave up
+    ACCOUNT_REFUSED = 34  # credit, sender or route of our gateway account
+    NOT_IN_TIME = 35
+    NEVER_LEARNED = 36
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +104,7 @@ class PushNotification:
     urgency: Literal["low", "normal", "high"] = "high"
     mutable_content: bool = False
     application_name: str = ""  # stands in for a missing title
+    sender: str = ""  # who an SMS comes from; "" is the credential's own
     bulk_id: str = ""
     sent_at_ms: int = 0  # Unix time, milliseconds
     display: Literal["sdk", "system"] = "sdk"  # who draws it on Android: 2.4

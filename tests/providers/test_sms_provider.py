@@ -1,0 +1,401 @@
+"""providers.sms.provider: requests, batches, repeats, and what is known afterwards."""
+
+import asyncio
+import base64
+import json
+import uuid
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qs
+
+import httpx
+import pytest
+
+from providers.base import (
+    Addressed,
+    Cause,
+    CredentialError,
+    Network,
+    Outcome,
+    PushNotification,
+    Verdict,
+)
+from providers.sms import SmsProvider, TooManyParts
+
+V = Verdict
+INFOBIP = {
+    "shape": "infobip",
+    "base_url": "https://xyz.api.infobip.com",
+    "api_key": "key-1",
+    "sender": "Shop",
+}
+OLD = {**INFOBIP, "shape": "infobip_v2"}
+TWILIO = {"shape": "twilio", "account_sid": "AC1", "auth_token": "secret", "sender": "+15005550006"}
+SHAPES = pytest.mark.parametrize("data", [INFOBIP, OLD, TWILIO], ids=["v3", "v2", "twilio"])
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+class Wire:
+    """What a gateway was asked, and how it answers."""
+
+    def __init__(self, answer: Answer | None = None) -> None:
+        self.requests: list[httpx.Request] = []
+        self._answer = answer or taken
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        return self._answer(request)
+
+    @property
+    def bodies(self) -> list[Any]:
+        return [json.loads(request.content) for request in self.requests]
+
+
+def taken(request: httpx.Request, number: int = 26) -> httpx.Response:
+    """Accepts everything, in the shape it was asked in."""
+    if request.url.path.startswith("/2010-04-01"):
+        return httpx.Response(201, json={"sid": "SM1", "status": "queued"})
+    status = {"groupId": 1, "groupName": "PENDING", "id": number, "name": "NAME"}
+    [message] = json.loads(request.content)["messages"]
+    told = [
+        {"messageId": one["messageId"], "destination": one["to"], "status": status}
+        for one in message["destinations"]
+    ]
+    return httpx.Response(200, json={"bulkId": "b", "messages": told})
+
+
+def provider(data: dict[str, Any], wire: Wire) -> SmsProvider:
+    return SmsProvider(
+        data,
+        report_url="https://push.example/reports/t0ken",
+        network=Network(),
+        transport=httpx.MockTransport(wire),
+    )
+
+
+def send(
+    data: dict[str, Any], wire: Wire, *numbers: str, text: str = "Hi", ttl: int = 7200
+) -> list[Outcome]:
+    sms = provider(data, wire)
+    payload = sms.compile(PushNotification(text=text))
+
+    async def work() -> list[Outcome]:
+        window = [
+            Addressed(payload=payload, message_id=uuid.uuid4(), token=number, ttl=ttl)
+            for number in numbers
+        ]
+        try:
+            return await sms.send(window)
+        finally:
+            await sms.close()
+
+    return asyncio.run(work())
+
+
+def verdicts(outcomes: list[Outcome]) -> list[Verdict]:
+    return [outcome.verdict for outcome in outcomes]
+
+
+# ------------------------------------------------------------------- what is asked
+
+
+def test_infobip_is_asked_with_its_key_and_digits() -> None:
+    wire = Wire()
+
+    outcomes = send(INFOBIP, wire, "+41793026727")
+
+    [request] = wire.requests
+    assert (request.method, request.url.path) == ("POST", "/sms/3/messages")
+    assert request.headers["host"] == "xyz.api.infobip.com"
+    assert request.headers["authorization"] == "App key-1"
+    assert request.extensions["sni_hostname"] == "xyz.api.infobip.com"
+    [message] = wire.bodies[0]["messages"]
+    [destination] = message["destinations"]
+    assert destination == {"to": "41793026727", "messageId": outcomes[0].provider_id}
+    assert message["options"]["validityPeriod"] == {"amount": 120, "timeUnit": "MINUTES"}
+    assert message["webhooks"]["delivery"] == {"url": "https://push.example/reports/t0ken"}
+    assert (message["sender"], message["content"]) == ("Shop", {"text": "Hi"})
+
+
+def test_the_older_infobip_is_asked_at_its_own_path() -> None:
+    wire = Wire()
+
+    send(OLD, wire, "41793026727")
+
+    assert wire.requests[0].url.path == "/sms/2/text/advanced"
+    assert wire.bodies[0]["messages"][0]["notifyUrl"] == "https://push.example/reports/t0ken"
+
+
+def test_twilio_is_asked_with_basic_and_a_plus() -> None:
+    wire = Wire()
+    sms, message = provider(TWILIO, wire), uuid.uuid4()
+    payload = sms.compile(PushNotification(text="Hi"))
+
+    asyncio.run(sms.send([Addressed(payload, message, "41793026727", ttl=60)]))
+
+    [request] = wire.requests
+    assert str(request.url.path) == "/2010-04-01/Accounts/AC1/Messages.json"
+    assert request.headers["host"] == "api.twilio.com"
+    assert base64.b64decode(request.headers["authorization"].split()[1]) == b"AC1:secret"
+    assert parse_qs(request.content.decode()) == {
+        "To": ["+41793026727"],
+        "From": ["+15005550006"],
+        "Body": ["Hi"],
+        "StatusCallback": [f"https://push.example/reports/t0ken/{message}"],
+        "ValidityPeriod": ["60"],
+    }
+
+
+def test_a_sender_of_the_message_takes_the_place_of_the_accounts() -> None:
+    assert provider(INFOBIP, Wire()).compile(PushNotification(sender="News")).sender == "News"
+
+
+@pytest.mark.parametrize(
+    ("ttl", "minutes"), [(0, 1), (59, 1), (60, 1), (3600, 60), (259_200, 2880)]
+)
+def test_validity_is_in_minutes_and_at_most_48_hours(ttl: int, minutes: int) -> None:
+    wire = Wire()
+
+    send(INFOBIP, wire, "41793026727", ttl=ttl)
+
+    assert wire.bodies[0]["messages"][0]["options"]["validityPeriod"]["amount"] == minutes
+
+
+def test_infobip_gets_a_hundred_destinations_a_request_in_order() -> None:
+    def refuse_some(request: httpx.Request) -> httpx.Response:
+        answer = taken(request)
+        told = answer.json()
+        for one in told["messages"]:
+            if one["destination"].endswith("7"):
+                one["status"] = {"groupId": 5, "id": 52, "name": "REJECTED_DESTINATION"}
+        return httpx.Response(200, json={**told, "messages": told["messages"][::-1]})
+
+    wire = Wire(refuse_some)
+    numbers = [f"4179302{number:04}" for number in range(250)]
+
+    outcomes = send(INFOBIP, wire, *numbers)
+
+    sizes = sorted(len(body["messages"][0]["destinations"]) for body in wire.bodies)
+    assert sizes == [50, 100, 100]
+    expected = [V.UNREGISTERED if one.endswith("7") else V.ACCEPTED for one in numbers]
+    assert verdicts(outcomes) == expected
+
+
+@SHAPES
+@pytest.mark.parametrize(
+    "number",
+    ["", "+", "0041793026727", "+41 79 302 67 27", "41793026727x", "123456", "1" * 16, "٤١٧٩٣٠٢٦"],
+)
+def test_what_is_no_number_is_not_sent(data: dict[str, Any], number: str) -> None:
+    wire = Wire()
+
+    outcomes = send(data, wire, "41793026727", number)
+
+    assert verdicts(outcomes) == [V.ACCEPTED, V.UNREGISTERED]
+    assert outcomes[1].cause is Cause.NUMBER_REFUSED
+    assert len(wire.requests) == 1
+
+
+@SHAPES
+def test_an_empty_text_is_not_sent(data: dict[str, Any]) -> None:
+    wire = Wire()
+
+    assert verdicts(send(data, wire, "41793026727", text="")) == [V.REJECTED]
+    assert not wire.requests
+
+
+@SHAPES
+def test_half_a_surrogate_pair_does_not_stop_the_rest(data: dict[str, Any]) -> None:
+    assert verdicts(send(data, Wire(), "41793026727", text="a\ud83d")) == [V.ACCEPTED]
+
+
+def test_too_long_a_text_is_refused_at_composing() -> None:
+    with pytest.raises(TooManyParts):
+        provider(INFOBIP, Wire()).compile(PushNotification(text="я" * 671))
+
+
+# ------------------------------------------------------------------- 1.2: safe or unknown
+
+
+def raising(error: Exception) -> Answer:
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise error
+
+    return answer
+
+
+@SHAPES
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (httpx.ConnectError("name, TCP or TLS"), V.NOT_SENT),
+        (httpx.ConnectTimeout("TCP or TLS"), V.NOT_SENT),
+        (httpx.PoolTimeout("no free connection"), V.NOT_SENT),
+        (httpx.WriteError("while the body was written"), V.UNKNOWN),
+        (httpx.WriteTimeout("while the body was written"), V.UNKNOWN),
+        (httpx.ReadError("reset"), V.UNKNOWN),
+        (httpx.ReadTimeout("no answer"), V.UNKNOWN),
+        (httpx.RemoteProtocolError("a reused connection closed"), V.UNKNOWN),
+        (httpx.DecodingError("the answer cannot be read"), V.UNKNOWN),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value,
+)
+def test_a_broken_exchange_is_not_sent_or_unknown(
+    data: dict[str, Any], error: Exception, verdict: Verdict
+) -> None:
+    wire = Wire(raising(error))
+
+    outcomes = send(data, wire, "41793026727", "41793026728")
+
+    assert verdicts(outcomes) == [verdict] * 2
+    assert outcomes[0].reason == type(error).__name__
+
+
+@pytest.mark.parametrize("data", [INFOBIP, OLD], ids=["v3", "v2"])
+def test_infobip_is_asked_again_in_doubt_with_the_same_ids(data: dict[str, Any]) -> None:
+    def lost_once(request: httpx.Request) -> httpx.Response:
+        if len(wire.requests) == 1:
+            raise httpx.ReadError("reset after it was taken")
+        return taken(request, number=23)  # REJECTED_DUPLICATE_MESSAGE_ID
+
+    wire = Wire(lost_once)
+
+    outcomes = send(data, wire, "41793026727", "41793026728")
+
+    assert verdicts(outcomes) == [V.ACCEPTED] * 2
+    assert wire.bodies[0] == wire.bodies[1]
+    assert len(wire.requests) == 2
+
+
+def test_a_repeat_that_does_not_leave_proves_nothing() -> None:
+    def lost_then_down(_: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("") if len(wire.requests) == 1 else httpx.ConnectError("")
+
+    wire = Wire(lost_then_down)
+
+    assert verdicts(send(INFOBIP, wire, "41793026727")) == [V.UNKNOWN]
+
+
+def test_twilio_is_never_asked_again_in_doubt() -> None:
+    wire = Wire(raising(httpx.ReadError("reset")))
+
+    assert verdicts(send(TWILIO, wire, "41793026727")) == [V.UNKNOWN]
+    assert len(wire.requests) == 1
+
+
+def test_only_infobip_may_be_asked_again_later() -> None:
+    assert provider(INFOBIP, Wire()).repeats_are_safe
+    assert provider(OLD, Wire()).repeats_are_safe
+    assert not provider(TWILIO, Wire()).repeats_are_safe
+
+
+@SHAPES
+def test_an_answer_without_end_is_no_answer(data: dict[str, Any]) -> None:
+    wire = Wire(lambda _: httpx.Response(200, content=b" " * (2**20 + 1)))
+
+    assert verdicts(send(data, wire, "41793026727")) == [V.UNKNOWN]
+
+
+@SHAPES
+@pytest.mark.parametrize(
+    ("header", "seconds"), [({}, 5), ({"retry-after": "30"}, 30), ({"retry-after": "soon"}, 5)]
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_gateway_may_ask_to_wait(
+    data: dict[str, Any], status: int, header: dict[str, str], seconds: float
+) -> None:
+    error = {"code": 20429, "requestError": {"serviceException": {"messageId": "TOO_MANY"}}}
+    wire = Wire(lambda _: httpx.Response(status, json=error, headers=header))
+
+    [outcome] = send(data, wire, "41793026727")
+
+    assert (outcome.verdict, outcome.retry_after) == (V.TRY_LATER, seconds)
+
+
+# ------------------------------------------------------------------- accounts
+
+
+@SHAPES
+def test_the_balance_proves_an_account(data: dict[str, Any]) -> None:
+    wire = Wire(lambda _: httpx.Response(200, json={"balance": "12.50", "currency": "EUR"}))
+
+    outcome = asyncio.run(provider(data, wire).test())
+
+    assert (outcome.verdict, outcome.reason) == (V.ACCEPTED, "Balance 12.50 EUR")
+    [request] = wire.requests
+    assert request.method == "GET"
+    path = "/2010-04-01/Accounts/AC1/Balance.json" if data is TWILIO else "/account/1/balance"
+    assert request.url.path == path
+
+
+@SHAPES
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (httpx.Response(401, json={"code": 20003}), V.MISCONFIGURED),
+        (httpx.Response(403, json={"code": 20003}), V.MISCONFIGURED),
+        (httpx.Response(404), V.MISCONFIGURED),
+        (httpx.Response(200, text="<html>A page</html>"), V.MISCONFIGURED),
+        (httpx.Response(503, json={"code": 1}), V.TRY_LATER),
+    ],
+)
+def test_a_refused_account_is_misconfigured(
+    data: dict[str, Any], answer: httpx.Response, verdict: Verdict
+) -> None:
+    outcome = asyncio.run(provider(data, Wire(lambda _: answer)).test())
+
+    assert outcome.verdict is verdict
+    assert outcome.reason
+
+
+@SHAPES
+def test_a_gateway_that_is_away_says_nothing_of_the_account(data: dict[str, Any]) -> None:
+    outcome = asyncio.run(provider(data, Wire(raising(httpx.ConnectError("")))).test())
+
+    assert outcome.verdict is V.NOT_SENT
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.8", "[::1]", "169.254.169.254"])
+def test_a_base_url_that_leads_inside_is_never_connected_to(address: str) -> None:
+    data = {**INFOBIP, "base_url": f"https://{address}"}
+    sms = SmsProvider(data, report_url="", network=Network())
+
+    outcome = asyncio.run(sms.test())
+
+    assert (outcome.verdict, outcome.status) == (V.MISCONFIGURED, 0)
+    assert "private network" in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"shape": "pigeon"}, "shape"),
+        ({"sender": ""}, "sender"),
+        ({"api_key": " "}, "api_key"),
+        ({"api_key": "a\nb"}, "api_key"),
+        ({"base_url": "http://x.api.infobip.com"}, "base_url"),
+        ({"base_url": "x.api.infobip.com"}, "base_url"),
+        ({"base_url": "https://u:p@x.api.infobip.com"}, "base_url"),
+        ({"base_url": "https://x.api.infobip.com/sms"}, "base_url"),
+        ({"base_url": "https://x:99999"}, "base_url"),
+        ({"base_url": "https://[x"}, "base_url"),
+        ({"price": "cheap", "currency": "EUR"}, "price"),
+        ({"price": "0.1"}, "currency"),
+    ],
+)
+def test_what_cannot_be_an_account_is_refused_by_its_field(
+    change: dict[str, str], field: str
+) -> None:
+    with pytest.raises(CredentialError) as refusal:
+        provider({**INFOBIP, **change}, Wire())
+
+    assert refusal.value.field == field
+
+
+def test_the_price_of_a_part_is_kept_exactly() -> None:
+    price = provider({**INFOBIP, "price": "0.0453", "currency": "EUR"}, Wire()).price
+
+    assert price is not None
+    assert (price.of(10), price.currency) == (Decimal("0.453"), "EUR")
+    assert provider(INFOBIP, Wire()).price is None
