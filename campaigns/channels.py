@@ -106,7 +106,7 @@ def test(credential: ProviderCredential) -> Outcome:
     credential.tested_at = timezone.now()
     credential.test_ok = outcome.verdict is Verdict.ACCEPTED
     credential.test_answer = outcome.reason[:500]
-    if credential.test_ok:
+    if credential.test_ok and not credential.waits_for_a_decision:
         credential.paused_at, credential.pause_reason = None, ""
     credential.save(
         update_fields=["tested_at", "test_ok", "test_answer", "paused_at", "pause_reason"]

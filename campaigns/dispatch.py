@@ -6,71 +6,33 @@ waits for the database, nor the database for the wire.
 """
 
 import asyncio
-import hashlib
 import logging
-import random
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from campaigns import channels, ids, ledger
+from campaigns import channels, ids, ledger, pacing, stopping
 from campaigns.ledger import ClaimedChunk, LeaseLostError, Retry, Row, WindowResult
-from campaigns.models import Bulk, Message, Reason, RepeatPolicy
+from campaigns.models import Bulk, Message, Reason
+from campaigns.outcomes import Judge, Recipient, repeats_in_doubt
+from campaigns.pacing import Bucket
 from campaigns.rendering import Renderer
 from devices import closing
-from devices.closing import DeadAddress
-from devices.models import Address, ProviderCredential
+from devices.models import ProviderCredential
 from providers import loop
 from providers.base import Addressed, Cause, CredentialError, Outcome, PayloadTooLarge, Verdict
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 6  # contract/providers.md 1.4
-REPEATS_IN_DOUBT = 2  # contract/providers.md 10.4
-LONGEST_DELAY = 15 * 60.0  # seconds
 PAUSED_DELAY = timedelta(seconds=20)  # how often a paused credential is looked at again
-SANE_PAGE = 50  # answers from which shares of dead addresses mean something: DROP-5
-
-REASON_OF_CAUSE = {
-    Cause.NONE: Reason.CLOUD_ERROR,
-    Cause.UNINSTALLED: Reason.UNINSTALLED,
-    Cause.MISMATCHED_SENDER: Reason.MISMATCHED_SENDER,
-    Cause.MALFORMED_TOKEN: Reason.MALFORMED_TOKEN,
-    Cause.PAYLOAD_REFUSED: Reason.PAYLOAD_REFUSED,
-    Cause.TOO_LARGE: Reason.TOO_LARGE,
-    Cause.CLOUD_ERROR: Reason.CLOUD_ERROR,
-    Cause.CLOUD_UNAVAILABLE: Reason.CLOUD_UNAVAILABLE,
-    Cause.CREDENTIAL_REFUSED: Reason.CREDENTIAL_REFUSED,
-    Cause.NO_ANSWER: Reason.NO_ANSWER,
-    Cause.NOT_SENT: Reason.CLOUD_UNAVAILABLE,
-    Cause.INTERNAL: Reason.INTERNAL,
-}
-CLOSED_OF_CAUSE = {
-    Cause.UNINSTALLED: Address.Closed.UNINSTALLED,
-    Cause.MISMATCHED_SENDER: Address.Closed.MISMATCHED,
-    Cause.MALFORMED_TOKEN: Address.Closed.MALFORMED,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """A device of a window as it stands now."""
-
-    id: int
-    enabled: bool
-    language: str
-    app_version: int
-    provider: str
-    environment: str
-    kind: str
-    token: str
+PATIENCE = 2.0  # seconds a worker waits for a chunk that may soon go on, before it ends its task
 
 
 @dataclass(slots=True)
@@ -80,7 +42,8 @@ class Window:
     until: int  # the chunk's cursor once it is recorded
     decided: list[Row] = field(default_factory=list)  # final without being sent
     to_send: dict[int, list[tuple[Recipient, Addressed]]] = field(default_factory=dict)
-    blocked: datetime | None = None  # its credential is paused: try again then
+    paused: bool = False  # a credential is refused by its cloud: nothing of it may leave
+    leaves_at: float = 0.0  # monotonic, once its place in the buckets is booked
 
 
 class Lane:
@@ -91,22 +54,38 @@ class Lane:
         self.bulk: Bulk | None = None
         self.renderer: Renderer | None = None
         self.credentials: dict[int, ProviderCredential] = {}
-        self.window: Window | None = None
-        self.future: Future[list[list[Outcome]]] | None = None
+        self.window: Window | None = None  # booked, or on the wire
+        self.future: Future[list[list[Outcome]]] | None = None  # while it is on the wire
         self.deadline = timezone.now()
+        self.soon = 0.0  # monotonic: when a chunk it gave back for its pace may go on
 
     # -- outward
 
-    def fill(self, *, urgent: bool) -> bool:
-        """Put the next window on the wire; False when there is nothing to send."""
-        while True:
+    def fill(self, *, urgent: bool) -> None:
+        """Put the next window on the wire, or book its place there."""
+        while self.window is None:
             if self.chunk is None:
                 chunk = ledger.claim_chunk(urgent=urgent)
                 if chunk is None:
-                    return False
+                    return
                 self._begin(chunk)
-            if self._launch():
-                return True
+            if self.chunk is not None:
+                self._book(self.chunk)
+        self.send_when_due()
+
+    def send_when_due(self) -> None:
+        """Hand a booked window over once its time has come, unless the bulk was stopped."""
+        window, chunk = self.window, self.chunk
+        if window is None or self.future is not None or window.leaves_at > time.monotonic():
+            return
+        assert chunk is not None
+        assert self.bulk is not None
+        if not ledger.claim_window(chunk, window.until):
+            self.window = None
+            self.let_go()
+            return
+        self.bulk.throttle = chunk.throttle  # it can be changed while it runs
+        self.future = loop.submit(self._send(window))
 
     def _begin(self, chunk: ClaimedChunk) -> None:
         """Make ready for a chunk; first settle what a dead worker left of it on the wire."""
@@ -123,24 +102,36 @@ class Lane:
             settle(self.bulk, chunk)
             self._after_record()
 
-    def _launch(self) -> bool:
-        """Load, render, claim, send. False when the lane has become free instead."""
-        chunk = self.chunk
-        if chunk is None:
-            return False
-        assert self.bulk is not None
+    def _book(self, chunk: ClaimedChunk) -> None:
+        """Prepare the next window and its place in the buckets, or give the chunk back."""
         window = self._prepare(chunk)
-        if window.blocked is not None:
-            ledger.release(chunk, not_before=window.blocked)
+        if window.paused:
+            again = min(timezone.now() + PAUSED_DELAY, self.deadline)
+            ledger.release(chunk, not_before=again, reason=Reason.CREDENTIAL_REFUSED)
             self.chunk = None
-            return False
-        if not ledger.claim_window(chunk, window.until):
-            ledger.release(chunk)
+            return
+        place = pacing.draw(self._buckets(window))
+        if not place.granted:
+            ledger.release(chunk, not_before=timezone.now() + timedelta(seconds=place.delay))
             self.chunk = None
-            return False
+            self.soon = time.monotonic() + place.delay
+            return
+        window.leaves_at = time.monotonic() + place.delay
         self.window = window
-        self.future = loop.submit(self._send(window))
-        return True
+
+    def _buckets(self, window: Window) -> list[tuple[Bucket, int]]:
+        assert self.bulk is not None
+        amounts = {pk: len(addressed) for pk, addressed in window.to_send.items()}
+        total = sum(amounts.values())
+        application = self.bulk.application
+        shared = [
+            (pacing.bulk_bucket(self.bulk.pk, self.bulk.throttle), total),
+            (pacing.application_bucket(application.pk, application.rate), total),
+        ]
+        shared = [(bucket, amount) for bucket, amount in shared if bucket.rate]
+        return shared + [
+            (pacing.bucket_of(self.credentials[pk]), amount) for pk, amount in amounts.items()
+        ]
 
     async def _send(self, window: Window) -> list[list[Outcome]]:
         sends = [
@@ -154,12 +145,12 @@ class Lane:
     def _prepare(self, chunk: ClaimedChunk) -> Window:
         assert self.bulk is not None
         assert self.renderer is not None
-        until = min(chunk.cursor + settings.WINDOW_SIZE, chunk.size)
+        until = min(chunk.cursor + self._window_size(), chunk.size)
         window = Window(until=until)
         wanted = chunk.recipients[chunk.cursor : until]
         left = int((self.deadline - timezone.now()).total_seconds())
         if left <= 0:
-            window.decided = [Row(pk, Message.State.EXPIRED, Reason.TOO_LATE) for pk in wanted]
+            window.decided = [_too_late(pk, chunk) for pk in wanted]
             return window
         known = load(wanted)
         first = ids.first_id(self.bulk)
@@ -181,7 +172,7 @@ class Lane:
                 window.decided.append(_failed(pk, device, Reason.PROVIDER_OFF))
                 continue
             if credential.paused_at is not None:
-                window.blocked = min(timezone.now() + PAUSED_DELAY, self.deadline)
+                window.paused = True
                 return window
             addressed = Addressed(
                 payload=payload,
@@ -193,6 +184,12 @@ class Lane:
             )
             window.to_send.setdefault(credential.pk, []).append((device, addressed))
         return window
+
+    def _window_size(self) -> int:
+        """A second's worth at most, so that a slow pace is an even one."""
+        assert self.bulk is not None
+        rates = (self.bulk.throttle, self.bulk.application.rate)
+        return min(settings.WINDOW_SIZE, *(rate for rate in rates if rate), settings.WINDOW_SIZE)
 
     # -- recording
 
@@ -206,19 +203,7 @@ class Lane:
         self.window = self.future = None
         size = window.until - chunk.cursor
         result = WindowResult(rows=list(window.decided))
-        dead: list[DeadAddress] = []
-        refused: dict[int, str] = {}
-        answers = 0
-        outcomes = _outcomes(future, window)
-        for (pk, addressed), answered in zip(window.to_send.items(), outcomes, strict=True):
-            answers += len(answered)
-            judge = _Judge(bulk, chunk, self.deadline, result)
-            for (device, _), outcome in zip(addressed, answered, strict=True):
-                judge.add(device, outcome)
-            judge.finish()
-            dead += judge.dead
-            if judge.misconfigured:
-                refused[pk] = judge.misconfigured
+        judges = self._judge(chunk, window, _outcomes(future, window), result)
         try:
             ledger.record(bulk, chunk, result, now=timezone.now())
         except LeaseLostError:
@@ -226,13 +211,32 @@ class Lane:
             ledger.record_late(bulk, result.rows)
             self.chunk = None
             return 0
-        if _is_sane(dead, answers):
-            closing.close(dead)
-        for pk, reason in refused.items():
-            channels.pause(self.credentials[pk], reason)
-        _stop_if_refused(bulk, result.rows)
+        for pk, judge in judges.items():
+            credential = self.credentials[pk]
+            closing.suspect(credential, judge.dead, answers=judge.answers)
+            if judge.misconfigured:
+                channels.pause(credential, judge.misconfigured)
+            elif judge.pause:
+                pacing.pause(pacing.bucket_of(credential), judge.pause)
+        stopping.stop_if_refused(bulk, result.rows)
         self._after_record()
         return size
+
+    def _judge(
+        self,
+        chunk: ClaimedChunk,
+        window: Window,
+        outcomes: list[list[Outcome]],
+        result: WindowResult,
+    ) -> dict[int, Judge]:
+        assert self.bulk is not None
+        judges = {}
+        for (pk, addressed), answered in zip(window.to_send.items(), outcomes, strict=True):
+            judge = judges[pk] = Judge(self.bulk, chunk, self.deadline, result)
+            for (device, sent), outcome in zip(addressed, answered, strict=True):
+                judge.add(device, sent, outcome)
+            judge.finish()
+        return judges
 
     def _after_record(self) -> None:
         chunk = self.chunk
@@ -244,7 +248,7 @@ class Lane:
         """Give the chunk back, between two windows."""
         if self.chunk is not None and self.future is None:
             ledger.release(self.chunk)
-            self.chunk = None
+            self.chunk = self.window = None
 
 
 def work(*, seconds: float, urgent: bool = False) -> int:
@@ -253,20 +257,49 @@ def work(*, seconds: float, urgent: bool = False) -> int:
     lanes = [Lane() for _ in range(settings.WINDOWS_IN_FLIGHT)]
     count = 0
     while True:
+        over = time.monotonic() >= until
         for lane in lanes:
-            if lane.future is None:
-                if time.monotonic() < until:
-                    lane.fill(urgent=urgent)
-                else:
-                    lane.let_go()
+            if lane.future is not None:
+                continue
+            if over:
+                lane.let_go()
+            else:
+                lane.fill(urgent=urgent)
         flying = {lane.future: lane for lane in lanes if lane.future is not None}
-        if not flying:
+        idle = _idle(lanes, until)
+        if not flying and idle is None:
             return count
-        done, _ = wait(flying, timeout=settings.LEASE_SECONDS / 4, return_when=FIRST_COMPLETED)
+        done = _wait_for(flying, idle)
         if not done:
             ledger.extend_leases(lane.chunk for lane in flying.values() if lane.chunk is not None)
         for future in done:
             count += flying[future].land()
+
+
+def _idle(lanes: Sequence[Lane], until: float) -> float | None:
+    """Seconds until a lane has something to do that is not on the wire; None without any."""
+    now = time.monotonic()
+    if now >= until:
+        return None
+    moments = [
+        lane.window.leaves_at if lane.window is not None else lane.soon
+        for lane in lanes
+        if lane.future is None
+    ]
+    soon = [moment for moment in moments if now < moment < min(until, now + PATIENCE)]
+    return min(soon) - now if soon else None
+
+
+def _wait_for(
+    flying: dict[Future[list[list[Outcome]]], Lane], idle: float | None
+) -> set[Future[list[list[Outcome]]]]:
+    """The windows that came back; none when the time for something else has come first."""
+    limit = settings.LEASE_SECONDS / 4
+    limit = limit if idle is None else min(limit, idle)
+    if flying:
+        return wait(flying, timeout=limit, return_when=FIRST_COMPLETED).done
+    time.sleep(limit)
+    return set()
 
 
 def settle_abandoned() -> int:
@@ -291,8 +324,10 @@ def settle(bulk: Bulk, chunk: ClaimedChunk) -> None:
     assert chunk.window_to is not None
     lost = chunk.recipients[chunk.cursor : chunk.window_to]
     result = WindowResult()
-    if _repeats_in_doubt(bulk, chunk):
-        result.retries.append(Retry(lost, bulk.starts_at, chunk.attempt + 1, Reason.WORKER_LOST))
+    if repeats_in_doubt(bulk, chunk):
+        result.retries.append(
+            Retry(lost, bulk.starts_at, chunk.attempt + 1, Reason.WORKER_LOST, repeated=True)
+        )
     else:
         result.rows = [Row(pk, Message.State.UNKNOWN, Reason.WORKER_LOST) for pk in lost]
     log.warning("bulk %s: %s devices in doubt after a worker stopped", bulk.pk, len(lost))
@@ -326,16 +361,19 @@ def _gate(device: Recipient | None) -> Reason | None:
     return None
 
 
-def _failed(pk: int, device: Recipient | None, reason: Reason, answer: str = "") -> Row:
-    return _row(pk, device, Message.State.FAILED, reason, answer)
-
-
-def _row(
-    pk: int, device: Recipient | None, state: Message.State, reason: Reason, answer: str = ""
-) -> Row:
+def _failed(pk: int, device: Recipient | None, reason: Reason) -> Row:
     if device is None:
-        return Row(pk, state, reason, answer)
-    return Row(pk, state, reason, answer, device.app_version, device.language)
+        return Row(pk, Message.State.FAILED, reason)
+    return Row(pk, Message.State.FAILED, reason, "", device.app_version, device.language)
+
+
+def _too_late(pk: int, chunk: ClaimedChunk) -> Row:
+    """Its time is over: because our credential was refused all the while, or by itself."""
+    if chunk.repeated:
+        return Row(pk, Message.State.UNKNOWN, Reason.NO_ANSWER)
+    if chunk.reason == Reason.CREDENTIAL_REFUSED:
+        return Row(pk, Message.State.FAILED, Reason.CREDENTIAL_REFUSED)
+    return Row(pk, Message.State.EXPIRED, Reason.TOO_LATE)
 
 
 def _outcomes(future: Future[list[list[Outcome]]], window: Window) -> list[list[Outcome]]:
@@ -346,127 +384,3 @@ def _outcomes(future: Future[list[list[Outcome]]], window: Window) -> list[list[
         log.exception("a provider failed while a window was on the wire")
         doubt = Outcome(verdict=Verdict.UNKNOWN, reason="internal error", cause=Cause.INTERNAL)
         return [[doubt] * len(addressed) for addressed in window.to_send.values()]
-
-
-class _Judge:
-    """Turns the outcomes of a window into rows, retries and closings."""
-
-    def __init__(
-        self, bulk: Bulk, chunk: ClaimedChunk, deadline: datetime, result: WindowResult
-    ) -> None:
-        self.bulk, self.chunk, self.deadline, self.result = bulk, chunk, deadline, result
-        self.again: dict[tuple[int, Reason, int], list[int]] = {}
-        self.dead: list[DeadAddress] = []
-        self.misconfigured = ""
-
-    def add(self, device: Recipient, outcome: Outcome) -> None:
-        match outcome.verdict:
-            case Verdict.ACCEPTED:
-                row = _row(
-                    device.id, device, Message.State.ACCEPTED, Reason.NONE, outcome.provider_id
-                )
-                self.result.rows.append(row)
-            case Verdict.UNREGISTERED:
-                self._fail(device, outcome)
-                self._close(device, outcome)
-            case Verdict.REJECTED:
-                self._fail(device, outcome)
-            case Verdict.TRY_LATER:
-                self._later(device, outcome)
-            case Verdict.MISCONFIGURED:
-                self.misconfigured = self.misconfigured or _answer(outcome)
-                self._repeat(device, 5.0, Reason.CREDENTIAL_REFUSED, self.chunk.attempt, outcome)
-            case Verdict.NOT_SENT:
-                self._repeat(device, 2.0, Reason.NOT_SENT, self.chunk.attempt, outcome)
-            case Verdict.UNKNOWN:
-                self._doubt(device, outcome)
-
-    def _fail(self, device: Recipient, outcome: Outcome) -> None:
-        reason = REASON_OF_CAUSE[outcome.cause]
-        self.result.rows.append(_failed(device.id, device, reason, _answer(outcome)))
-
-    def _close(self, device: Recipient, outcome: Outcome) -> None:
-        closed = CLOSED_OF_CAUSE.get(outcome.cause)
-        if closed is not None:
-            digest = hashlib.sha256(device.token.encode()).digest()
-            self.dead.append(
-                DeadAddress(device.id, digest, closed, _answer(outcome), outcome.since)
-            )
-
-    def _later(self, device: Recipient, outcome: Outcome) -> None:
-        """The cloud said "not now": another try with back-off, or the end of it."""
-        if outcome.may_have_sent and self.bulk.repeat_policy == RepeatPolicy.NEVER:
-            self._doubt(device, outcome)
-        elif self.chunk.attempt + 1 >= ATTEMPTS:
-            self._fail(device, outcome)
-        else:
-            delay = outcome.retry_after if outcome.retry_after is not None else 10.0
-            if outcome.retry_after is None:
-                delay = min(delay * 2.0**self.chunk.attempt, LONGEST_DELAY)
-            self._repeat(device, delay, Reason.WAITING_FOR_RETRY, self.chunk.attempt + 1, outcome)
-
-    def _doubt(self, device: Recipient, outcome: Outcome) -> None:
-        if _repeats_in_doubt(self.bulk, self.chunk):
-            self._repeat(device, 5.0, Reason.NO_ANSWER, self.chunk.attempt + 1, outcome)
-        else:
-            self.result.rows.append(
-                _row(device.id, device, Message.State.UNKNOWN, Reason.NO_ANSWER, _answer(outcome))
-            )
-
-    def _repeat(
-        self, device: Recipient, delay: float, reason: Reason, attempt: int, outcome: Outcome
-    ) -> None:
-        """Into a later chunk, unless the message's time is over by then."""
-        if timezone.now() + timedelta(seconds=delay) >= self.deadline:
-            ended = _row(
-                device.id, device, Message.State.EXPIRED, Reason.TOO_LATE, _answer(outcome)
-            )
-            self.result.rows.append(ended)
-        else:
-            self.again.setdefault((int(delay), reason, attempt), []).append(device.id)
-
-    def finish(self) -> None:
-        now = timezone.now()
-        for (delay, reason, attempt), recipients in self.again.items():
-            # Half the delay again at most, so that a million do not come back in one second.
-            spread = delay * random.uniform(1.0, 1.1 if delay > 60 else 1.5)  # noqa: S311
-            not_before = min(now + timedelta(seconds=spread), self.deadline)
-            self.result.retries.append(Retry(recipients, not_before, attempt, reason))
-
-
-def _answer(outcome: Outcome) -> str:
-    return f"{outcome.status} {outcome.reason}" if outcome.status else outcome.reason
-
-
-def _repeats_in_doubt(bulk: Bulk, chunk: ClaimedChunk) -> bool:
-    """Whether the campaign's owner chose that an unknown outcome is tried again."""
-    return (
-        bulk.repeat_policy == RepeatPolicy.WHEN_UNSURE
-        and bulk.status != Bulk.Status.CANCELLED
-        and chunk.attempt < REPEATS_IN_DOUBT
-    )
-
-
-def _is_sane(dead: Sequence[DeadAddress], answers: int) -> bool:
-    """Whether so many dead addresses are believable, or a wrong setting (DROP-5)."""
-    if answers < SANE_PAGE:
-        return True
-    gone = sum(one.reason is Address.Closed.UNINSTALLED for one in dead)
-    wrong = len(dead) - gone
-    sane = gone <= 0.6 * answers and wrong <= 0.05 * answers
-    if not sane:
-        log.error(
-            "%s of %s addresses were called dead at once: none was closed", len(dead), answers
-        )
-    return sane
-
-
-def _stop_if_refused(bulk: Bulk, rows: Sequence[Row]) -> None:
-    """Pause a bulk whose notification is refused for everybody (contract/providers.md 9.3)."""
-    refused = [row for row in rows if row.reason in (Reason.PAYLOAD_REFUSED, Reason.TOO_LARGE)]
-    if len(refused) >= 3 and len(refused) == len(rows):
-        Bulk.objects.filter(pk=bulk.pk, status=Bulk.Status.SENDING).update(
-            status=Bulk.Status.PAUSED,
-            status_reason="The cloud refuses this notification for every device: "
-            + (refused[0].answer or refused[0].reason.sentence),
-        )

@@ -28,9 +28,10 @@ numbered AS (
 ),
 written AS (
     INSERT INTO campaigns_chunk (bulk_id, platform, reason, status, not_before, size, recipients,
-                                 fence, cursor, variant, attempt, urgent, held)
+                                 fence, cursor, variant, attempt, urgent, held,
+                                 repeated)
     SELECT %s, platform, reason, CASE WHEN reason = 0 THEN 0 ELSE 2 END, %s,
-           count(*), array_agg(id ORDER BY id), 0, 0, 0, 0, %s, false
+           count(*), array_agg(id ORDER BY id), 0, 0, 0, 0, %s, false, false
     FROM numbered
     GROUP BY platform, reason, part
     ORDER BY reason, part, platform
@@ -72,16 +73,18 @@ class ClaimedChunk:
     attempt: int
     reason: int
     urgent: bool
+    repeated: bool  # a try before this one may have arrived
     fence: int
     cursor: int
     window_to: int | None  # a window that a dead worker left on the wire
     size: int
     recipients: list[int]
+    throttle: int | None = None  # its bulk's, as it stood when the last window was claimed
 
 
 _COLUMNS = (
     "c.id, c.bulk_id, c.platform, c.variant, c.attempt, c.reason, c.urgent,"
-    " c.fence, c.cursor, c.window_to, c.size, c.recipients"
+    " c.repeated, c.fence, c.cursor, c.window_to, c.size, c.recipients"
 )
 
 _CLAIM = f"""
@@ -152,13 +155,15 @@ def claim_window(chunk: ClaimedChunk, window_to: int) -> bool:
             FROM campaigns_bulk b
             WHERE c.id = %s AND c.fence = %s AND c.status = 0
               AND b.id = c.bulk_id AND b.status = 'sending'
+            RETURNING b.throttle
             """,
             [window_to, _lease(), chunk.id, chunk.fence],
         )
-        claimed: bool = cursor.rowcount == 1
-    if claimed:
-        chunk.window_to = window_to
-    return claimed
+        row = cursor.fetchone()
+    if row is None:
+        return False
+    chunk.window_to, chunk.throttle = window_to, row[0]
+    return True
 
 
 def extend_leases(chunks: Iterable[ClaimedChunk]) -> None:
@@ -174,18 +179,21 @@ def extend_leases(chunks: Iterable[ClaimedChunk]) -> None:
             )
 
 
-def release(chunk: ClaimedChunk, *, not_before: datetime | None = None) -> None:
-    """Give a chunk back, with nothing of it on the wire; optionally only for later."""
+def release(
+    chunk: ClaimedChunk, *, not_before: datetime | None = None, reason: Reason | None = None
+) -> None:
+    """Give a chunk back, with nothing of it on the wire; optionally only for later, and why."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
             UPDATE campaigns_chunk c
             SET lease_until = NULL, not_before = coalesce(%s, c.not_before),
+                reason = coalesce(%s, c.reason),
                 status = CASE WHEN b.status = 'cancelled' THEN 3 ELSE c.status END
             FROM campaigns_bulk b
             WHERE c.id = %s AND c.fence = %s AND c.window_to IS NULL AND b.id = c.bulk_id
             """,
-            [not_before, chunk.id, chunk.fence],
+            [not_before, reason, chunk.id, chunk.fence],
         )
 
 
@@ -216,6 +224,7 @@ class Retry:
     not_before: datetime
     attempt: int
     reason: Reason
+    repeated: bool = False  # an earlier try may have arrived
 
 
 @dataclass(slots=True)
@@ -228,24 +237,25 @@ class WindowResult:
 
 _COPY = """
 COPY campaigns_message (id, bulk_id, registration_id, sent_at, app_version, state, reason,
-                        platform, variant, attempt, language, answer)
+                        platform, variant, attempt, repeated, language, answer)
 FROM STDIN (FORMAT BINARY)
 """
 _COPY_TYPES = (
     "uuid", "int8", "int8", "timestamptz", "int8", "int2", "int2",
-    "int2", "int2", "int2", "varchar", "varchar",
+    "int2", "int2", "int2", "bool", "varchar", "varchar",
 )  # fmt: skip
 
 _COUNT = """
 INSERT INTO campaigns_counter (bulk_id, minute, platform, variant, sent, accepted, delivered,
-                               seen, clicked, failed, expired, unknown)
-VALUES (%s, %s, %s, %s, %s, %s, 0, 0, 0, %s, %s, %s)
+                               seen, clicked, failed, expired, unknown, repeated)
+VALUES (%s, %s, %s, %s, %s, %s, 0, 0, 0, %s, %s, %s, %s)
 ON CONFLICT (bulk_id, minute, platform, variant) DO UPDATE SET
     sent = campaigns_counter.sent + excluded.sent,
     accepted = campaigns_counter.accepted + excluded.accepted,
     failed = campaigns_counter.failed + excluded.failed,
     expired = campaigns_counter.expired + excluded.expired,
-    unknown = campaigns_counter.unknown + excluded.unknown
+    unknown = campaigns_counter.unknown + excluded.unknown,
+    repeated = campaigns_counter.repeated + excluded.repeated
 """
 
 _COUNT_REASON = """
@@ -302,6 +312,7 @@ def _copy(cursor: Any, bulk: Bulk, chunk: ClaimedChunk, rows: list[Row], now: da
                     platform,
                     variant,
                     attempt,
+                    chunk.repeated,
                     row.language,
                     row.answer[:200],
                 )
@@ -313,13 +324,14 @@ def _write_retries(cursor: Any, chunk: ClaimedChunk, retries: list[Retry]) -> No
         cursor.execute(
             """
             INSERT INTO campaigns_chunk (bulk_id, platform, reason, status, not_before, size,
-                                         recipients, fence, cursor, variant, attempt, urgent, held)
-            VALUES (%s, %s, %s, 0, %s, %s, %s, 0, 0, %s, %s, %s, false)
+                                         recipients, fence, cursor, variant, attempt, urgent, held,
+                                         repeated)
+            VALUES (%s, %s, %s, 0, %s, %s, %s, 0, 0, %s, %s, %s, false, %s)
             """,
             [
                 chunk.bulk_id, chunk.platform, retry.reason, retry.not_before,
                 len(retry.recipients), retry.recipients, chunk.variant, retry.attempt,
-                chunk.urgent,
+                chunk.urgent, retry.repeated,
             ],
         )  # fmt: skip
 
@@ -341,6 +353,7 @@ def _count(cursor: Any, bulk: Bulk, chunk: ClaimedChunk, rows: list[Row], now: d
             bulk.pk, now.replace(second=0, microsecond=0), chunk.platform, chunk.variant,
             len(rows), states[Message.State.ACCEPTED], states[Message.State.FAILED],
             states[Message.State.EXPIRED], states[Message.State.UNKNOWN],
+            len(rows) if chunk.repeated else 0,
         ],
     )  # fmt: skip
 
@@ -372,9 +385,9 @@ reasons AS (
     RETURNING 1
 )
 INSERT INTO campaigns_counter (bulk_id, minute, platform, variant, sent, accepted, delivered,
-                               seen, clicked, failed, expired, unknown)
+                               seen, clicked, failed, expired, unknown, repeated)
 SELECT bulk_id, minute, platform, variant, 0, count(*) FILTER (WHERE state = 2), 0, 0, 0,
-       count(*) FILTER (WHERE state = 8), count(*) FILTER (WHERE state = 9), -count(*)
+       count(*) FILTER (WHERE state = 8), count(*) FILTER (WHERE state = 9), -count(*), 0
 FROM settled
 WHERE (SELECT count(*) FROM reasons) >= 0  -- locked first, as in record: no deadlocks
 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4

@@ -1,14 +1,12 @@
 """Content of a bulk → payload of a device."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaigns import channels
 from campaigns.models import Bulk
+from campaigns.outcomes import Recipient
 from devices.models import Application, Environment, Platform, Provider, ProviderCredential
 from providers.base import Payload, PushNotification
-
-if TYPE_CHECKING:
-    from campaigns.dispatch import Recipient
 
 PROVIDER_OF = {
     Platform.ANDROID: Provider.FCM,
@@ -53,7 +51,7 @@ class Renderer:
         self._compiled: dict[tuple[int, int, str, int], Payload] = {}
 
     def payload(
-        self, platform: int, variant: int, device: "Recipient"
+        self, platform: int, variant: int, device: Recipient
     ) -> tuple[ProviderCredential | None, Payload | None]:
         """What a device gets, and by which credential; (None, None) without a credential.
 

@@ -44,6 +44,7 @@ class Funnel:
     failed: int = 0
     expired: int = 0
     unknown: int = 0
+    repeated: int = 0  # of the sent: an earlier try may have arrived too
     left_out: int = 0
 
     @property
@@ -72,7 +73,7 @@ SELECT b.id, b.audience,
        coalesce(w.waiting, 0), coalesce(w.cancelled, 0),
        coalesce(c.sent, 0), coalesce(c.accepted, 0), coalesce(c.delivered, 0),
        coalesce(c.seen, 0), coalesce(c.clicked, 0), coalesce(c.failed, 0),
-       coalesce(c.expired, 0), coalesce(c.unknown, 0), b.left_out
+       coalesce(c.expired, 0), coalesce(c.unknown, 0), coalesce(c.repeated, 0), b.left_out
 FROM campaigns_bulk b
 LEFT JOIN LATERAL (
     SELECT sum(size - cursor) FILTER (WHERE status = 0) AS waiting,
@@ -82,7 +83,8 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT sum(sent) AS sent, sum(accepted) AS accepted, sum(delivered) AS delivered,
            sum(seen) AS seen, sum(clicked) AS clicked, sum(failed) AS failed,
-           sum(expired) AS expired, sum(unknown) AS unknown
+           sum(expired) AS expired, sum(unknown) AS unknown,
+           sum(repeated) AS repeated
     FROM campaigns_counter WHERE bulk_id = b.id
 ) c ON true
 WHERE b.id = ANY(%s)
@@ -340,6 +342,7 @@ def recount(bulk: Bulk) -> Funnel:
         failed=states.get(Message.State.FAILED, 0),
         expired=states.get(Message.State.EXPIRED, 0),
         unknown=states.get(Message.State.UNKNOWN, 0),
+        repeated=Message.objects.of_bulk(bulk).filter(repeated=True).count(),
         left_out=held["left_out"] or 0,
     )
 

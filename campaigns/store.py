@@ -5,13 +5,18 @@ from functools import lru_cache
 
 import redis
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 
 @lru_cache(maxsize=2)
 def _client(url: str, pid: int) -> "redis.Redis":
     # A store that is away must not hold up the web server: give up soon, callers fall back.
     return redis.Redis.from_url(
-        url.replace("redis+socket://", "unix://", 1), socket_timeout=5, socket_connect_timeout=1
+        url.replace("redis+socket://", "unix://", 1),
+        socket_timeout=5,
+        socket_connect_timeout=1,
+        retry=Retry(NoBackoff(), 1),  # once, for a connection that went stale
     )
 
 

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from campaigns import channels, dispatch, fanout, ledger, partitions, reports
 from campaigns.models import Bulk, Chunk
+from devices import closing
 from devices.models import ProviderCredential
 
 WORK_SECONDS = 50  # shorter than the broker's patience (visibility timeout)
@@ -40,6 +41,7 @@ def revive() -> None:
     ):
         freeze_audience.delay(pk)
     dispatch.settle_abandoned()
+    closing.judge_old_pages()
     due = Chunk.objects.filter(
         status=Chunk.Status.OPEN, held=False, not_before__lte=now, bulk__status=Bulk.Status.SENDING
     ).exclude(lease_until__gte=now)

@@ -46,13 +46,19 @@ class ApplicationSettingsForm(ApplicationForm):
     )
 
     class Meta(ApplicationForm.Meta):
-        fields = ("name", "description", "sdk", "android_display")
-        labels: ClassVar = {"sdk": "SDK in the app", "android_display": "On Android"}
+        fields = ("name", "description", "sdk", "android_display", "rate")
+        labels: ClassVar = {
+            "sdk": "SDK in the app",
+            "android_display": "On Android",
+            "rate": "Most messages a second",
+        }
         help_texts: ClassVar = {
             **ApplicationForm.Meta.help_texts,
             "sdk": "Decides the form in which a push is packed, so that the app understands it.",
             "android_display": "With the SDK, the app draws the notification and reports its "
             "delivery. With Android, it shows without the app, and nothing is reported.",
+            "rate": "Of all campaigns together, so that your servers can take the visitors. "
+            "Empty: as fast as the clouds take it.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -77,7 +83,16 @@ class ApplicationSettingsForm(ApplicationForm):
 class CredentialForm(forms.Form):
     """What a cloud gave out. Kept secrets are not shown: empty fields leave them as they are."""
 
+    rate = forms.IntegerField(
+        label="Most messages a second",
+        required=False,
+        min_value=1,
+        max_value=1_000_000,
+        help_text="Empty: what the cloud usually allows.",
+    )
+
     def __init__(self, *args: Any, credential: ProviderCredential, **kwargs: Any) -> None:
+        kwargs["initial"] = {"rate": credential.rate, **(kwargs.get("initial") or {})}
         super().__init__(*args, **kwargs)
         self.credential = credential
         for field in self.fields.values():

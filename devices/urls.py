@@ -41,6 +41,18 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="credential-edit",
     ),
     path(
+        "settings/applications/<int:application>/credentials/<int:pk>/dead/close/",
+        applications.credential_decide,
+        {"decision": "close"},
+        name="credential-close-dead",
+    ),
+    path(
+        "settings/applications/<int:application>/credentials/<int:pk>/dead/keep/",
+        applications.credential_decide,
+        {"decision": "keep"},
+        name="credential-keep-dead",
+    ),
+    path(
         "settings/applications/<int:application>/credentials/<int:pk>/remove/",
         applications.credential_remove,
         name="credential-remove",

@@ -73,7 +73,8 @@ class Outcome:
     cause: Cause = Cause.NONE
     since: datetime | None = None  # APNs 410: when the token stopped working
     scope: Scope = Scope.DEVICE
-    retry_after: float | None = None  # seconds, without jitter
+    retry_after: float | None = None  # seconds, without jitter; doubled with each try …
+    asked: bool = False  # … unless the cloud itself named the time
     may_have_sent: bool = False  # a refusal that may have been delivered: 2.7
 
 

@@ -190,13 +190,12 @@ def read(result: Result, now: float) -> Outcome:
         meaning = _MALFORMED
     if meaning is _QUOTA and _blames_device(error):
         meaning = replace(meaning, scope=Scope.DEVICE)
-    wait = meaning.retry_after
-    if meaning.verdict is Verdict.TRY_LATER:
+    outcome = replace(meaning, status=result.status, reason=reason or f"HTTP {result.status}")
+    if outcome.verdict is Verdict.TRY_LATER:
         asked = retry_after(result.header("retry-after"), now)
-        wait = wait if asked is None else asked
-    return replace(
-        meaning, status=result.status, reason=reason or f"HTTP {result.status}", retry_after=wait
-    )
+        if asked is not None:
+            outcome = replace(outcome, retry_after=asked, asked=True)
+    return outcome
 
 
 def _by_http_status(status: int, from_fcm: bool) -> Outcome:
@@ -350,6 +349,7 @@ class FcmProvider:
             cause=Cause.CLOUD_UNAVAILABLE,
             scope=Scope.SERVICE,
             retry_after=10 if error.retry_after is None else error.retry_after,
+            asked=error.retry_after is not None,
         )
 
 

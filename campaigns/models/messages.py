@@ -260,6 +260,9 @@ class Chunk(models.Model):
     reason = models.SmallIntegerField(choices=Reason, default=Reason.NONE)
     urgent = models.BooleanField(default=False)
     held = models.BooleanField(default=False)
+    repeated = models.BooleanField(
+        db_default=False, default=False
+    )  # a try before this one may have arrived
     recipients = ArrayField(models.BigIntegerField())
 
     class Meta:
@@ -363,6 +366,9 @@ class Message(models.Model):
     platform = models.SmallIntegerField(choices=Platform)
     variant = models.SmallIntegerField(default=0)
     attempt = models.SmallIntegerField(default=0)
+    repeated = models.BooleanField(
+        db_default=False, default=False
+    )  # a try before the last one may have arrived
     language = models.CharField(max_length=35, default="", db_collation="C")  # at sending
     answer = models.CharField(max_length=200, default="")  # provider's word, or its id of it
 
@@ -399,6 +405,9 @@ class Counter(models.Model):
     failed = models.BigIntegerField(default=0)
     expired = models.BigIntegerField(default=0)
     unknown = models.BigIntegerField(default=0)
+    repeated = models.BigIntegerField(
+        db_default=0, default=0
+    )  # of the sent: may have arrived twice
 
     class Meta:
         constraints = [

@@ -9,6 +9,7 @@ from devices.models.applications import (
     ProviderCredential,
 )
 from devices.models.audit import AuditEntry
+from devices.models.breakers import Breaker, SuspectAddress
 from devices.models.imports import ImportPiece, ImportRefusal, ImportRun
 from devices.models.people import AttributeDefinition, Identity, Person
 from devices.models.registrations import Address, Platform, Registration, RegistrationQuerySet
@@ -21,6 +22,7 @@ __all__ = [
     "ApplicationQuerySet",
     "AttributeDefinition",
     "AuditEntry",
+    "Breaker",
     "Environment",
     "Identity",
     "ImportPiece",
@@ -34,4 +36,5 @@ __all__ = [
     "Registration",
     "RegistrationQuerySet",
     "Role",
+    "SuspectAddress",
 ]

@@ -49,6 +49,7 @@ class Application(models.Model):
     default_ttl = models.PositiveIntegerField(default=172_800)  # seconds
     cap_count = models.PositiveSmallIntegerField(null=True, blank=True)  # pushes per person …
     cap_hours = models.PositiveSmallIntegerField(null=True, blank=True)  # … in so many hours
+    rate = models.PositiveIntegerField(null=True, blank=True)  # messages a second, at most
     quiet_from = models.TimeField(null=True, blank=True)  # in the recipient's time
     quiet_to = models.TimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -66,6 +67,9 @@ class Application(models.Model):
                 condition=Q(cap_count=None, cap_hours=None)
                 | Q(cap_count__gte=1, cap_hours__gte=1, cap_count__isnull=False),
                 name="application_cap_has_count_and_hours",
+            ),
+            models.CheckConstraint(
+                condition=Q(rate=None) | Q(rate__gte=1), name="application_rate_is_a_rate"
             ),
             models.CheckConstraint(
                 condition=Q(quiet_from=None, quiet_to=None)
@@ -106,6 +110,7 @@ class ProviderCredential(models.Model):
         max_length=16, choices=Environment, default=Environment.PRODUCTION
     )
     data = EncryptedJSONField()
+    rate = models.PositiveIntegerField(null=True, blank=True)  # messages a second; NULL: usual
     hint = models.CharField(max_length=200)  # what may be shown: project, key id's last four
     enabled = models.BooleanField(default=True)
     version = models.PositiveIntegerField(default=1)  # rises with each change: connections follow
@@ -125,8 +130,17 @@ class ProviderCredential(models.Model):
                 fields=["application", "provider", "environment"],
                 name="one_credential_per_application_provider_and_environment",
             ),
+            models.CheckConstraint(
+                condition=Q(rate=None) | Q(rate__gte=1), name="credential_rate_is_a_rate"
+            ),
             models.CheckConstraint(condition=~Q(provider=""), name="credential_names_its_provider"),
         ]
 
     def __str__(self) -> str:
         return f"{self.get_provider_display()} of {self.application}"
+
+    @property
+    def waits_for_a_decision(self) -> bool:
+        """Whether so many addresses were called dead at once that a person must look."""
+        breaker = getattr(self, "breaker", None)
+        return breaker is not None and breaker.tripped_at is not None

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from devices import audit
+from devices import audit, closing
 from devices.forms import (
     ApnsCredentialForm,
     ApplicationForm,
@@ -207,14 +207,37 @@ def _save_credential(
     before = _credential_facts(credential) if credential.pk else None
     credential.environment = form.cleaned_data.get("environment", credential.environment)
     credential.data, credential.hint = form.kept(), form.hint()
+    credential.rate = form.cleaned_data["rate"]
     # What a cloud said of the old one says nothing of this one, and sending may go on.
     credential.tested_at, credential.test_ok, credential.test_answer = None, None, ""
-    credential.paused_at, credential.pause_reason = None, ""
+    if not credential.waits_for_a_decision:
+        credential.paused_at, credential.pause_reason = None, ""
     credential.version = credential.version + 1 if before else 1
     credential.save()
     action = "change credential" if before else "add credential"
     after = _credential_facts(credential)
     audit.record(request.user, action, credential, before=before, after=after, request=request)
+
+
+@page(Right.EDIT_SETTINGS)
+@require_POST
+def credential_decide(request: ApplicationRequest, pk: int, decision: str) -> HttpResponse:
+    """Close the addresses a cloud called dead, or keep them; sending goes on."""
+    credential = get_object_or_404(request.application.credentials.defer("data"), pk=pk)
+    if not credential.waits_for_a_decision:
+        messages.info(request, "That was decided already.")
+        return redirect(f"{_detail_url(request)}#credentials")
+    with transaction.atomic():
+        if decision == "close":
+            count = closing.believe(credential.breaker)
+            said = f"{count:,} devices are closed. Sending goes on."
+        else:
+            count = closing.disbelieve(credential.breaker)
+            said = f"{count:,} devices stay open. Sending goes on."
+        action = "close dead addresses" if decision == "close" else "keep dead addresses"
+        audit.record(request.user, action, credential, after={"addresses": count}, request=request)
+    messages.success(request, said)
+    return redirect(f"{_detail_url(request)}#credentials")
 
 
 @page(Right.EDIT_SETTINGS)
@@ -239,13 +262,13 @@ def _detail_url(request: ApplicationRequest) -> str:
 
 
 def _facts(application: Application) -> dict[str, Any]:
-    names = ("name", "description", "enabled", "sdk", "android_display", "default_ttl")
+    names = ("name", "description", "enabled", "sdk", "android_display", "default_ttl", "rate")
     return {name: getattr(application, name) for name in names}
 
 
 def _credential_facts(credential: ProviderCredential) -> dict[str, Any]:
     """What the trail may know: never the secret."""
-    names = ("provider", "environment", "hint", "version")
+    names = ("provider", "environment", "hint", "rate", "version")
     return {name: getattr(credential, name) for name in names}
 
 

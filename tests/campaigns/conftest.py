@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from campaigns import channels
+from campaigns.store import store
 from devices.models import ProviderCredential
 from providers.base import Addressed, Outcome, Payload, PushNotification, Verdict
 
@@ -54,5 +55,6 @@ def cloud_for() -> Iterator[Callable[[ProviderCredential], Cloud]]:
         channels._open[credential.pk] = channels.Channel(credential.pk, credential.version, cloud)
         return cloud
 
+    store().flushdb()  # an earlier run's buckets may carry the same numbers
     yield connect
     channels._open.clear()

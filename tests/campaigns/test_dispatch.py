@@ -1,3 +1,5 @@
+import itertools
+import time
 from collections import Counter as Tally
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,10 +9,12 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from campaigns import dispatch, fanout, ids, ledger, statistics
+from campaigns import channels, dispatch, fanout, ids, ledger, outcomes, pacing, statistics
 from campaigns.models import Bulk, Chunk, Message, Reason, RepeatPolicy
-from devices.models import Address, Platform, ProviderCredential, Registration
-from providers.base import Cause, Outcome, Verdict
+from campaigns.store import store
+from devices import closing
+from devices.models import Address, Breaker, Platform, ProviderCredential, Registration
+from providers.base import Cause, Outcome, Scope, Verdict
 from tests.factories import (
     make_application,
     make_bulk,
@@ -41,6 +45,17 @@ def frozen(count: int = 30, **given: Any) -> tuple[Bulk, ProviderCredential]:
 
 def states(bulk: Bulk) -> Tally[tuple[int, int]]:
     return Tally(Message.objects.of_bulk(bulk).values_list("state", "reason"))
+
+
+def fills(lane: dispatch.Lane) -> bool:
+    """Whether the lane found something to put on the wire."""
+    lane.fill(urgent=False)
+    return lane.future is not None
+
+
+def is_paused(credential: ProviderCredential) -> bool:
+    credential.refresh_from_db()
+    return credential.paused_at is not None
 
 
 def assert_consistent(bulk: Bulk) -> None:
@@ -155,11 +170,11 @@ def test_tries_end_after_the_sixth(cloud_for: CloudFor) -> None:
         verdict=Verdict.TRY_LATER, cause=Cause.CLOUD_UNAVAILABLE, retry_after=1.0
     )
 
-    for _ in range(dispatch.ATTEMPTS):
+    for _ in range(outcomes.ATTEMPTS):
         Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
         dispatch.work(seconds=10)
 
-    assert len(cloud.taken) == dispatch.ATTEMPTS
+    assert len(cloud.taken) == outcomes.ATTEMPTS
     assert states(bulk) == {(Message.State.FAILED, Reason.CLOUD_UNAVAILABLE): 1}
 
 
@@ -232,7 +247,7 @@ def test_a_worker_that_lost_its_lease_writes_only_what_it_learned(cloud_for: Clo
     bulk, credential = frozen(5)
     cloud = cloud_for(credential)
     lane = dispatch.Lane()
-    assert lane.fill(urgent=False)
+    assert fills(lane)
     Chunk.objects.filter(bulk=bulk).update(lease_until=LONG_AGO)
     assert dispatch.settle_abandoned() == 1  # somebody else takes it over
     assert states(bulk) == {(Message.State.UNKNOWN, Reason.WORKER_LOST): 5}
@@ -259,50 +274,95 @@ def test_a_cancelled_bulk_counts_what_was_not_sent(cloud_for: CloudFor) -> None:
     bulk, credential = frozen(40)
     cloud_for(credential)
     lane = dispatch.Lane()
-    assert lane.fill(urgent=False)
+    assert fills(lane)
     Bulk.objects.filter(pk=bulk.pk).update(status=Bulk.Status.CANCELLED)
     ledger.cancel_chunks(bulk.pk)
     assert lane.land() == 5  # what was on the wire is recorded
-    assert not lane.fill(urgent=False)
+    assert not fills(lane)
 
     counted = statistics.funnel(bulk)
     assert (counted.sent, counted.cancelled, counted.waiting) == (5, 35, 0)
     assert_consistent(bulk)
 
 
-def test_a_dead_token_closes_the_address_and_a_refreshed_one_stays(cloud_for: CloudFor) -> None:
+def test_a_dead_token_is_taken_down_with_the_token_that_was_sent_to(cloud_for: CloudFor) -> None:
     application = make_application()
     gone, refreshed = make_registrations(application, 2)
     fanout.freeze(make_bulk(application))
-    cloud = cloud_for(make_credential(application))
-
-    def refuse(one: Any) -> Outcome:
-        return Outcome(verdict=Verdict.UNREGISTERED, cause=Cause.UNINSTALLED, reason="UNREGISTERED")
-
-    cloud.answer = refuse
+    credential = make_credential(application)
+    cloud_for(credential).answer = lambda one: Outcome(
+        verdict=Verdict.UNREGISTERED, cause=Cause.UNINSTALLED, reason="UNREGISTERED", status=404
+    )
     lane = dispatch.Lane()
-    assert lane.fill(urgent=False)
+    assert fills(lane)
     Address.objects.filter(registration=refreshed).update(token="new", token_digest=b"n" * 32)
     lane.land()
 
-    assert Address.objects.get(registration=gone).closed_reason == Address.Closed.UNINSTALLED
+    assert not Address.objects.filter(closed_at__isnull=False).exists()  # the page is not full
+    Breaker.objects.update(began_at=LONG_AGO)
+    closing.judge_old_pages()
+
+    address = Address.objects.get(registration=gone)
+    assert (address.closed_reason, address.closed_answer) == ("uninstalled", "404 UNREGISTERED")
     assert not Registration.objects.get(pk=gone.pk).enabled
     assert Address.objects.get(registration=refreshed).closed_at is None
     assert Registration.objects.get(pk=refreshed.pk).enabled
 
 
-def test_a_page_of_dead_tokens_closes_nobody(cloud_for: CloudFor, settings: Any) -> None:
-    settings.WINDOW_SIZE = 100
-    settings.CHUNK_SIZE = 100
-    bulk, credential = frozen(60)
-    cloud_for(credential).answer = lambda one: Outcome(
-        verdict=Verdict.UNREGISTERED, cause=Cause.MALFORMED_TOKEN
-    )
+def test_a_wrong_environment_trips_the_breaker_within_500_answers_and_closes_nobody(
+    cloud_for: CloudFor, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.WINDOW_SIZE = settings.CHUNK_SIZE = 100
+    settings.WINDOWS_IN_FLIGHT = 1
+    bulk, credential = frozen(700)
+    cloud = cloud_for(credential)
+    cloud.answer = lambda one: Outcome(verdict=Verdict.UNREGISTERED, cause=Cause.MALFORMED_TOKEN)
 
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=20)
 
+    assert len(cloud.taken) == 500
     assert not Address.objects.filter(closed_at__isnull=False).exists()
-    assert states(bulk) == {(Message.State.FAILED, Reason.MALFORMED_TOKEN): 60}
+    assert is_paused(credential)
+    assert "500 of 500 addresses dead" in credential.pause_reason
+    assert statistics.funnel(bulk).waiting == 200
+
+    monkeypatch.setattr(channels, "build", lambda credential: cloud)
+    channels.test(credential)
+    assert credential.test_ok  # the credential is not what is in doubt
+    assert is_paused(credential)
+
+    closing.disbelieve(credential.breaker)
+    assert not is_paused(credential)
+    cloud.answer = lambda one: Outcome(verdict=Verdict.ACCEPTED)
+    Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
+    dispatch.work(seconds=20)
+    assert states(bulk)[Message.State.ACCEPTED, Reason.NONE] == 200
+    assert_consistent(bulk)
+
+
+def test_a_third_of_the_audience_gone_is_closed_and_not_sent_to_again(
+    cloud_for: CloudFor, settings: Any
+) -> None:
+    settings.WINDOW_SIZE = settings.CHUNK_SIZE = 100
+    bulk, credential = frozen(600)
+    cloud = cloud_for(credential)
+    gone = {
+        address.token
+        for address in Address.objects.filter(application=bulk.application)
+        if address.registration_id % 3 == 0
+    }
+    dead = Outcome(verdict=Verdict.UNREGISTERED, cause=Cause.UNINSTALLED)
+    alive = Outcome(verdict=Verdict.ACCEPTED)
+    cloud.answer = lambda one: dead if one.token in gone else alive
+
+    dispatch.work(seconds=20)
+    Breaker.objects.update(began_at=LONG_AGO)
+    closing.judge_old_pages()
+
+    closed = Address.objects.filter(closed_at__isnull=False)
+    assert {address.token for address in closed} == gone
+    assert ProviderCredential.objects.get(pk=credential.pk).paused_at is None
+    assert fanout.freeze(make_bulk(bulk.application)) == 600 - len(gone)
 
 
 def test_a_refused_credential_pauses_sending_and_loses_nobody(cloud_for: CloudFor) -> None:
@@ -356,4 +416,177 @@ def test_devices_that_cannot_be_sent_to_fail_with_their_reason(cloud_for: CloudF
         (Message.State.FAILED, Reason.PROVIDER_OFF): 1,
     }
     assert Message.objects.of_bulk(bulk).filter(registration_id=tokenless.pk).exists()
+    assert_consistent(bulk)
+
+
+def test_a_throttle_is_kept_and_can_be_changed_while_it_runs(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(30, throttle=2)
+    cloud = cloud_for(credential)
+    moments: list[float] = []
+    cloud.before_answering = lambda: moments.append(time.monotonic())
+
+    assert dispatch.work(seconds=2.2) < 10
+    slow = list(moments)
+    Bulk.objects.filter(pk=bulk.pk).update(throttle=None)
+    Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
+    dispatch.work(seconds=20)
+
+    assert [len(cloud.taken)] == [30]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(slow)]
+    assert sum(gap > 0.5 for gap in gaps) >= len(gaps) - 1  # two at once, a second apart
+    assert_consistent(bulk)
+
+
+def test_one_answer_that_speaks_for_the_account_pauses_it_for_everybody(
+    cloud_for: CloudFor,
+) -> None:
+    bulk, credential = frozen(20)
+    cloud = cloud_for(credential)
+    first = Outcome(
+        verdict=Verdict.TRY_LATER, scope=Scope.ACCOUNT, retry_after=30.0, asked=True,
+        cause=Cause.CLOUD_UNAVAILABLE,
+    )  # fmt: skip
+    accepted = Outcome(verdict=Verdict.ACCEPTED)
+    cloud.answer = lambda one: first if len(cloud.taken) == 5 else accepted
+
+    dispatch.work(seconds=10)
+
+    taken = len(cloud.taken)
+    assert taken <= 10  # the windows that were on the wire
+    assert pacing.paused_for(pacing.bucket_of(credential)) > 25
+    assert statistics.funnel(bulk).waiting > 0
+    dispatch.work(seconds=10)
+    assert len(cloud.taken) == taken
+    assert_consistent(bulk)
+
+
+def test_one_busy_device_pauses_nobody(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(20)
+    cloud = cloud_for(credential)
+    busy = Outcome(
+        verdict=Verdict.TRY_LATER, scope=Scope.DEVICE, retry_after=60.0, asked=True,
+        cause=Cause.CLOUD_UNAVAILABLE,
+    )  # fmt: skip
+    accepted = Outcome(verdict=Verdict.ACCEPTED)
+    unlucky = Address.objects.first()
+    assert unlucky is not None
+    cloud.answer = lambda one: busy if one.token == unlucky.token else accepted
+
+    dispatch.work(seconds=10)
+
+    assert states(bulk) == {(Message.State.ACCEPTED, Reason.NONE): 19}
+    assert statistics.funnel(bulk).waiting == 1
+
+
+def test_a_single_503_is_no_outage_and_a_page_of_them_is(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(20)
+    cloud = cloud_for(credential)
+    away = Outcome(
+        verdict=Verdict.TRY_LATER, scope=Scope.SERVICE, retry_after=10.0, may_have_sent=True,
+        cause=Cause.CLOUD_UNAVAILABLE,
+    )  # fmt: skip
+    accepted = Outcome(verdict=Verdict.ACCEPTED)
+    chosen = {address.token for address in Address.objects.order_by("pk")[::7]}
+    cloud.answer = lambda one: away if one.token in chosen else accepted
+
+    dispatch.work(seconds=10)
+    assert len(cloud.taken) == 20
+    assert pacing.paused_for(pacing.bucket_of(credential)) == 0
+
+    cloud.answer = lambda one: away
+    fanout.freeze(make_bulk(bulk.application))
+    dispatch.work(seconds=10)
+    assert pacing.paused_for(pacing.bucket_of(credential)) > 4
+
+
+@pytest.mark.parametrize("policy", RepeatPolicy)
+def test_the_repeat_policy_decides_about_a_refusal_that_may_have_been_delivered(
+    cloud_for: CloudFor, policy: RepeatPolicy
+) -> None:
+    bulk, credential = frozen(4, repeat_policy=policy)
+    cloud = cloud_for(credential)
+    cloud.answer = lambda one: Outcome(
+        verdict=Verdict.TRY_LATER, may_have_sent=True, cause=Cause.CLOUD_UNAVAILABLE, status=503
+    )
+    dispatch.work(seconds=10)
+    cloud.answer = lambda one: Outcome(verdict=Verdict.ACCEPTED)
+    store().flushdb()
+    Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
+    dispatch.work(seconds=10)
+
+    again = policy != RepeatPolicy.NEVER
+    assert len(cloud.taken) == (8 if again else 4)
+    assert statistics.funnel(bulk).repeated == (4 if again else 0)
+    state = Message.State.ACCEPTED if again else Message.State.UNKNOWN
+    assert {found for found, _ in states(bulk)} == {state}
+    assert_consistent(bulk)
+
+
+@pytest.mark.parametrize("policy", RepeatPolicy)
+def test_the_repeat_policy_decides_about_what_was_never_answered(
+    cloud_for: CloudFor, policy: RepeatPolicy
+) -> None:
+    bulk, credential = frozen(4, repeat_policy=policy)
+    cloud = cloud_for(credential)
+    cloud.answer = lambda one: Outcome(verdict=Verdict.UNKNOWN, cause=Cause.NO_ANSWER)
+
+    for _ in range(4):
+        Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
+        dispatch.work(seconds=10)
+
+    tries = 3 if policy == RepeatPolicy.WHEN_UNSURE else 1  # twice more at most
+    assert len(cloud.taken) == 4 * tries
+    assert len({one.message_id for one in cloud.taken}) == 4
+    assert statistics.funnel(bulk).repeated == (4 if tries > 1 else 0)
+    assert states(bulk) == {(Message.State.UNKNOWN, Reason.NO_ANSWER): 4}
+    assert_consistent(bulk)
+
+
+def test_what_may_have_arrived_is_not_called_expired(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(3, repeat_policy=RepeatPolicy.WHEN_UNSURE)
+    cloud_for(credential).answer = lambda one: Outcome(verdict=Verdict.UNKNOWN)
+    dispatch.work(seconds=10)
+
+    Bulk.objects.filter(pk=bulk.pk).update(ttl=1, starts_at=bulk.starts_at)
+    Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
+    time.sleep(max(0.0, 2 - (timezone.now() - bulk.starts_at).total_seconds()))
+    dispatch.work(seconds=10)
+
+    assert states(bulk) == {(Message.State.UNKNOWN, Reason.NO_ANSWER): 3}
+
+
+def test_a_pause_that_outlives_the_time_to_live_blames_the_credential(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(4)
+    cloud_for(credential).answer = lambda one: Outcome(
+        verdict=Verdict.MISCONFIGURED, cause=Cause.CREDENTIAL_REFUSED, reason="PERMISSION_DENIED"
+    )
+    dispatch.work(seconds=10)
+    assert statistics.funnel(bulk).waiting == 4
+
+    Bulk.objects.filter(pk=bulk.pk).update(ttl=1)
+    Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
+    time.sleep(max(0.0, 2 - (timezone.now() - bulk.starts_at).total_seconds()))
+    dispatch.work(seconds=10)
+
+    assert states(bulk) == {(Message.State.FAILED, Reason.CREDENTIAL_REFUSED): 4}
+    assert_consistent(bulk)
+
+
+def test_more_than_a_twentieth_refused_stops_the_bulk(cloud_for: CloudFor, settings: Any) -> None:
+    settings.WINDOW_SIZE = settings.CHUNK_SIZE = 100
+    settings.WINDOWS_IN_FLIGHT = 1
+    bulk, credential = frozen(900)
+    cloud = cloud_for(credential)
+    refused = Outcome(
+        verdict=Verdict.REJECTED, cause=Cause.PAYLOAD_REFUSED, status=400, reason="BadPriority"
+    )
+    accepted = Outcome(verdict=Verdict.ACCEPTED)
+    cloud.answer = lambda one: refused if one.message_id.int % 10 == 0 else accepted
+
+    dispatch.work(seconds=20)
+
+    bulk.refresh_from_db()
+    assert bulk.status == Bulk.Status.PAUSED
+    assert "more than 5% of the devices: 400 BadPriority" in bulk.status_reason
+    assert 500 <= len(cloud.taken) <= 700
     assert_consistent(bulk)

@@ -15,6 +15,7 @@ from devices.models import Address, Platform, Registration
 from devices.registering import Device
 from tests.factories import (
     make_application,
+    make_credential,
     make_person,
     make_registration,
     make_registrations,
@@ -74,7 +75,8 @@ def test_a_device_that_registers_while_its_token_is_called_dead_is_reachable() -
     )
 
     with transaction.atomic():
-        assert closing.close([dead]) == 1
+        closing.suspect(make_credential(device.application), [dead], answers=closing.PAGE)
+        assert Address.objects.get(pk=address.pk).closed_at is not None
         phone.start()
         until_somebody_waits()
     phone.join(timeout=60)
