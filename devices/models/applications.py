@@ -83,13 +83,14 @@ class Application(models.Model):
 
 
 class Provider(models.TextChoices):
-    """The clouds that carry a push. NONE: the app fetches its messages itself."""
+    """What carries a message. NONE: the app fetches its messages itself."""
 
     NONE = "", "None"
     FCM = "fcm", "Firebase Cloud Messaging"
     APNS = "apns", "Apple Push Notification service"
     HMS = "hms", "Huawei Push Kit"
     WEBPUSH = "webpush", "Web Push"
+    SMS = "sms", "SMS gateway"
 
 
 class Environment(models.TextChoices):

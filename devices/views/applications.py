@@ -38,10 +38,12 @@ from devices.permissions import (
     page,
     rights_of,
 )
+from devices.sms_form import SmsCredentialForm
 
 FORMS: dict[str, type[CredentialForm]] = {
     Provider.FCM: FcmCredentialForm,
     Provider.APNS: ApnsCredentialForm,
+    Provider.SMS: SmsCredentialForm,
 }
 
 
@@ -159,8 +161,8 @@ def _offers(credentials: list[ProviderCredential]) -> list[Provider]:
     for credential in credentials:
         if credential.provider in count:
             count[credential.provider] += 1
-    most = {Provider.FCM: 1, Provider.APNS: len(Environment)}
-    return [Provider(name) for name in FORMS if count[name] < most[Provider(name)]]
+    most = {Provider.APNS: len(Environment)}
+    return [Provider(name) for name in FORMS if count[name] < most.get(Provider(name), 1)]
 
 
 @page(Right.EDIT_SETTINGS)
