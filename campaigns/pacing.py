@@ -33,6 +33,7 @@ DEFAULT_RATES: dict[str, int | None] = {
     Provider.FCM: 9000,
     Provider.APNS: None,
     Provider.HMS: 6000,
+    Provider.SMS: 20,
     Provider.WEBPUSH: None,  # 500 a push host, kept by the provider
 }
 

@@ -29,8 +29,6 @@ from providers.sms.gateway import Answered, Exchange, Gateway, Inside, basic, ho
 from providers.sms.infobip import Batch, Destination
 from providers.sms.parts import MOST_PARTS, Price, TooManyParts, parts
 
-RATE = 20  # messages a second, where the contract with the gateway says nothing else: 1.5
-
 _NUMBER = re.compile(r"\+?([1-9][0-9]{6,14})")  # E.164; each shape writes it in its own way
 _NO_NUMBER = Outcome(
     verdict=Verdict.UNREGISTERED, cause=Cause.NUMBER_REFUSED, reason="not an E.164 number"
@@ -271,7 +269,7 @@ def _waiting(outcome: Outcome, answer: Answered, now: float) -> Outcome:
     asked = retry_after(answer.retry_after, now)
     if outcome.verdict is not Verdict.TRY_LATER or asked is None:
         return outcome
-    return replace(outcome, retry_after=asked)
+    return replace(outcome, retry_after=asked, asked=True)
 
 
 def _price(data: Mapping[str, object]) -> Price | None:

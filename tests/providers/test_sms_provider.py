@@ -311,6 +311,7 @@ def test_a_gateway_may_ask_to_wait(
     [outcome] = send(data, wire, "41793026727")
 
     assert (outcome.verdict, outcome.retry_after) == (V.TRY_LATER, seconds)
+    assert outcome.asked is (seconds == 30)
 
 
 # ------------------------------------------------------------------- accounts
