@@ -25,7 +25,7 @@ from devices import audit
 from devices.models import Application, Platform
 from providers.base import CredentialError, PayloadTooLarge
 
-DRAFT_FIELDS = ("name", "rule", "primary_only", "ttl", "repeat_policy")
+DRAFT_FIELDS = ("name", "rule", "primary_only", "ttl", "throttle", "repeat_policy")
 CONTENT_FIELDS = ("title", "text", "image_url", "on_tap", "target", "options")
 
 
@@ -215,6 +215,24 @@ def resume(campaign: Campaign, user: User) -> Bulk:
     return bulk
 
 
+def change_pace(campaign: Campaign, user: User, throttle: int | None) -> Bulk:
+    """Messages a second from the next window on; None lets go of the brake."""
+    with transaction.atomic():
+        bulk = _locked_bulk(campaign)
+        if bulk.status not in Bulk.UNFINISHED:
+            raise WrongStateError("This campaign has ended already.")
+        before, bulk.throttle = bulk.throttle, throttle
+        bulk.save(update_fields=["throttle"])
+        audit.record(
+            user,
+            "change pace",
+            campaign,
+            before={"throttle": before},
+            after={"throttle": throttle},
+        )
+    return bulk
+
+
 def cancel(campaign: Campaign, user: User) -> Bulk:
     """Send nothing more. What is on the wire arrives; the rest is counted as cancelled."""
     bulk = _move(
@@ -260,6 +278,6 @@ def unsent(bulk: Bulk) -> int:
 
 
 __all__ = [
-    "CampaignError", "cancel", "check_content", "check_size", "create", "duplicate", "launch",
-    "pause", "resume", "rule_of", "save_draft", "undo", "unsent",
+    "CampaignError", "cancel", "change_pace", "check_content", "check_size", "create", "duplicate",
+    "launch", "pause", "resume", "rule_of", "save_draft", "undo", "unsent",
 ]  # fmt: skip

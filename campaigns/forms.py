@@ -5,12 +5,13 @@ from typing import Any
 from django import forms
 
 from campaigns.errors import RuleError
-from campaigns.models import Campaign, CampaignContent
+from campaigns.models import Campaign, CampaignContent, RepeatPolicy
 from campaigns.targeting import Rule, to_q
 from devices.models import Application, Platform, Registration
 from devices.versions import pack_version
 
 HOURS = [(1, "1 hour"), (6, "6 hours"), (24, "1 day"), (48, "2 days"), (72, "3 days")]
+FASTEST = 1_000_000  # messages a second
 LANGUAGES_OFFERED = 40
 
 
@@ -96,6 +97,21 @@ class ComposerForm(forms.Form):
         label="Only the primary device of each person", required=False
     )
     hours = forms.TypedChoiceField(label="Keep trying for", choices=HOURS, coerce=int)
+    throttle = forms.IntegerField(
+        label="Messages a second, at most",
+        required=False,
+        min_value=1,
+        max_value=FASTEST,
+        help_text="Empty: as fast as the clouds take it. It can be changed while it is sent.",
+    )
+    repeat_policy = forms.ChoiceField(
+        label="Send again",
+        choices=RepeatPolicy,
+        initial=RepeatPolicy.WHEN_REFUSED,
+        help_text="A cloud that is in trouble may have delivered what it refused, and a broken"
+        " connection leaves it open. Sending again reaches more people; a few may hear it twice."
+        " It is shown only once.",
+    )
 
     def __init__(self, *args: Any, application: Application, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -175,6 +191,8 @@ class ComposerForm(forms.Form):
             "rule": self.rule(),
             "primary_only": cleaned["primary_only"],
             "ttl": cleaned["hours"] * 3600,
+            "throttle": cleaned["throttle"],
+            "repeat_policy": cleaned["repeat_policy"],
         }
 
     def content(self) -> dict[str, Any]:
@@ -189,6 +207,18 @@ class ComposerForm(forms.Form):
         }
 
 
+class PaceForm(forms.Form):
+    """How fast a campaign may go on."""
+
+    throttle = forms.IntegerField(
+        label="Messages a second, at most",
+        required=False,
+        min_value=1,
+        max_value=FASTEST,
+        help_text="Empty: as fast as the clouds take it.",
+    )
+
+
 def typed(campaign: Campaign) -> dict[str, Any]:
     """A stored draft as the form shows it."""
     content = campaign.contents.get(language="", variant=0)
@@ -198,6 +228,8 @@ def typed(campaign: Campaign) -> dict[str, Any]:
     hours = round(campaign.ttl / 3600)
     typed |= {
         "name": campaign.name,
+        "throttle": campaign.throttle,
+        "repeat_policy": campaign.repeat_policy,
         "primary_only": campaign.primary_only,
         "hours": min((each for each, _ in HOURS), key=lambda each: abs(each - hours)),
     }

@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern] = [
     path(ONE + "audience/", composer.audience_size, name="audience-size"),
     path(ONE + "launch/", composer.campaign_launch, name="launch"),
     path(ONE + "chart/", following.campaign_chart, name="chart"),
+    path(ONE + "pace/", following.campaign_pace, name="pace"),
     path(ONE + "duplicate/", campaigns.campaign_duplicate, name="duplicate"),
     path(ONE + "messages/", messages.message_log, name="messages"),
     *[

@@ -15,9 +15,9 @@ from devices.models import Application
 class RepeatPolicy(models.TextChoices):
     """What may be sent again (contract/providers.md 10.4)."""
 
-    NEVER = "never", "Never"
-    WHEN_REFUSED = "when_refused", "When the cloud refused"
-    WHEN_UNSURE = "when_unsure", "Also when the outcome is unknown"
+    NEVER = "never", "Never when it may have arrived"
+    WHEN_REFUSED = "when_refused", "When the cloud refused it"
+    WHEN_UNSURE = "when_unsure", "Also when the cloud did not answer"
 
 
 class Campaign(models.Model):

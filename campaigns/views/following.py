@@ -13,6 +13,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from campaigns import composing, statistics, tasks
 from campaigns.errors import CampaignError
+from campaigns.forms import PaceForm
 from campaigns.models import Bulk, Campaign
 from campaigns.statistics import Minute
 from campaigns.targeting import sentence
@@ -71,6 +72,7 @@ def _progress(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:
         "platforms": statistics.platforms(bulk),
         "content": bulk.content[0],
         "sentence": sentence(bulk.rule),
+        "many_unknown": funnel.sent >= 1000 and funnel.unknown > 0.005 * funnel.sent,
         "live": ended is None or now - ended < RECEIPTS_COME_FOR,
         "every": "2s" if ended is None else "5s",
     }
@@ -110,6 +112,27 @@ def _course(minutes: list[Minute]) -> dict[str, Any]:
             for index, (label, name) in enumerate(SERIES)
         ],
     }
+
+
+@require_POST
+@page(Right.LAUNCH_CAMPAIGNS)
+def campaign_pace(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """Another pace for a campaign that is under way."""
+    campaign = campaign_of(request, pk)
+    form = PaceForm(request.POST)
+    refusal = ""
+    if form.is_valid():
+        try:
+            composing.change_pace(campaign, request.user, form.cleaned_data["throttle"])
+        except CampaignError as problem:
+            refusal = str(problem)
+    else:
+        refusal = f"The pace was not changed: {form.errors['throttle'][0]}"
+    bulk = _bulk_of(campaign)
+    if bulk is None:
+        return HttpResponseClientRedirect(address_of(request, campaign))
+    context = _progress(campaign, bulk) | {"refusal": refusal}
+    return render(request, "campaigns/campaign_detail.html#campaign-progress", context)
 
 
 @require_POST

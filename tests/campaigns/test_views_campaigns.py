@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from campaigns import composing, dispatch, fanout, tasks
 from campaigns.models import Bulk, Campaign, Counter, Message, Reason
-from devices.models import Application, Platform, ProviderCredential, Role
+from devices.models import Application, AuditEntry, Platform, ProviderCredential, Role
 from devices.permissions import RIGHTS, Right
 from providers.base import Cause, Outcome, Verdict
 from tests.factories import (
@@ -31,6 +31,7 @@ TYPED = {
     "text": "Today only",
     "on_tap": "app",
     "hours": "48",
+    "repeat_policy": "when_refused",
 }
 
 
@@ -82,6 +83,7 @@ PAGES = [
     ("launch", "post", Right.LAUNCH_CAMPAIGNS),
     ("pause", "post", Right.LAUNCH_CAMPAIGNS),
     ("resume", "post", Right.LAUNCH_CAMPAIGNS),
+    ("pace", "post", Right.LAUNCH_CAMPAIGNS),
     ("cancel", "post", Right.LAUNCH_CAMPAIGNS),
     ("undo", "post", Right.LAUNCH_CAMPAIGNS),
 ]
@@ -225,6 +227,48 @@ def test_launching_holds_and_undo_makes_it_a_draft_again(shop: Application) -> N
     undone = client.post(url("undo", shop, campaign.pk))
     assert undone["HX-Redirect"] == url("edit", shop, campaign.pk)
     assert not Bulk.objects.exists()
+
+
+def test_pace_and_repeat_policy_go_with_the_launch_and_the_pace_can_be_changed(
+    shop: Application,
+) -> None:
+    client = signed_in(shop)
+    campaign = make_campaign(shop)
+    typed = TYPED | {"draft_version": "1", "throttle": "50", "repeat_policy": "when_unsure"}
+
+    client.post(url("launch", shop, campaign.pk), typed)
+    bulk = Bulk.objects.get()
+    assert (bulk.throttle, bulk.repeat_policy) == (50, "when_unsure")
+
+    client.post(url("pace", shop, campaign.pk), {"throttle": "7"})
+    assert Bulk.objects.get().throttle == 7
+    change = AuditEntry.objects.get(action="change pace")
+    assert (change.before, change.after) == ({"throttle": 50}, {"throttle": 7})
+
+    wrong = client.post(url("pace", shop, campaign.pk), {"throttle": "0"})
+    assert "The pace was not changed: Ensure this value is greater" in wrong.content.decode()
+    client.post(url("pace", shop, campaign.pk), {"throttle": ""})
+    assert Bulk.objects.get().throttle is None
+
+    composing.cancel(campaign, make_user(Role.MARKETER, shop))
+    late = client.post(url("pace", shop, campaign.pk), {"throttle": "7"})
+    assert "This campaign has ended already." in late.content.decode()
+
+
+def test_possible_doubles_and_doubts_are_said(shop: Application) -> None:
+    campaign = sent(shop)
+    bulk = Bulk.objects.get()
+    quiet = signed_in(shop).get(url("detail", shop, campaign.pk)).content.decode()
+    assert "May have arrived twice" not in quiet
+    Counter.objects.create(
+        bulk=bulk, minute=timezone.now(), platform=1, sent=2000, accepted=1980, unknown=20,
+        repeated=12,
+    )  # fmt: skip
+
+    page = signed_in(shop).get(url("detail", shop, campaign.pk)).content.decode()
+
+    assert ": 12 of them." in page
+    assert "The outcome of 20 messages is unknown" in page
 
 
 @pytest.mark.parametrize(

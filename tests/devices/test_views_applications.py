@@ -1,5 +1,6 @@
 """Pages of applications and credentials."""
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -8,10 +9,22 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from devices.models import Application, AuditEntry, Membership, Provider, Role
+from devices import closing
+from devices.closing import DeadAddress
+from devices.models import (
+    Address,
+    Application,
+    AuditEntry,
+    Breaker,
+    Membership,
+    Provider,
+    ProviderCredential,
+    Role,
+)
 from tests.devices.keys import apns_pem, other_curve_pem, rsa_pem, service_account_json
-from tests.factories import make_application, make_credential, make_user
+from tests.factories import make_application, make_credential, make_registrations, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -265,6 +278,53 @@ def test_a_changed_credential_is_new_to_the_cloud_and_sending_goes_on(client: Cl
     assert credential.version == 2
     assert (credential.test_ok, credential.test_answer) == (None, "")
     assert credential.paused_at is None
+
+
+@pytest.mark.parametrize(("decision", "closed"), [("close", 400), ("keep", 0)])
+def test_a_person_decides_about_too_many_dead_addresses(
+    client: Client, decision: str, closed: int
+) -> None:
+    application = make_application()
+    administrator(client, application)
+    credential = make_credential(application)
+    dead = [
+        DeadAddress(
+            device.pk,
+            hashlib.sha256(device.address.token.encode()).digest(),
+            Address.Closed.UNINSTALLED,
+            "404 UNREGISTERED",
+        )
+        for device in make_registrations(application, 400)
+    ]
+    closing.suspect(credential, dead, answers=500)
+    page = client.get(reverse("devices:application-detail", args=[application.pk]))
+    assert "The cloud called 400 of 500 addresses dead." in page.content.decode()
+    assert "Keep all 400 devices and go on" in page.content.decode()
+
+    address = reverse(f"devices:credential-{decision}-dead", args=[application.pk, credential.pk])
+    client.post(address)
+    client.post(address)  # a second click changes nothing
+
+    credential.refresh_from_db()
+    assert credential.paused_at is None
+    assert Address.objects.exclude(closed_at=None).count() == closed
+    assert AuditEntry.objects.filter(action=f"{decision} dead addresses").count() == 1
+
+
+def test_a_corrected_credential_still_waits_for_the_decision(client: Client) -> None:
+    application = make_application()
+    administrator(client, application)
+    credential = make_credential(application, paused_at=timezone.now(), pause_reason="so many")
+    Breaker.objects.create(credential=credential, tripped_at=timezone.now())
+
+    client.post(
+        reverse("devices:credential-edit", args=[application.pk, credential.pk]),
+        {"json_text": service_account_json(), "rate": "500"},
+    )
+
+    credential = ProviderCredential.objects.get()
+    assert (credential.version, credential.rate) == (2, 500)
+    assert credential.paused_at is not None
 
 
 def test_a_removed_credential_leaves_a_trace_without_its_secret(client: Client) -> None:
