@@ -11,7 +11,7 @@ from devices.models.applications import (
 from devices.models.audit import AuditEntry
 from devices.models.breakers import Breaker, SuspectAddress
 from devices.models.imports import ImportPiece, ImportRefusal, ImportRun
-from devices.models.people import AttributeDefinition, Identity, Person
+from devices.models.people import AttributeDefinition, ClosedNumber, Identity, Person
 from devices.models.registrations import Address, Platform, Registration, RegistrationQuerySet
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "AttributeDefinition",
     "AuditEntry",
     "Breaker",
+    "ClosedNumber",
     "Environment",
     "Identity",
     "ImportPiece",

@@ -4,6 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from devices.models.applications import Application
 
@@ -70,6 +71,32 @@ class Identity(models.Model):
 
     def __str__(self) -> str:
         return self.value
+
+
+class ClosedNumber(models.Model):
+    """A phone number that no text message goes to any more, and who said so.
+
+    It outlives the person it belonged to: who comes back has not changed their mind by that.
+    """
+
+    class Reason(models.TextChoices):
+        REFUSED = "refused", "No text message can reach it"
+        OPTED_OUT = "opted_out", "Its owner wants no text messages"
+
+    number = models.CharField(primary_key=True, max_length=15, db_collation="C")  # digits only
+    reason = models.CharField(max_length=9, choices=Reason)
+    answer = models.CharField(max_length=200, default="", blank=True)  # the gateway's own words
+    closed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(number__regex=r"^[1-9][0-9]{4,14}$"), name="closed_number_is_digits"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.get_reason_display()
 
 
 class AttributeDefinition(models.Model):
