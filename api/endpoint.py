@@ -87,7 +87,7 @@ def reading(
     ) -> Callable[Concatenate[ApiRequest, P], Json]:
         @wraps(handler)
         def handle(request: ApiRequest, /, *args: P.args, **kwargs: P.kwargs) -> Json:
-            raw = _raw_body(request, family)
+            raw = body_of(request, family)
             try:
                 body = schema.model_validate_json(raw)
             except ValidationError as errors:
@@ -99,7 +99,8 @@ def reading(
     return decorate
 
 
-def _raw_body(request: HttpRequest, family: Family) -> bytes:
+def body_of(request: HttpRequest, family: Family) -> bytes:
+    """The whole body, if it is not too long. Raises Refusal."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdecimal() or int(length) > BODY_LIMIT:
         sentence = f"Request body should be at most {BODY_LIMIT} bytes"

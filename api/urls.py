@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from api import mobile
+from api import mobile, sms_reports
 
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -10,5 +10,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("mobile/1/appinstance/<str:public_id>", mobile.instance),
     path("mobile/1/messages/deliveryreport", mobile.delivery_reports),
     path("mobile/2/messages/seen", mobile.seen_messages),
+    path("callbacks/sms/<int:application>/<str:token>", sms_reports.infobip_reports),
+    path(
+        "callbacks/sms/<int:application>/<str:token>/<uuid:message_id>",
+        sms_reports.twilio_report,
+    ),
+    re_path(r"^callbacks/sms(?:/[\s\S]*)?$", sms_reports.nothing),
     re_path(r"^/*mobile(?:/[\s\S]*)?$", mobile.nothing),
 ]

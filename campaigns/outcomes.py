@@ -13,7 +13,7 @@ from django.utils import timezone
 from campaigns.ledger import ClaimedChunk, Retry, Row, WindowResult
 from campaigns.models import Bulk, Message, Reason, RepeatPolicy
 from devices.closing import DeadAddress
-from devices.models import Address
+from devices.models import Address, ClosedNumber
 from providers.base import Addressed, Cause, Outcome, Scope, Verdict
 
 ATTEMPTS = 6
@@ -46,6 +46,10 @@ CLOSED_OF_CAUSE = {
     Cause.UNINSTALLED: Address.Closed.UNINSTALLED,
     Cause.MISMATCHED_SENDER: Address.Closed.MISMATCHED,
     Cause.MALFORMED_TOKEN: Address.Closed.MALFORMED,
+}
+CLOSED_NUMBER_OF_CAUSE = {
+    Cause.NUMBER_REFUSED: ClosedNumber.Reason.REFUSED,
+    Cause.OPTED_OUT: ClosedNumber.Reason.OPTED_OUT,
 }
 
 

@@ -288,6 +288,15 @@ def _without_row(application_id: int, folded: Iterable[UUID]) -> list[UUID]:
     return _missing(possible)
 
 
+def made_here(application_id: int, identifiers: Iterable[UUID]) -> set[UUID]:
+    """Those of these ids that belong to a bulk of this application, sent already or not."""
+    wanted = set(identifiers)
+    numbers = {ids.bulk_number(identifier) for identifier in wanted}
+    bulks = Bulk.objects.filter(pk__in=numbers, application=application_id)
+    known = {ids.first_id(bulk) >> ids.RECIPIENT_BITS for bulk in bulks.only("pk", "starts_at")}
+    return {each for each in wanted if each.int >> ids.RECIPIENT_BITS in known}
+
+
 def _missing(wanted: list[UUID]) -> list[UUID]:
     if not wanted:
         return []
