@@ -3,10 +3,11 @@
 | request | does |
 |---|---|
 | `GET /` | tells that it listens |
-| `POST /credentials` | `{"fcm": [{project_id, client_email, private_key_id, public_key_pem}], "apns": [{team_id, key_id, public_key_pem, topics, environment}]}` |
+| `POST /credentials` | `{"fcm": [{project_id, client_email, private_key_id, public_key_pem}], "apns": [{team_id, key_id, public_key_pem, topics, environment}], "infobip": [{api_key, senders, credit, price, currency}], "twilio": [{account_sid, auth_token, senders, …}]}` |
 | `POST /credentials/revoke` | `{"cloud": "fcm", "key_id": …}` |
 | `POST /devices` | what is known about tokens: see registry.Device |
 | `GET`, `POST /phones` | where and how phones report: see phones.PhoneSettings |
+| `GET`, `POST /operators` | what becomes of texts, and how SMS gateways report it: see operators.OperatorSettings |
 | `GET`, `POST /behaviour` | see settings.NAMES and behaviour.Rule |
 | `GET`, `POST /clock` | `{"offset": s}` or `{"advance": s}` |
 | `POST /connections` | `{"cloud", "do": "goaway", "reset" or "limit", "flavour", "reason", "streams"}`: to every open one |
@@ -53,6 +54,7 @@ class Control:
             "/statistics": lambda _: _json(world.statistics()),
             "/behaviour": lambda _: _json(world.behaviour_shown()),
             "/phones": lambda _: _json(world.phones.shown()),
+            "/operators": lambda _: _json(world.operators.shown()),
             "/clock": lambda _: _json(self._clock()),
         }
         self._writes: dict[str, Callable[[dict[str, object]], object]] = {
@@ -60,6 +62,7 @@ class Control:
             "/credentials/revoke": self._revoke,
             "/devices": lambda given: {"devices": world.registry.add(given)},
             "/phones": world.phones.change,
+            "/operators": world.operators.change,
             "/behaviour": world.change_behaviour,
             "/clock": world.move_clock,
             "/connections": self._connections,
@@ -142,7 +145,8 @@ class Control:
         only(given, {"cloud", "do", "flavour", "reason", "streams"})
         cloud = text(given.get("cloud"), "cloud")
         if cloud not in {one.name for one in self._world.clouds}:
-            raise BadInput("cloud", "must be fcm, apns or google")
+            known = ", ".join(one.name for one in self._world.clouds)
+            raise BadInput("cloud", f"must be one of {known}")
         do = given.get("do")
         if do not in {"goaway", "reset", "limit"}:
             raise BadInput("do", 'must be "goaway", "reset" or "limit"')

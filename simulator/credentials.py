@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -15,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from simulator.certificates import write_private
-from simulator.inputs import BadInput, json_list, json_object, only, text
+from simulator.inputs import BadInput, json_list, json_object, number, only, text
 
+CLOUDS = ("fcm", "apns", "infobip", "twilio")
 ENVIRONMENTS = ("production", "sandbox", "")
 
 
@@ -53,12 +55,26 @@ class ApnsKey:
     environment: str  # the only one it may send to; "" is both
 
 
+@dataclass(frozen=True, slots=True)
+class SmsAccount:
+    """Who may send texts, from whom, and for how much."""
+
+    key: str  # Infobip: the API key; Twilio: the account SID
+    secret: str  # Twilio: the auth token
+    senders: frozenset[str]  # the registered ones; empty is any
+    credit: float
+    price: float  # of a part
+    currency: str
+
+
 class Credentials:
     """Known to the clouds; kept in the home folder."""
 
     def __init__(self, home: Path) -> None:
         self.fcm: dict[str, FcmAccount] = {}  # by private key id
         self.apns: dict[str, ApnsKey] = {}  # by key id
+        self.infobip: dict[str, SmsAccount] = {}  # by API key
+        self.twilio: dict[str, SmsAccount] = {}  # by account SID
         self._file = home / "credentials.json"
         self._given: dict[str, dict[str, object]] = {}  # by cloud and key id
         if self._file.exists():
@@ -73,8 +89,14 @@ class Credentials:
         return {topic for key in self.apns.values() for topic in key.topics}
 
     def add(self, given: Mapping[str, object]) -> None:
-        """All of `{"fcm": […], "apns": […]}` or, if one is wrong, none. Raises BadInput."""
-        only(given, {"fcm", "apns"})
+        """All of `{"fcm": […], "apns": […], "infobip": […], "twilio": […]}` or, if one is
+        wrong, none. Raises BadInput."""
+        only(given, set(CLOUDS))
+        texting = [
+            (cloud, _sms(cloud, one, f"{cloud}[{place}]"), one)
+            for cloud in ("infobip", "twilio")
+            for place, one in enumerate(json_list(given.get(cloud, []), cloud))
+        ]
         accounts = [
             (_fcm(one, f"fcm[{place}]"), one)
             for place, one in enumerate(json_list(given.get("fcm", []), "fcm"))
@@ -89,26 +111,32 @@ class Credentials:
         for key, data in keys:
             self.apns[key.key_id] = key
             self._given[f"apns {key.key_id}"] = json_object(data, "apns")
+        for cloud, sms, data in texting:
+            (self.infobip if cloud == "infobip" else self.twilio)[sms.key] = sms
+            self._given[f"{cloud} {sms.key}"] = json_object(data, cloud)
         self._save()
 
     def revoke(self, cloud: str, key_id: str) -> None:
         """What this key has signed is refused from now on. Raises BadInput."""
-        known: dict[str, FcmAccount] | dict[str, ApnsKey]
-        known = self.fcm if cloud == "fcm" else self.apns
-        if cloud not in {"fcm", "apns"} or key_id not in known:
+        known: Mapping[str, dict[str, Any]] = {
+            "fcm": self.fcm, "apns": self.apns, "infobip": self.infobip, "twilio": self.twilio,
+        }  # fmt: skip
+        if key_id not in known.get(cloud, {}):
             raise BadInput("key_id", "is unknown to this cloud", status=404)
-        del known[key_id]
+        del known[cloud][key_id]
         del self._given[f"{cloud} {key_id}"]
         self._save()
 
     def clear(self) -> None:
         self.fcm.clear()
         self.apns.clear()
+        self.infobip.clear()
+        self.twilio.clear()
         self._given.clear()
         self._save()
 
     def _save(self) -> None:
-        stored: dict[str, list[object]] = {"fcm": [], "apns": []}
+        stored: dict[str, list[object]] = {cloud: [] for cloud in CLOUDS}
         for name, data in self._given.items():
             stored[name.split(" ")[0]].append(data)
         write_private(self._file, json.dumps(stored, indent=1).encode())
@@ -139,6 +167,25 @@ def _apns(given: object, field: str) -> ApnsKey:
         key,
         frozenset(text(one, f"{field}.topics") for one in topics),
         str(environment),
+    )
+
+
+def _sms(cloud: str, given: object, field: str) -> SmsAccount:
+    data = dict(json_object(given, field))
+    senders = json_list(data.pop("senders", []), f"{field}.senders")
+    amount = number(0, 1e9)
+    credit = amount(data.pop("credit", 1000.0), f"{field}.credit")
+    price = amount(data.pop("price", 0.01), f"{field}.price")
+    currency = text(data.pop("currency", "EUR"), f"{field}.currency", longest=3)
+    names = {"api_key"} if cloud == "infobip" else {"account_sid", "auth_token"}
+    told = _texts(data, field, names)
+    return SmsAccount(
+        told["api_key"] if cloud == "infobip" else told["account_sid"],
+        told.get("auth_token", ""),
+        frozenset(text(one, f"{field}.senders") for one in senders),
+        credit,
+        price,
+        currency,
     )
 
 

@@ -204,6 +204,7 @@ async def run(
         loop.add_signal_handler(number, stop.set)
     try:
         await world.phones.start()
+        await world.operators.start()
         tls = await gateways.start(host, port)
         controlled = await control.start(host, control_port)
         shown = f"[{host}]" if ":" in host else host
@@ -224,6 +225,7 @@ async def run(
         await gateways.stop()
         await control.stop()
         await world.phones.stop()
+        await world.operators.stop()
         world.close()
 
 

@@ -87,6 +87,8 @@ DEFAULTS = {
         manners=Manners(max_streams=1000, first_streams=1, max_header_list=8000, idle_seconds=3600),
     ),
     "google": CloudSettings(),  # the token endpoint
+    "infobip": CloudSettings(latency_ms=80, latency_p99_ms=600),
+    "twilio": CloudSettings(latency_ms=120, latency_p99_ms=800),
 }
 
 Check = Callable[[object, str], object]

@@ -17,13 +17,16 @@ from simulator.credentials import Credentials
 from simulator.exchange import Cloud, Traffic
 from simulator.fcm import Fcm
 from simulator.google import Google
+from simulator.infobip import Infobip
 from simulator.inputs import BadInput, json_list, json_object, number, one_of, only, text, whole
 from simulator.ledger import Ledger
+from simulator.operators import Operators
 from simulator.phones import Phones
 from simulator.registry import Registry
 from simulator.settings import DEFAULTS, NAMES, CloudSettings, Fate, changed, restored, shown
+from simulator.twilio import Twilio
 
-SENDING = ("fcm", "apns")  # clouds that take notifications
+SENDING = ("fcm", "apns", "infobip", "twilio")  # clouds that take notifications
 STORED_BEHAVIOUR = "behaviour.json"
 
 
@@ -58,7 +61,12 @@ class World:
         self.apns = Apns(
             self.clock, self.credentials, self.behaviour, self.registry, self.ledger, self.phones
         )
-        self.clouds: tuple[Cloud, ...] = (self.google, self.fcm, self.apns)
+        self.operators = Operators(home, self.behaviour)
+        texting = (self.clock, self.credentials, self.behaviour, self.ledger, self.operators)
+        self.infobip, self.twilio = Infobip(*texting), Twilio(*texting)
+        self.clouds: tuple[Cloud, ...] = (
+            self.google, self.fcm, self.apns, self.infobip, self.twilio,
+        )  # fmt: skip
 
     def close(self) -> None:
         self.ledger.close()
@@ -72,8 +80,8 @@ class World:
     # --------------------------------------------------------------------- behaviour
 
     def change_behaviour(self, given: Mapping[str, object]) -> None:
-        """`{"fcm": {…}, "apns": {…}, "google": {…}, "rules": […], "seed": n}`; a setting
-        outside a cloud is meant for both clouds that send. All or nothing. Raises BadInput.
+        """`{"fcm": {…}, "apns": {…}, …, "google": {…}, "rules": […], "seed": n}`; a setting
+        outside a cloud is meant for all clouds that send. All or nothing. Raises BadInput.
         """
         only(given, {*self.behaviour.clouds, "rules", "seed"} | NAMES)
         now = self.clock.now()
@@ -117,7 +125,7 @@ class World:
         stored = json_object(json.loads(file.read_text()), STORED_BEHAVIOUR)
         clouds = self.behaviour.clouds
         for name, base in clouds.items():
-            clouds[name] = restored(base, json_object(stored[name], name))
+            clouds[name] = restored(base, json_object(stored.get(name, {}), name))
         self.behaviour.rules = [
             _rule(one, "rules", set(clouds)) for one in json_list(stored["rules"], "rules")
         ]
@@ -145,6 +153,9 @@ class World:
         self.phones.clear()
         self.fcm.forget()
         self.apns.forget()
+        self.infobip.forget()
+        self.twilio.forget()
+        self.operators.clear()
         self.behaviour.forget()
         self.behaviour.clouds, self.behaviour.rules = dict(self._defaults), []
         self.behaviour.changed()
@@ -178,6 +189,7 @@ class World:
             "provider_tokens": self.apns.tokens.seen,
             "validated": self.fcm.validated,
             "phones": self.phones.figures(),
+            "operators": self.operators.figures(),
         }
 
 
