@@ -27,7 +27,7 @@ READ_BUFFER = 65536  # bytes; a whole frame always fits
 RECEIVE_WINDOW = 2**20  # bytes all answers together may be ahead of us
 MAX_ANSWER = 65536  # bytes kept of one answer's body; its status is never given up for its size
 MAX_BLOCK_FRAMES = 64  # of one header block
-MAX_UNREAD = 2**20  # bytes we hold for a peer that sends but does not read
+MAX_UNREAD = 2**20  # bytes of replies we hold for a peer that sends but does not read
 LAST_STREAM_ID = 2**30
 SILENT_STREAMS = 3  # timeouts in a row that make us doubt the connection
 
@@ -87,6 +87,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._out: list[bytes] = []
         self._blocked = False  # the socket takes no more for now
+        self._unread = 0  # bytes written since then
 
         self._buffer = bytearray(READ_BUFFER)
         self._view = memoryview(self._buffer)
@@ -167,9 +168,12 @@ class Connection(asyncio.BufferedProtocol):
         if room > 0:
             self._open_streams(room)
         if self._out and self._transport is not None:
-            self._transport.write(b"".join(self._out))
+            data = b"".join(self._out)
             self._out.clear()
-            if self._blocked and self._transport.get_write_buffer_size() > MAX_UNREAD:
+            if self._blocked:  # so these are replies: requests wait for the socket
+                self._unread += len(data)
+            self._transport.write(data)
+            if self._unread > MAX_UNREAD:
                 self._give_up(FrameError(frames.ENHANCE_YOUR_CALM, "the server does not read"))
 
     # Sending
@@ -294,6 +298,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._blocked = False
+        self._unread = 0
         self.pump()
 
     def connection_lost(self, exc: Exception | None) -> None:
