@@ -140,7 +140,8 @@ class Session(asyncio.Protocol):
     def _told_of(self, settings: dict[int, int]) -> None:
         self._decoder.max_allowed_table_size = settings.get(1, self._decoder.max_allowed_table_size)
         if 4 in settings:
-            for stream in self.open:
+            # Also of refused streams: the client may write on until it has read the refusal.
+            for stream in self.windows.keys() - {0}:
                 self.windows[stream] += settings[4] - self._first_window
             self._first_window = settings[4]
 
