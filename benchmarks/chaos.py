@@ -13,9 +13,10 @@ from pathlib import Path
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--devices", type=int, default=50_000)
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--devices", type=int, default=200_000)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3, help="each with a seed of its own")
+    parser.add_argument("--seed", type=int, default=1, help="of the first round")
     options = parser.parse_args()
     environment = {
         **os.environ,
@@ -28,8 +29,10 @@ def main() -> int:
     command = [sys.executable, "-m", "pytest", *tests, "-k", "killed"]
     root = Path(__file__).resolve().parent.parent
     codes = [
-        subprocess.run(command, env=environment, cwd=root, check=False).returncode
-        for _ in range(options.rounds)
+        subprocess.run(
+            command, env={**environment, "CHAOS_SEED": str(seed)}, cwd=root, check=False
+        ).returncode
+        for seed in range(options.seed, options.seed + options.rounds)
     ]
     return 1 if any(codes) else 0
 
