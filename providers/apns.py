@@ -18,13 +18,13 @@ from providers.base import (
     CredentialError,
     Network,
     Outcome,
-    PayloadTooLarge,
     PushNotification,
     Scope,
     Verdict,
 )
 from providers.credentials import AppleTokens, Clock
 from providers.dialects import Fields, compact, encoded, given, infobip_ios_keys, ios_keys
+from providers.fitting import fitted
 from providers.http2 import Answer, Common, Limits, Pool, Request, Result
 
 HOSTS = {"production": "api.push.apple.com", "sandbox": "api.sandbox.push.apple.com"}
@@ -39,14 +39,10 @@ class ApnsPayload:
     __slots__ = ("_around_id", "_size", "collapses_to_itself", "headers")
 
     def __init__(self, notification: PushNotification) -> None:
+        notification = fitted(notification, _size, LIMIT)
         gap = uuid.uuid4().hex  # no content holds a word it could not foresee
-        infobip = notification.dialect == "infobip"
-        keys = infobip_ios_keys(notification, gap) if infobip else ios_keys(notification, gap)
-        body = compact({"aps": _aps(notification), **keys})
-        self._around_id = encoded(body).split(gap.encode())
+        self._around_id = _body(notification, gap).split(gap.encode())
         self._size = len(self.body(uuid.UUID(int=0)))
-        if self._size > LIMIT:
-            raise PayloadTooLarge(self._size, LIMIT)
         now = notification.urgency == "high" and not notification.silent
         headers = [
             ("apns-push-type", "background" if notification.silent else "alert"),
@@ -64,6 +60,16 @@ class ApnsPayload:
         return str(message_id).encode().join(self._around_id)
 
 
+def _size(notification: PushNotification) -> int:
+    return len(_body(notification, str(uuid.UUID(int=0))))
+
+
+def _body(notification: PushNotification, message_id: str) -> bytes:
+    infobip = notification.dialect == "infobip"
+    keys = infobip_ios_keys if infobip else ios_keys
+    return encoded(compact({"aps": _aps(notification), **keys(notification, message_id)}))
+
+
 def _aps(notification: PushNotification) -> Fields:
     if notification.silent:
         return {"content-available": 1}
@@ -78,8 +84,11 @@ def _aps(notification: PushNotification) -> Fields:
             "thread-id": notification.thread_id,
         }
     )
-    if "alert" in aps and (infobip or notification.mutable_content or notification.image_url):
-        aps["mutable-content"] = 1  # the extension reports delivery and loads the picture
+    pictures = notification.image_url or notification.carousel or notification.carousel_url
+    if "alert" in aps and (infobip or notification.mutable_content or pictures):
+        aps["mutable-content"] = 1  # the extension reports delivery and loads the pictures
+    if notification.content_available:
+        aps["content-available"] = 1
     if notification.urgency == "low":
         aps["interruption-level"] = "passive"
     return aps

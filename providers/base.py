@@ -79,6 +79,17 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CarouselItem:
+    """One picture of a carousel or a slider, and where a tap on it leads."""
+
+    id: int
+    headline: str
+    description: str = ""
+    image_url: str = ""
+    deep_links: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PushNotification:
     """What one push says, before a token or an id is filled in.
 
@@ -93,7 +104,15 @@ class PushNotification:
     badge: int | None = None  # None leaves it as it is; 0 clears it
     category: str = ""
     silent: bool = False  # wakes the app, shows nothing
-    in_app_style: Literal["", "MODAL", "BANNER"] = ""
+    content_available: bool = False  # iOS: also wakes the app behind what is shown
+    in_app_style: Literal["", "MODAL", "BANNER"] = ""  # also shown inside the app, like this
+    in_app_expires_in: int | None = None  # seconds after sending; None is never
+    in_app_open_title: str = ""  # of the button, MODAL only
+    in_app_dismiss_title: str = ""
+    inbox_topic: str = ""  # kept in the app's inbox under this topic
+    carousel: tuple[CarouselItem, ...] = ()  # at most 20
+    carousel_kind: Literal["carousel", "slider"] = "carousel"
+    carousel_url: str = ""  # https, ends where the message id follows; "" and none may be cut out
     deep_link: str = ""
     browser_url: str = ""
     web_view_url: str = ""
@@ -104,6 +123,7 @@ class PushNotification:
     channel_id: str = ""
     urgency: Literal["low", "normal", "high"] = "high"
     mutable_content: bool = False
+    may_trim: bool = False  # a text that is too long may be cut
     application_name: str = ""  # stands in for a missing title
     sender: str = ""  # who an SMS comes from; "" is the credential's own
     bulk_id: str = ""
@@ -169,10 +189,11 @@ class CredentialError(Exception):
 class PayloadTooLarge(Exception):
     """A notification that no device could be sent."""
 
-    def __init__(self, size: int, limit: int) -> None:
+    def __init__(self, size: int, limit: int, field: str = "text") -> None:
         super().__init__(f"The notification takes {size} bytes; at most {limit} are allowed.")
         self.size = size  # bytes
         self.limit = limit  # bytes
+        self.field = field  # of PushNotification: what takes most of it
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,56 @@ def links(notification: PushNotification) -> Fields:
     )
 
 
+def in_app(notification: PushNotification) -> Fields:
+    """How it is shown inside the app: both dialects name its times and buttons alike.
+
+    The time is absolute, Unix milliseconds. Buttons are for MODAL only: 8.5.
+    """
+    if not notification.in_app_style:
+        return {}
+    expires = None
+    if notification.in_app_expires_in is not None and notification.sent_at_ms:
+        expires = notification.sent_at_ms + notification.in_app_expires_in * 1000
+    fields: Fields = {"inAppExpiryDateTime": expires}
+    if notification.in_app_style == "MODAL":
+        fields["inAppOpenTitle"] = notification.in_app_open_title
+        fields["inAppDismissTitle"] = notification.in_app_dismiss_title
+    return given(fields)
+
+
+def carousel_items(notification: PushNotification) -> list[JSON]:
+    """The pictures, as an app reads them from its message or from `carouselUrl`."""
+    return [
+        {
+            "id": item.id,
+            **given(
+                {
+                    "headline": item.headline,
+                    "description": item.description,
+                    "imageUrl": item.image_url,
+                    "deepLinks": dict(item.deep_links),
+                }
+            ),
+        }
+        for item in notification.carousel
+    ]
+
+
+def carousel(notification: PushNotification, message_id: str) -> Fields:
+    """The items, or where they are fetched: 8.3."""
+    if notification.carousel:
+        return {
+            "carousel": carousel_items(notification),
+            "carouselType": notification.carousel_kind,
+        }
+    if notification.carousel_url:
+        return {
+            "carouselUrl": notification.carousel_url + message_id,
+            "carouselType": notification.carousel_kind,
+        }
+    return {}
+
+
 def android_data(notification: PushNotification, message_id: str) -> Fields:
     """The data of an Android message that the app's own code draws; values are texts."""
     badge = "" if notification.badge is None else str(notification.badge)
@@ -59,9 +109,18 @@ def android_data(notification: PushNotification, message_id: str) -> Fields:
         "threadId": notification.thread_id,
         "tag": notification.collapse_key,
         "inAppStyle": notification.in_app_style,
+        "inboxTopic": notification.inbox_topic,
         **links(notification),
     }
+    fields |= _texts(in_app(notification)) | _texts(carousel(notification, message_id))
     return given(fields) | android_custom(notification)
+
+
+def _texts(fields: Fields) -> Fields:
+    """FCM's values are texts: anything else as JSON."""
+    return {
+        name: value if isinstance(value, str) else compact(value) for name, value in fields.items()
+    }
 
 
 def android_custom(notification: PushNotification) -> Fields:
@@ -87,10 +146,15 @@ def infobip_android_data(notification: PushNotification, message_id: str) -> Fie
         "messageId": message_id,
         "text": notification.text or notification.title or " ",
         "notification": shown,
-        "custom": dict(notification.custom_payload),
+        "custom": infobip_custom(notification, message_id),
         "internal": infobip_internal(notification),
     }
     return {"org_ib_d": compact(message)}
+
+
+def infobip_custom(notification: PushNotification, message_id: str) -> Fields:
+    """That SDK knows no carousel: the app finds it beside its own data (insider.md 9)."""
+    return {**carousel(notification, message_id), **notification.custom_payload}
 
 
 def infobip_internal(notification: PushNotification) -> Fields:
@@ -103,6 +167,8 @@ def infobip_internal(notification: PushNotification) -> Fields:
         "deeplink": notification.deep_link,
         "browserUrl": notification.browser_url,
         "webViewUrl": notification.web_view_url,
+        "inbox": given({"topic": notification.inbox_topic}),
+        **in_app(notification),
     }
     return given(fields)
 
@@ -114,9 +180,11 @@ def ios_keys(notification: PushNotification, message_id: str) -> Fields:
         {
             "imageUrl": notification.image_url,
             "inAppStyle": notification.in_app_style,
+            "inboxTopic": notification.inbox_topic,
             "customPayload": dict(notification.custom_payload),
         }
     )
+    keys |= in_app(notification) | carousel(notification, message_id)
     if notification.silent:
         keys |= given({"title": notification.title, "text": notification.text})
     return keys
@@ -137,6 +205,6 @@ def infobip_ios_keys(notification: PushNotification, message_id: str) -> Fields:
             }
         )
     keys: Fields = {"messageId": message_id, "internalData": internal}
-    if notification.custom_payload:
-        keys["customPayload"] = dict(notification.custom_payload)
+    if custom := infobip_custom(notification, message_id):
+        keys["customPayload"] = custom
     return keys

@@ -24,6 +24,7 @@ from providers.base import (
 from providers.fcm import LIMIT, FcmPayload, FcmProvider, read
 from providers.http2 import Answer, NoAnswer, NotSent
 from tests.providers.certificates import Authority
+from tests.providers.discovery import checked
 from tests.providers.keys import make_service_account
 from tests.providers.running import run
 from tests.providers.server import Behaviour, Received, Server, serving
@@ -38,10 +39,7 @@ QUOTA_FAILURE = "type.googleapis.com/google.rpc.QuotaFailure"
 def make_body(
     *, token: str = "t", kind: str = "token", ttl: int = 3600, **fields: Any
 ) -> dict[str, Any]:
-    body = FcmPayload(PushNotification(**fields)).body(token, kind, MESSAGE_ID, ttl)
-    value = json.loads(body)
-    assert isinstance(value, dict)
-    return value
+    return checked(FcmPayload(PushNotification(**fields)).body(token, kind, MESSAGE_ID, ttl))
 
 
 # Building
@@ -440,7 +438,7 @@ def test_a_window_comes_back_in_order(authority: Authority, tls: ssl.SSLContext)
 
     def answer(request: Received) -> None:
         seen.append(request)
-        token = json.loads(request.body)["message"]["token"]
+        token = checked(request.body)["message"]["token"]
         if token == "token3":
             request.answer(404, body=error("NOT_FOUND", "UNREGISTERED"))
         else:
@@ -526,7 +524,7 @@ def test_a_credential_is_tested_without_reaching_anybody(
     dry: list[bool] = []
 
     def answer(request: Received) -> None:
-        dry.append(json.loads(request.body)["validateOnly"])
+        dry.append(checked(request.body)["validateOnly"])
         request.answer(status, body=body)
 
     _, tested, _ = send_through(authority, tls, answer, Google(), count=0)
