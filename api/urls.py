@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from api import mobile, sms_reports
+from api import carousels, mobile, sms_reports
 
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("mobile/1/appinstance/<str:public_id>", mobile.instance),
     path("mobile/1/messages/deliveryreport", mobile.delivery_reports),
     path("mobile/2/messages/seen", mobile.seen_messages),
+    path("sdk/1/carousels/<str:key>/<int:content>/<uuid:message_id>", carousels.carousel),
     path("callbacks/sms/<int:application>/<str:token>", sms_reports.infobip_reports),
     path(
         "callbacks/sms/<int:application>/<str:token>/<uuid:message_id>",

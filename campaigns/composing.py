@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns import audience, channels, ledger
+from campaigns import audience, channels, ledger, rendering
 from campaigns.errors import (
     CampaignError,
     ContentTooLargeError,
@@ -24,9 +24,22 @@ from campaigns.targeting import Rule, to_q
 from devices import audit
 from devices.models import Application, Platform
 from providers.base import CredentialError, PayloadTooLarge
+from providers.faults import faults
 
 DRAFT_FIELDS = ("name", "rule", "primary_only", "ttl", "throttle", "repeat_policy")
 CONTENT_FIELDS = ("title", "text", "image_url", "on_tap", "target", "options")
+# What CampaignContent.options may hold: fields of PushNotification that have no column.
+OPTIONS = {
+    "sound", "vibrate", "badge", "category", "silent", "content_available", "in_app_style",
+    "in_app_expires_in", "in_app_open_title", "in_app_dismiss_title", "inbox_topic", "carousel",
+    "carousel_kind", "deep_link", "browser_url", "web_view_url", "custom_payload", "collapse_key",
+    "thread_id", "channel_id", "urgency", "may_trim",
+}  # fmt: skip
+SHORTEN = {
+    "text": "the text or the data",
+    "custom_payload": "the custom payload; it is never cut",
+    "carousel": "the carousel, or give the server an https address, so that apps fetch it",
+}
 
 
 def create(application: Application, user: User, *, name: str = "") -> Campaign:
@@ -94,7 +107,7 @@ def rule_of(campaign: Campaign) -> Rule:
 def check_content(campaign: Campaign) -> None:
     """Raise the first thing that keeps the content from being sent, by field."""
     for content in campaign.contents.all():
-        if not content.text.strip():
+        if not content.text.strip() and not content.options.get("silent"):
             raise IncompleteContentError("Write what the notification says.", field="text")
         if content.on_tap != CampaignContent.OnTap.APP and not content.target:
             raise IncompleteContentError("Say which address a tap opens.", field="target")
@@ -102,6 +115,18 @@ def check_content(campaign: Campaign) -> None:
             raise IncompleteContentError(
                 "The address of an image begins with https://.", field="image_url"
             )
+
+
+def check_options(campaign: Campaign, platforms: set[Platform]) -> None:
+    """Raise the first thing the clouds of these platforms would refuse, by field."""
+    clouds = {str(PROVIDER_OF[platform]) for platform in platforms}
+    for content in campaign.contents.all():
+        if unknown := set(content.options) - OPTIONS:
+            raise IncompleteContentError(
+                f"No notification has the option {min(unknown)}: take it out.", field="options"
+            )
+        for fault in faults(rendering.read(content.as_json()), clouds):
+            raise IncompleteContentError(fault.problem, field=fault.field)
 
 
 def check_size(campaign: Campaign, platforms: set[Platform]) -> dict[Platform, int]:
@@ -115,15 +140,19 @@ def check_size(campaign: Campaign, platforms: set[Platform]) -> dict[Platform, i
         found = [c for (p, _), c in credentials.items() if p == PROVIDER_OF[platform]]
         for content in campaign.contents.all() if found else ():
             said = notification(
-                content.as_json(), campaign.application, bulk_id="0" * 36, sent_at_ms=10**12
+                content.as_json(),
+                campaign.application,
+                bulk_id="0" * 36,
+                sent_at_ms=10**12,
+                ttl=campaign.ttl,
             )
             try:
                 payload = channels.build(found[0]).compile(said)
             except PayloadTooLarge as problem:
                 raise ContentTooLargeError(
                     f"{platform.label} takes at most {problem.limit:,} bytes, and this"
-                    f" notification has {problem.size:,}. Shorten the text or the data.",
-                    field="text",
+                    f" notification has {problem.size:,}. Shorten {SHORTEN[problem.field]}.",
+                    field=problem.field,
                 ) from None
             except CredentialError:
                 continue  # the launch says so: no working credential
@@ -155,6 +184,7 @@ def launch(campaign: Campaign, user: User) -> Bulk:
                 "Nobody would get this: no reachable device matches the audience. Widen it."
             )
         _check_credentials(campaign, set(reached.by_platform))
+        check_options(campaign, set(reached.by_platform))
         check_size(campaign, set(reached.by_platform))
         now = timezone.now()
         bulk = Bulk.objects.create(
@@ -278,6 +308,6 @@ def unsent(bulk: Bulk) -> int:
 
 
 __all__ = [
-    "CampaignError", "cancel", "change_pace", "check_content", "check_size", "create", "duplicate",
-    "launch", "pause", "resume", "rule_of", "save_draft", "undo", "unsent",
+    "CampaignError", "cancel", "change_pace", "check_content", "check_options", "check_size",
+    "create", "duplicate", "launch", "pause", "resume", "rule_of", "save_draft", "undo", "unsent",
 ]  # fmt: skip

@@ -161,9 +161,8 @@ def make_credential(
 
 def make_campaign(application: Application, *, text: str = "Today only", **given: Any) -> Campaign:
     """A draft that says something to everybody."""
-    content = {
-        key: given.pop(key) for key in ("title", "on_tap", "target", "image_url") if key in given
-    }
+    columns = ("title", "on_tap", "target", "image_url", "options")
+    content = {key: given.pop(key) for key in columns if key in given}
     campaign = Campaign.objects.create(
         application=application, **{"name": f"Sale {next(_numbers)}", **given}
     )

@@ -112,6 +112,7 @@ def _review(
                 review.meters += [Meter(platform, size) for size in sizes.values()]
     try:
         composing.check_content(campaign)
+        composing.check_options(campaign, set(review.size.by_platform if review.size else ()))
     except CampaignError as refusal:
         review.missing = str(refusal)
     return review

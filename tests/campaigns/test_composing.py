@@ -155,3 +155,49 @@ def test_a_content_no_cloud_would_take_is_refused_with_the_figures(ready: Applic
     campaign = make_campaign(ready, text="я" * 3900)
     with pytest.raises(ContentTooLargeError, match=r"at most [\d,]+ bytes"):
         composing.launch(campaign, make_user(Role.MARKETER, ready))
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"custom_payload": {"google.x": 1}}, "custom_payload"),
+        ({"badge": -1}, "badge"),
+        ({"carousel": [{"id": 1, "headline": "A", "image_url": "http://x/"}]},
+         "carousel[0].image_url"),
+        ({"carousel": [{"id": n, "headline": "A", "image_url": "https://x/"} for n in range(21)]},
+         "carousel"),
+        ({"colour": "red"}, "options"),
+    ],
+)  # fmt: skip
+def test_what_a_cloud_would_refuse_is_refused_before_the_launch(
+    ready: Application, options: dict[str, Any], field: str
+) -> None:
+    campaign = make_campaign(ready, options=options)
+
+    with pytest.raises(IncompleteContentError) as refusal:
+        composing.launch(campaign, make_user(Role.MARKETER, ready))
+
+    assert refusal.value.field == field
+    campaign.refresh_from_db()
+    assert campaign.is_draft
+
+
+def test_only_the_clouds_of_the_audience_decide_what_is_refused(ready: Application) -> None:
+    campaign = make_campaign(ready, options={"custom_payload": {"aps": 1}})  # no iPhone there
+
+    assert composing.launch(campaign, make_user(Role.MARKETER, ready))
+
+
+def test_a_silent_push_needs_no_text(ready: Application) -> None:
+    campaign = make_campaign(ready, text="", options={"silent": True})
+
+    assert composing.launch(campaign, make_user(Role.MARKETER, ready))
+
+
+def test_a_custom_payload_over_the_limit_is_refused_with_the_figures(ready: Application) -> None:
+    campaign = make_campaign(ready, options={"custom_payload": {"x": "y" * 5000}})
+
+    with pytest.raises(ContentTooLargeError, match=r"at most 4,000 bytes.*has 5,") as refusal:
+        composing.launch(campaign, make_user(Role.MARKETER, ready))
+
+    assert refusal.value.field == "custom_payload"
