@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -25,15 +26,22 @@ KEEP_SECONDS = 5.0  # shorter than any gateway's: a stale connection would leave
 MOST_CONNECTIONS = 10
 LARGEST_ANSWER = 2**20  # bytes
 
-# Nothing of the request has left us when one of these is raised.
-_BEFORE = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-    httpx.LocalProtocolError,
-)
+# Nothing of the request has left us when one of these is raised …
+_BEFORE: dict[type[Exception], str] = {
+    httpx.ConnectError: "could not connect to the gateway",
+    httpx.ConnectTimeout: "the gateway did not take the connection in time",
+    httpx.PoolTimeout: "no connection to the gateway was free in time",
+    httpx.LocalProtocolError: "the request could not be written",
+}
+# … and it may have been processed when one of these is.
+_AFTER: dict[type[Exception], str] = {
+    httpx.WriteError: "the connection broke while the request was written",
+    httpx.WriteTimeout: "the request could not be written in time",
+    httpx.ReadError: "the connection broke before the answer",
+    httpx.ReadTimeout: "no answer in time",
+    httpx.RemoteProtocolError: "the connection was closed before the answer",
+    TimeoutError: "no answer in time",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +120,15 @@ class Gateway:
             address = await self._address()
         except outside.InsideError as error:
             return Inside(str(error))
-        except OSError:
+        except (OSError, UnicodeError):
             return NotSent("the gateway's name was not found")
         try:
             async with asyncio.timeout(SECONDS):
                 return await self._exchange(method, address + path, json, form)
-        except _BEFORE as error:
-            return NotSent(type(error).__name__)
+        except tuple(_BEFORE) as error:
+            return NotSent(_certificate_fault(error) or _BEFORE[type(error)])
         except (httpx.HTTPError, TimeoutError) as error:
-            return NoAnswer(type(error).__name__)
+            return NoAnswer(_AFTER.get(type(error), "the answer could not be read"))
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -150,6 +158,8 @@ class Gateway:
             extensions={"sni_hostname": urlsplit(f"//{self._host}").hostname},
         )
         async with stream as response:
+            if response.headers.get("content-encoding", "identity") != "identity":
+                return NoAnswer("the answer is packed, and could be of any size")
             body = bytearray()
             async for piece in response.aiter_bytes():
                 body += piece
@@ -169,5 +179,17 @@ class Gateway:
                 max_keepalive_connections=MOST_CONNECTIONS,
                 keepalive_expiry=KEEP_SECONDS,
             ),
-            headers={"accept": "application/json", "user-agent": "pushadmin"},
+            headers={
+                "accept": "application/json",
+                "accept-encoding": "identity",
+                "user-agent": "pushadmin",
+            },
         )
+
+
+def _certificate_fault(error: BaseException) -> str:
+    """What is wrong with the certificate, if that is why nothing was sent; else ""."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    return "" if cause is None else f"the gateway's certificate: {cause.verify_message}"

@@ -45,7 +45,7 @@ class SmsPayload:
 
     def __init__(self, text: str, sender: str) -> None:
         self.text = encoded(text).decode()
-        self.sender = sender
+        self.sender = encoded(sender).decode()
         self.parts = parts(self.text)
         if self.parts.count > MOST_PARTS:
             raise TooManyParts(self.parts.count, MOST_PARTS)
@@ -286,6 +286,6 @@ def _given(data: Mapping[str, object], name: str) -> str:
     value = data.get(name)
     if not isinstance(value, str) or not value.strip():
         raise CredentialError(name, "is missing; enter it as the gateway shows it")
-    if not value.isprintable():
+    if not (value.isascii() and value.isprintable()):
         raise CredentialError(name, "has characters that no gateway gives out")
     return value.strip()

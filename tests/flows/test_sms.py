@@ -201,3 +201,22 @@ def test_a_credential_is_tested_before_anybody_is_written_to(texting: Gateways, 
     assert (refused.verdict, refused.status) == (Verdict.MISCONFIGURED, 401)
     assert credential.test_ok is False
     assert texting.ledger()["infobip"]["accepted"] == 0
+
+
+@pytest.mark.parametrize(
+    ("tls", "word"),
+    [("expired", "certificate"), ("wrong_name", "certificate"), ("refused", "could not connect")],
+)
+def test_a_stranger_in_the_gateways_place_gets_nothing(
+    texting: Gateways, tls: str, word: str
+) -> None:
+    texting.ask("POST", "/behaviour", {"infobip": {"tls": tls}})
+    bulk = make_bulk()
+    provider = channels.build(make_account(bulk, "infobip"))
+    assert isinstance(provider, SmsProvider)
+
+    outcomes = hand_over(provider, bulk, 2)
+
+    assert {outcome.verdict for outcome in outcomes} == {Verdict.NOT_SENT}
+    assert word in outcomes[0].reason
+    assert texting.ledger()["infobip"] == {"accepted": 0, "distinct": 0, "refused": 0}
