@@ -97,6 +97,7 @@ class SmsCredentialForm(CredentialForm):
         shown = {name: value for name, value in known.items() if name not in SECRETS}
         kwargs["initial"] = {**shown, **(kwargs.get("initial") or {})}
         super().__init__(*args, credential=credential, **kwargs)
+        self.fields["rate"].help_text = "Empty: 20. What your contract with the gateway says."
         for name in {name for names in NEEDS.values() for name in names}:
             self.fields[name].wanted = True  # type: ignore[attr-defined]
         if credential.pk:

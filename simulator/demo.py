@@ -38,6 +38,7 @@ from devices.models import (
     Registration,
     Role,
 )
+from simulator import infobip
 from simulator.certificates import write_private
 
 SHOP, COURIER = "Shop", "Courier"
@@ -215,7 +216,7 @@ def _access(application: Application, known: dict[str, Any]) -> dict[str, Any]:
 
 def _connect(places: Places, applications: list[Application]) -> None:
     """Credentials with keys made now; the clouds are told the public halves."""
-    accounts, keys, codes = [], [], {}
+    accounts, keys, texting, codes = [], [], [], {}
     for application in applications:
         name = application.name.lower()
         account = _credential(application, Provider.FCM, partial(_service_account, name))
@@ -238,11 +239,17 @@ def _connect(places: Places, applications: list[Application]) -> None:
                 "public_key_pem": _public(apns.data["key_pem"]),
             }
         )
+        sms = _credential(application, Provider.SMS, partial(_sms_account, application.pk))
+        known = ("api_key", "currency")
+        texting.append(
+            {name: sms.data[name] for name in known}
+            | {"senders": [sms.data["sender"]], "price": float(sms.data["price"])}
+        )
         codes[service_account["project_id"]] = application.code
         codes[apns.data["topic"]] = application.code
     control = _clouds(places)["control"]
     for path, body in (
-        ("/credentials", {"fcm": accounts, "apns": keys}),
+        ("/credentials", {"fcm": accounts, "apns": keys, "infobip": texting}),
         ("/phones", {"base_url": places.base_url, "applications": codes}),
     ):
         httpx.post(f"{control}{path}", json=body, timeout=30).raise_for_status()
@@ -282,6 +289,20 @@ def _apns_key(name: str) -> tuple[dict[str, Any], str]:
         "key_pem": _private(ec.generate_private_key(ec.SECP256R1())),
     }
     return data, f"{topic}, key …{key_id[-4:]}"
+
+
+def _sms_account(application_id: int) -> tuple[dict[str, Any], str]:
+    key = secrets.token_hex(16)
+    data = {
+        "shape": "infobip",
+        "base_url": f"https://{infobip.HOST}",
+        "api_key": key,
+        "sender": SENDER,
+        "price": "0.045",
+        "currency": "EUR",
+        "callback": f"{application_id}/{secrets.token_urlsafe(24)}",
+    }
+    return data, f"Infobip, from {SENDER}, key …{key[-4:]}"
 
 
 def _private(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
