@@ -140,6 +140,16 @@ class Connection(asyncio.BufferedProtocol):
         return self.answered == 0 and bool(self._farewell or not self._hung_up)
 
     @property
+    def sent_away(self) -> bool:
+        """The peer said GOAWAY."""
+        return bool(self._farewell)
+
+    @property
+    def lost(self) -> bool:
+        """It ended, by neither GOAWAY nor our wish."""
+        return bool(self.ended) and not self._hung_up and not self._farewell
+
+    @property
     def in_flight(self) -> int:
         return len(self._streams)
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
 from providers.base import Network
+from providers.http2 import churn
 from providers.http2.connection import Connection
 from providers.http2.messages import Limits, NotSent, Request, Result
 from providers.http2.window import Window
@@ -50,6 +51,7 @@ class Pool:
         self._pump_planned = False
         self._closed = False
         self._emptied: asyncio.Event | None = None
+        self._churn = churn.watch(host, self)
 
     async def send_many(
         self, requests: Sequence[Request], *, start_within: float = START_WITHIN
@@ -96,6 +98,11 @@ class Pool:
                 for connection in list(self._leaving):
                     connection.close()
 
+    def sizes(self) -> tuple[int, int]:
+        """Connections, and requests on them that wait for their answer."""
+        connections = [*tuple(self._connections), *tuple(self._leaving)]
+        return len(connections), sum(connection.in_flight for connection in connections)
+
     # What connections ask and tell
 
     def next_window(self) -> Window | None:
@@ -128,6 +135,7 @@ class Pool:
     def going(self, connection: Connection) -> None:
         self._connections.remove(connection)
         self._leaving.add(connection)
+        self._churn.goaways += connection.sent_away
         self._grow()
 
     def works(self) -> None:
@@ -141,6 +149,7 @@ class Pool:
             self._leaving.remove(connection)
         else:  # it never got here: whoever tried to connect knows
             return
+        self._churn.lost += connection.lost
         if connection.useless:
             self._failed(connection.ended)
         if self._emptied is not None and not self._leaving:
@@ -210,6 +219,7 @@ class Pool:
             self._failed(f"cannot connect: {type(error).__name__}")
         else:
             self.opened += 1
+            self._churn.opened += 1
             self._connections.append(connection)
             self.pump()
 
