@@ -13,7 +13,7 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Awaitable, Iterable, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import redis
 
@@ -149,7 +149,7 @@ def _name() -> str:
 
 def counts() -> dict[Labels, int]:
     """Everything all processes wrote. Raises RedisError."""
-    written = store().hgetall(COUNTS)
+    written = cast("dict[bytes, bytes]", store().hgetall(COUNTS))
     return {tuple(name.decode().split("|")): int(amount) for name, amount in written.items()}
 
 
