@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from campaigns import channels, ids, ledger, pacing, stopping
+from campaigns import channels, ids, ledger, metrics, pacing, stopping
 from campaigns.ledger import ClaimedChunk, LeaseLostError, Retry, Row, WindowResult
 from campaigns.models import Bulk, Message, Reason
 from campaigns.outcomes import Judge, Recipient, repeats_in_doubt
@@ -57,6 +57,7 @@ class Lane:
         self.window: Window | None = None  # booked, or on the wire
         self.future: Future[list[list[Outcome]]] | None = None  # while it is on the wire
         self.deadline = timezone.now()
+        self.claimed_at = 0.0  # monotonic: when it got its chunk
         self.soon = 0.0  # monotonic: when a chunk it gave back for its pace may go on
 
     # -- outward
@@ -90,6 +91,7 @@ class Lane:
     def _begin(self, chunk: ClaimedChunk) -> None:
         """Make ready for a chunk; first settle what a dead worker left of it on the wire."""
         self.chunk = chunk
+        self.claimed_at = time.monotonic()
         if self.bulk is None or self.bulk.pk != chunk.bulk_id:
             self.bulk = Bulk.objects.select_related("application").get(pk=chunk.bulk_id)
             self.renderer = Renderer(self.bulk)
@@ -134,10 +136,11 @@ class Lane:
         ]
 
     async def _send(self, window: Window) -> list[list[Outcome]]:
-        sends = [
-            channels.channel(self.credentials[pk]).provider.send([one for _, one in addressed])
-            for pk, addressed in window.to_send.items()
-        ]
+        sends = []
+        for pk, addressed in window.to_send.items():
+            credential = self.credentials[pk]
+            sending = channels.channel(credential).provider.send([one for _, one in addressed])
+            sends.append(metrics.on_the_wire(credential.provider, sending))
         return await asyncio.gather(*sends)
 
     # -- preparing
@@ -236,6 +239,7 @@ class Lane:
             for (device, sent), outcome in zip(addressed, answered, strict=True):
                 judge.add(device, sent, outcome)
             judge.finish()
+            metrics.answered(self.credentials[pk].provider, answered)
         return judges
 
     def _after_record(self) -> None:
@@ -243,6 +247,7 @@ class Lane:
         if chunk is not None and chunk.cursor >= chunk.size:
             ledger.finish(chunk.bulk_id)
             self.chunk = None
+            metrics.chunk_done(urgent=chunk.urgent, seconds=time.monotonic() - self.claimed_at)
 
     def let_go(self) -> None:
         """Give the chunk back, between two windows."""

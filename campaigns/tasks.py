@@ -5,7 +5,7 @@ from celery.signals import worker_process_shutdown
 from django.conf import settings
 from django.utils import timezone
 
-from campaigns import channels, dispatch, fanout, ledger, partitions, reports
+from campaigns import channels, dispatch, fanout, ledger, metrics, partitions, reports
 from campaigns.models import Bulk, Chunk
 from devices import closing
 from devices.models import ProviderCredential
@@ -92,3 +92,4 @@ def make_partitions() -> None:
 def hang_up(**kwargs: object) -> None:
     """Let the connections to the clouds end politely."""
     channels.close_all()
+    metrics.flush()

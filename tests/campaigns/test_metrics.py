@@ -3,14 +3,21 @@
 import json
 import os
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import redis
 from pytest_django import Settings
 
-from campaigns import metrics
+from campaigns import dispatch, fanout, metrics
 from campaigns.store import store
+from devices.models import ProviderCredential
+from providers.base import Cause, Outcome, Verdict
+from tests.factories import make_application, make_bulk, make_credential, make_registrations
 from tests.waiting import eventually
+
+CloudFor = Callable[[ProviderCredential], Any]
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +29,32 @@ def _nothing_counted() -> None:
 def counted(name: str) -> dict[tuple[str, ...], int]:
     metrics.flush()
     return {labels[1:]: n for labels, n in metrics.counts().items() if labels[0] == name}
+
+
+@pytest.mark.django_db
+def test_sending_counts_verdicts_windows_and_chunks(
+    cloud_for: CloudFor, settings: Settings
+) -> None:
+    settings.CHUNK_SIZE, settings.WINDOW_SIZE = 20, 5
+    application = make_application()
+    make_registrations(application, 30)
+    credential = make_credential(application)
+    answers = iter([Outcome(verdict=Verdict.REJECTED, cause=Cause.PAYLOAD_REFUSED)])
+    accepted = Outcome(verdict=Verdict.ACCEPTED)
+    cloud_for(credential).answer = lambda one: next(answers, accepted)
+    store().delete(metrics.COUNTS)
+    fanout.freeze(make_bulk(application))
+
+    dispatch.work(seconds=10)
+
+    assert counted("verdicts") == {
+        ("fcm", "accepted", "none"): 29,
+        ("fcm", "rejected", "payload_refused"): 1,
+    }
+    windows, chunks = counted("window"), counted("chunk")
+    assert sum(n for (_, le), n in windows.items() if le != "sum") == 6
+    assert windows["fcm", "sum"] > 0
+    assert sum(n for (kind, le), n in chunks.items() if kind == "normal" and le != "sum") == 2
 
 
 def test_counts_are_written_by_themselves_a_moment_later() -> None:
