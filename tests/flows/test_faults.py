@@ -17,12 +17,14 @@ from tests.factories import make_bulk, make_registrations
 from tests.flows.conftest import make_shop
 from tests.flows.processes import Gateways, Worker, wait_until
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
-
 DEVICES = int(os.environ.get("CHAOS_DEVICES", "5000"))
 KILLS = int(os.environ.get("CHAOS_KILLS", "10"))
 SEED = int(os.environ.get("CHAOS_SEED", "7"))
 PATIENCE = 120 + DEVICES / 200  # seconds
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.timeout(300 + DEVICES / 50),
+]
 WINDOW, WINDOWS = 50, 2
 SMALL = {
     "CHUNK_SIZE": "200",
