@@ -42,6 +42,11 @@ def closed(numbers: Iterable[str]) -> set[str]:
     return set(ClosedNumber.objects.filter(pk__in=list(numbers)).values_list("number", flat=True))
 
 
+def closings(numbers: Iterable[str]) -> dict[str, ClosedNumber]:
+    """Why, since when and in whose words, of those of these numbers that are closed."""
+    return ClosedNumber.objects.in_bulk(list(numbers))
+
+
 def reopen(number: str) -> bool:
     """Let text messages go to a number again; False when it was not closed."""
     deleted, _ = ClosedNumber.objects.filter(pk=number.removeprefix("+")).delete()

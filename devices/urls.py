@@ -16,6 +16,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         registrations.device_switch,
         name="device-switch",
     ),
+    path(
+        "apps/<int:application>/devices/<int:pk>/numbers/<int:identity>/open/",
+        registrations.number_open,
+        name="number-open",
+    ),
     path("apps/<int:application>/imports/", imports.import_list, name="imports"),
     path("apps/<int:application>/imports/<int:pk>/", imports.import_detail, name="import-detail"),
     path(

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from devices import audit, finding
+from devices import audit, finding, numbers
 from devices.forms import DeviceSearchForm
 from devices.models import (
     Address,
@@ -124,8 +124,12 @@ def _person(
         .select_related("address")
         .order_by("-primary", "-pk")[:20]
     )
+    identities = person.identities.all()
+    phones = [each.value for each in identities if each.kind == Identity.Kind.PHONE]
+    closings = numbers.closings(phones) if phones else {}
     return {
         "person": person,
+        "identities": [(each, closings.get(each.value)) for each in identities],
         "person_attributes": _attributes(
             person.attributes, AttributeDefinition.Scope.PERSON, types
         ),
@@ -157,6 +161,28 @@ def _offset(minutes: int | None) -> str:
         return ""
     hours, rest = divmod(abs(minutes), 60)
     return f"UTC{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
+
+
+@page(Right.EDIT_DEVICES)
+@require_POST
+def number_open(request: ApplicationRequest, pk: int, identity: int) -> HttpResponse:
+    """Let text messages go to a number of this device's person again."""
+    device = get_object_or_404(Registration, application=request.application, pk=pk)
+    phone = get_object_or_404(
+        Identity, pk=identity, person=device.person_id, kind=Identity.Kind.PHONE
+    )
+    with transaction.atomic():
+        closing = numbers.closings([phone.value]).get(phone.value)
+        if closing is not None and numbers.reopen(phone.value):
+            audit.record(
+                request.user,
+                "open a number for text messages",
+                device,
+                before={"reason": closing.reason, "answer": closing.answer},
+                request=request,
+            )
+    messages.success(request, "Text messages may go to this number again.")
+    return redirect("devices:detail", request.application.pk, pk)
 
 
 @page(Right.EDIT_DEVICES)

@@ -8,15 +8,17 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from devices import finding
+from devices import finding, numbers
 from devices.models import (
     Application,
     AttributeDefinition,
     AuditEntry,
+    ClosedNumber,
     Platform,
     Registration,
     Role,
 )
+from devices.numbers import DeadNumber
 from tests.factories import (
     make_application,
     make_person,
@@ -214,7 +216,7 @@ def test_a_device_page_costs_a_fixed_number_of_queries(
     supporter(client, application)
     client.get(detail_url(device))
 
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         client.get(detail_url(device))
 
 
@@ -285,3 +287,51 @@ def test_a_dead_address_is_not_switched_on(client: Client) -> None:
 
     device.refresh_from_db()
     assert not device.enabled
+
+
+def closed_number(role: Role, client: Client) -> tuple[Registration, str]:
+    """A device of somebody whose number is closed, and the address that opens it."""
+    person = make_person(phone="4915123456")
+    device = make_registration(make_application(), person=person)
+    numbers.close([DeadNumber("+4915123456", ClosedNumber.Reason.OPTED_OUT, "21610")])
+    client.force_login(make_user(role, device.application))
+    arguments = [device.application_id, device.pk, person.identities.get().pk]
+    return device, reverse("devices:number-open", args=arguments)
+
+
+def test_a_closed_number_says_so_and_who_said_it(client: Client) -> None:
+    device, url = closed_number(Role.SUPPORT, client)
+
+    page = client.get(detail_url(device)).content.decode()
+
+    assert "Its owner wants no text messages" in page
+    assert "21610" in page
+    assert url in page
+    assert "4915123456" not in url  # addresses are logged
+
+
+@pytest.mark.parametrize(("role", "status"), [(Role.SUPPORT, 302), (Role.MARKETER, 403)])
+def test_opening_a_number_is_a_right_and_is_written_down(
+    client: Client, role: Role, status: int
+) -> None:
+    _, url = closed_number(role, client)
+
+    assert client.post(url).status_code == status
+    client.post(url)
+
+    assert bool(numbers.closed(["4915123456"])) is (status == 403)
+    written = AuditEntry.objects.filter(action="open a number for text messages")
+    assert [entry.before for entry in written] == [
+        {"reason": "opted_out", "answer": "21610"} for _ in range(status == 302)
+    ]
+
+
+def test_only_a_number_of_the_devices_person_can_be_opened(client: Client) -> None:
+    device, _ = closed_number(Role.SUPPORT, client)
+    stranger = make_person(phone="4915199999", email="eve@shop.example")
+    numbers.close([DeadNumber("4915199999", ClosedNumber.Reason.REFUSED, "")])
+
+    for identity in stranger.identities.all():
+        arguments = [device.application_id, device.pk, identity.pk]
+        assert client.post(reverse("devices:number-open", args=arguments)).status_code == 404
+    assert numbers.closed(["4915199999"])
