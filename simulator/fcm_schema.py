@@ -118,6 +118,13 @@ def _enum(*names: str) -> Check:
     return check
 
 
+def _any_case(check: Check) -> Check:
+    """Google reads this value in any case, and its own libraries write it small."""
+    return lambda value, path, found: check(
+        value.upper() if isinstance(value, str) else value, path, found
+    )
+
+
 def _list(item: Check) -> Check:
     def check(value: object, path: str, found: list[Violation]) -> None:
         if not isinstance(value, list):
@@ -194,7 +201,7 @@ _android_notification_fields: dict[str, Check] = {
 }  # fmt: skip
 _android = _message(
     {
-        "priority": _enum("NORMAL", "HIGH"),
+        "priority": _any_case(_enum("NORMAL", "HIGH")),
         "ttl": _ttl,
         "collapseKey": _string,
         "restrictedPackageName": _string,

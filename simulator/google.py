@@ -6,6 +6,7 @@ Source: contract/providers.md 2.2 and SIM-30.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hmac
 import json
 import secrets
@@ -126,13 +127,9 @@ class Google:
     def _account(self, jwt: Jwt, endpoint: str) -> FcmAccount | None:
         """Who signed it; None for a stranger. Raises BadJwt."""
         claims, now = jwt.claims, self._clock.now()
-        account = self._credentials.fcm.get(str(jwt.header.get("kid", "")))
+        account = self._signer(jwt)
         if account is None:
-            known = {one.client_email for one in self._credentials.fcm.values()}
-            if claims.get("iss") in known:
-                raise BadJwt("Invalid JWT Signature.")
             return None
-        check_rs256(jwt, account.key)
         if claims.get("iss") != account.client_email:
             raise BadJwt("Invalid issuer: not the account of this key.")
         issued, expires = claims.get("iat"), claims.get("exp")
@@ -148,6 +145,24 @@ class Google:
         if not SCOPES & set(str(claims.get("scope", "")).split()):
             raise BadJwt("Invalid OAuth scope or ID token audience provided.")
         return account
+
+    def _signer(self, jwt: Jwt) -> FcmAccount | None:
+        """Whose key the signature fits. A key need not be named: firebase-admin for Node
+        does not. Raises BadJwt."""
+        accounts = self._credentials.fcm
+        own = [one for one in accounts.values() if one.client_email == jwt.claims.get("iss")]
+        named = accounts.get(str(jwt.header.get("kid", "")))
+        if named is not None:
+            check_rs256(jwt, named.key)
+            return named
+        if "kid" not in jwt.header:
+            for account in own:
+                with contextlib.suppress(BadJwt):
+                    check_rs256(jwt, account.key)
+                    return account
+        if own:
+            raise BadJwt("Invalid JWT Signature.")
+        return None
 
     def _trouble(self, request: Request) -> Answer | None:
         decision = self._behaviour.decide(self.name, "", f"{request.peer.number}.{self.issued}")

@@ -49,6 +49,14 @@ def public_pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
     )
 
 
+def private_pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+
 def account(project: str = PROJECT, key_id: str = "key-1") -> Json:
     return {
         "project_id": project,
@@ -87,7 +95,8 @@ def google_jwt(*, key_id: str = "key-1", **claims: Any) -> str:
         "exp": now + 3600,
         **claims,
     }
-    signed = signing_input({"alg": "RS256", "typ": "JWT", "kid": key_id}, told)
+    header = {"alg": "RS256", "typ": "JWT"} | ({"kid": key_id} if key_id else {})
+    signed = signing_input(header, told)
     signature = rsa_key().sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
     return f"{signed}.{b64(signature)}"
 

@@ -136,7 +136,7 @@ def test_paths_of_the_past_are_gone(fcm: Client, bearer: str, path: str) -> None
         ({"data": {"from": "1"}}, "message.data[from]"),
         ({"android": {"ttl": 3600}}, "message.android.ttl"),
         ({"android": {"ttl": "2419201s"}}, "message.android.ttl"),
-        ({"android": {"priority": "high"}}, "message.android.priority"),
+        ({"android": {"priority": "urgent"}}, "message.android.priority"),
         ({"android": {"notification": {"color": "red"}}}, "message.android.notification.color"),
         (
             {"android": {"notification": {"image": "http://x/y.png"}}},
@@ -323,6 +323,18 @@ def test_the_token_endpoint_refuses_a_wrong_claim(
         answer = client.post("/token", data={**form, "assertion": google_jwt(**claims)})
 
     assert (answer.status_code, answer.json()["error"]) == (status, error)
+
+
+def test_a_key_need_not_be_named_but_must_be_one_of_the_issuer(simulator: Simulator) -> None:
+    form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer"}
+    with simulator.client(OAUTH) as client:
+        good, bad = (
+            client.post("/token", data={**form, "assertion": google_jwt(key_id="", **claims)})
+            for claims in ({}, {"iss": "somebody@else.example"})
+        )
+
+    assert good.status_code == 200, good.text
+    assert (bad.status_code, bad.json()["error"]) == (401, "invalid_client")
 
 
 def test_the_token_endpoint_refuses_a_signature_of_another_key(simulator: Simulator) -> None:
