@@ -187,6 +187,57 @@ def test_a_lost_answer_of_twilio_stays_in_doubt_until_it_reports(texting: Gatewa
     assert statistics.funnel(bulk).unknown == 0
 
 
+FATES = {
+    # what meets a number, the verdict, and how many copies the gateway has taken
+    "accepted": (Verdict.ACCEPTED, 1),
+    "unregistered": (Verdict.UNREGISTERED, 0),
+    "malformed": (Verdict.UNREGISTERED, 0),
+    "mismatched": (Verdict.UNREGISTERED, 0),
+    "busy": (Verdict.TRY_LATER, 0),
+    "unavailable": (Verdict.TRY_LATER, 0),
+    "unavailable_delivered": (Verdict.TRY_LATER, 1),
+    "internal": (Verdict.TRY_LATER, 0),
+    "bad_gateway": (Verdict.UNKNOWN, 0),
+    "lost_answer": (Verdict.UNKNOWN, 1),
+    "lost_request": (Verdict.UNKNOWN, 0),
+    "reset": (Verdict.UNKNOWN, 1),
+}
+
+
+@SHAPES
+def test_a_verdict_never_claims_more_than_the_gateway_did(texting: Gateways, shape: str) -> None:
+    bulk = make_bulk()
+    numbers = {fate: f"4179000{place:04}" for place, fate in enumerate(FATES)}
+    rules = [{"token": number, "fate": fate} for fate, number in numbers.items()]
+    texting.ask("POST", "/behaviour", {"rules": rules})
+    provider = channels.build(make_account(bulk, shape))
+    assert isinstance(provider, SmsProvider)
+    payload = provider.compile(PushNotification(text="Hi"))
+
+    async def send() -> list[list[Outcome]]:
+        try:
+            return [
+                await provider.send(
+                    [Addressed(payload, ids.message_id(bulk, place), number, ttl=600)]
+                )
+                for place, number in enumerate(numbers.values(), start=1)
+            ]
+        finally:
+            await provider.close()
+
+    outcomes = [outcome for [outcome] in asyncio.run(send())]
+
+    taken = Counter(row["token"] for row in texting.messages())
+    told = {
+        fate: (outcome.verdict, taken[number])
+        for (fate, number), outcome in zip(numbers.items(), outcomes, strict=True)
+    }
+    assert told == FATES
+    # What may have been taken says so, and what was refused for good was not taken.
+    unsure = [one for one in outcomes if one.verdict is Verdict.TRY_LATER and one.status == 503]
+    assert all(outcome.may_have_sent for outcome in unsure)
+
+
 @SHAPES
 def test_a_credential_is_tested_before_anybody_is_written_to(texting: Gateways, shape: str) -> None:
     credential = make_account(make_bulk(), shape)

@@ -43,3 +43,16 @@ def test_json_lines_can_be_read_by_machines(
     assert line["event"] == "bulk 7 frozen"
     assert line["level"] == "info"
     assert line["logger"] == "campaigns"
+
+
+@pytest.mark.parametrize("rest", ["", "/0f8fad5b-d9cb-469f-a165-70867728950e"])
+def test_the_address_of_a_gateways_reports_is_not_written_down(
+    rest: str, capsys: pytest.CaptureFixture[str], restored_logging: None
+) -> None:
+    logging.config.dictConfig(logging_settings(level="INFO", as_json=True))
+
+    path = f"/callbacks/sms/17/vSQyXEIp0Dd8QvK2{rest}"
+    logging.getLogger("django.request").warning("%s: %s", "Bad Request", path)
+
+    line = json.loads(capsys.readouterr().err)
+    assert line["event"] == f"Bad Request: /callbacks/sms/17/…{rest}"
