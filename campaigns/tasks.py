@@ -1,11 +1,14 @@
 """Celery's way in. The database remembers what is left to do; a task only looks again."""
 
+import time
+from typing import Any
+
 from celery import shared_task
-from celery.signals import worker_process_shutdown
+from celery.signals import heartbeat_sent, worker_process_shutdown, worker_ready, worker_shutdown
 from django.conf import settings
 from django.utils import timezone
 
-from campaigns import channels, dispatch, fanout, ledger, metrics, partitions, reports
+from campaigns import channels, dispatch, fanout, ledger, metrics, partitions, reports, watching
 from campaigns.models import Bulk, Chunk
 from devices import closing
 from devices.models import ProviderCredential
@@ -35,6 +38,7 @@ def dispatch_urgent() -> None:
 @shared_task
 def revive() -> None:
     """Queue again whatever Postgres calls unfinished; running it twice does no harm."""
+    watching.say_looked()
     now = timezone.now()
     for pk in Bulk.objects.filter(status=Bulk.Status.PENDING, starts_at__lte=now).values_list(
         "pk", flat=True
@@ -93,3 +97,32 @@ def hang_up(**kwargs: object) -> None:
     """Let the connections to the clouds end politely."""
     channels.close_all()
     metrics.flush()
+
+
+_said: dict[str, Any] = {}  # of the worker this process is, once it is ready
+_said_at = 0.0  # monotonic
+
+
+@worker_ready.connect
+def introduce(sender: Any, **kwargs: object) -> None:
+    _said.update(
+        name=sender.hostname,
+        queues=[queue.name for queue in sender.task_consumer.queues],
+        processes=sender.pool.num_processes,
+    )
+    watching.say_alive(**_said)
+
+
+@heartbeat_sent.connect
+def say_alive(**kwargs: object) -> None:
+    global _said_at
+    if _said and time.monotonic() - _said_at >= watching.SAY_EVERY:
+        _said_at = time.monotonic()
+        watching.say_alive(**_said)
+
+
+@worker_shutdown.connect
+def say_goodbye(**kwargs: object) -> None:
+    if _said:
+        watching.say_goodbye(_said["name"])
+        _said.clear()

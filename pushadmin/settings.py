@@ -30,6 +30,7 @@ PUBLIC_BASE_URL = env("PUBLIC_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
 NEW_BASE_URL = env("PUBLIC_BASE_URL", "").rstrip("/")  # told to apps; empty: they are not told
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", urlsplit(PUBLIC_BASE_URL).hostname or "")
 TRUSTED_PROXIES = env_int("TRUSTED_PROXIES", 0)  # reverse proxies in front of the web server
+METRICS_TOKEN = env("METRICS_TOKEN", "")  # lets scrapers read /metrics from elsewhere
 # Apps are in the field whose SDK joins its paths with two slashes; both must be answered.
 SILENCED_SYSTEM_CHECKS = ["urls.W002"]
 ROOT_URLCONF = "pushadmin.urls"
@@ -62,6 +63,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "pushadmin.health.HealthMiddleware",
+    "campaigns.views.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
