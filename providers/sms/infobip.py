@@ -48,12 +48,13 @@ def _ended(
 
 
 _ACCOUNT = (Verdict.MISCONFIGURED, Cause.ACCOUNT_REFUSED)
+# It may have been taken all the same. Nobody gets it twice by that: a repeat has the same id,
+# and is answered with status 23.
 _AWAY = Outcome(
     verdict=Verdict.TRY_LATER,
     cause=Cause.CLOUD_UNAVAILABLE,
     scope=Scope.SERVICE,
     retry_after=5,
-    may_have_sent=True,  # harmless: a second copy is answered with status 23
 )
 _BUSY = Outcome(
     verdict=Verdict.TRY_LATER,
