@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -17,6 +18,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
+from structlog.contextvars import bound_contextvars
 
 from campaigns import channels, ids, ledger, metrics, pacing, stopping
 from campaigns.ledger import ClaimedChunk, LeaseLostError, Retry, Row, WindowResult
@@ -69,9 +71,11 @@ class Lane:
                 chunk = ledger.claim_chunk(urgent=urgent)
                 if chunk is None:
                     return
-                self._begin(chunk)
+                with about(chunk):
+                    self._begin(chunk)
             if self.chunk is not None:
-                self._book(self.chunk)
+                with about(self.chunk):
+                    self._book(self.chunk)
         self.send_when_due()
 
     def send_when_due(self) -> None:
@@ -256,6 +260,11 @@ class Lane:
             self.chunk = self.window = None
 
 
+def about(chunk: ClaimedChunk | None) -> AbstractContextManager[None]:
+    """Let log lines say which chunk of which bulk they are about."""
+    return bound_contextvars(**({"bulk": chunk.bulk_id, "chunk": chunk.id} if chunk else {}))
+
+
 def work(*, seconds: float, urgent: bool = False) -> int:
     """Send what is due until nothing is, or the time is over; devices dealt with."""
     until = time.monotonic() + seconds
@@ -278,7 +287,8 @@ def work(*, seconds: float, urgent: bool = False) -> int:
         if not done:
             ledger.extend_leases(lane.chunk for lane in flying.values() if lane.chunk is not None)
         for future in done:
-            count += flying[future].land()
+            with about(flying[future].chunk):
+                count += flying[future].land()
 
 
 def _idle(lanes: Sequence[Lane], until: float) -> float | None:
@@ -312,7 +322,8 @@ def settle_abandoned() -> int:
     count = 0
     while (chunk := ledger.claim_abandoned()) is not None:
         bulk = Bulk.objects.get(pk=chunk.bulk_id)
-        settle(bulk, chunk)
+        with about(chunk):
+            settle(bulk, chunk)
         if chunk.cursor >= chunk.size:
             ledger.finish(bulk.pk)
         else:

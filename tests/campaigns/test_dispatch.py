@@ -1,4 +1,5 @@
 import itertools
+import logging
 import time
 from collections import Counter as Tally
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.utils import timezone
+from structlog.contextvars import clear_contextvars, get_contextvars
 
 from campaigns import channels, dispatch, fanout, ids, ledger, outcomes, pacing, statistics
 from campaigns.models import Bulk, Chunk, Message, Reason, RepeatPolicy
@@ -590,3 +592,31 @@ def test_more_than_a_twentieth_refused_stops_the_bulk(cloud_for: CloudFor, setti
     assert "more than 5% of the devices: 400 BadPriority" in bulk.status_reason
     assert 500 <= len(cloud.taken) <= 700
     assert_consistent(bulk)
+
+
+def test_log_lines_of_a_window_name_their_bulk_and_chunk(
+    cloud_for: CloudFor,
+) -> None:
+    clear_contextvars()
+    bulk, credential = frozen(5)
+    said: list[dict[str, Any]] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(get_contextvars())
+
+    def refuse(one: Any) -> Outcome:
+        return Outcome(verdict=Verdict.MISCONFIGURED, reason="InvalidProviderToken")
+
+    cloud_for(credential).answer = refuse
+    listener = Listener()
+    logging.getLogger("campaigns.channels").addHandler(listener)
+    try:
+        dispatch.work(seconds=10)
+    finally:
+        logging.getLogger("campaigns.channels").removeHandler(listener)
+
+    chunk = Chunk.objects.filter(bulk=bulk).order_by("pk").first()
+    assert chunk is not None
+    assert said == [{"bulk": bulk.pk, "chunk": chunk.pk}]
+    assert get_contextvars() == {}
