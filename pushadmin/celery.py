@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import task_prerun, worker_process_init, worker_ready
+from celery.signals import task_postrun, task_prerun, worker_process_init, worker_ready
 from django.db import close_old_connections
 from kombu import Queue
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pushadmin.settings")
 
@@ -50,6 +51,18 @@ app.conf.beat_schedule = TIMETABLE
 def drop_broken_connections(**kwargs: object) -> None:
     """A kept connection did not live through a restart of the database: get a new one."""
     close_old_connections()
+
+
+@task_prerun.connect
+def name_the_task(task_id: str, task: Any, **kwargs: object) -> None:
+    """For the log lines of whatever it does."""
+    worker = f"{task.request.hostname}:{os.getpid()}"
+    bind_contextvars(task=task.name, task_id=task_id, worker=worker)
+
+
+@task_postrun.connect
+def forget_the_task(**kwargs: object) -> None:
+    clear_contextvars()
 
 
 @worker_ready.connect

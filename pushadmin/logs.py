@@ -1,10 +1,17 @@
-"""How log lines look: JSON for machines, plain text for people."""
+"""How log lines look: JSON for machines, plain text for people.
 
+Every line carries what it belongs to, as far as that is known: the request, or the task with
+its worker, bulk and chunk.
+"""
+
+import logging
 import re
 from typing import Any
 
 import structlog
 from structlog.typing import EventDict
+
+from pushadmin.masking import mask_fields, mask_line
 
 # Whoever knows one of these paths may post there; Django logs the paths it refuses.
 _SECRET_PATH = re.compile(r"(/callbacks/[a-z]+/[0-9]+/)[^/\s]+")
@@ -26,6 +33,7 @@ SHARED: list[Any] = [
     mask_paths,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),
+    mask_fields,
 ]
 
 
@@ -34,6 +42,7 @@ def logging_settings(*, level: str, as_json: bool) -> dict[str, Any]:
 
     Tracebacks never show the values of variables: tokens and keys are among them.
     """
+    logging.raiseExceptions = not as_json  # a line that cannot be written shows its arguments
     structlog.configure(
         processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -54,6 +63,7 @@ def logging_settings(*, level: str, as_json: bool) -> dict[str, Any]:
             ),
             structlog.processors.JSONRenderer(),
         ]
+    last.append(mask_line)
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -63,6 +63,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "pushadmin.health.HealthMiddleware",
+    "pushadmin.request_ids.RequestIdMiddleware",
     "campaigns.views.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
