@@ -24,8 +24,8 @@ from providers.base import (
 )
 from providers.credentials import Clock
 from providers.dialects import encoded
+from providers.gateway import Answered, Exchange, Gateway, Inside, basic, host_of
 from providers.sms import infobip, twilio
-from providers.sms.gateway import Answered, Exchange, Gateway, Inside, basic, host_of
 from providers.sms.infobip import Batch, Destination
 from providers.sms.parts import MOST_PARTS, Price, TooManyParts, parts
 

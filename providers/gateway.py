@@ -1,4 +1,4 @@
-"""One request to a gateway over HTTP/1.1, and what became of it.
+"""One request to a cloud over HTTP/1.1, and what became of it.
 
 Source: contract/providers.md 1.2, the HTTP/1.1 rows.
 """
@@ -24,6 +24,7 @@ SECONDS = 20.0  # for a whole request: two of them stay under a worker's lease
 START_WITHIN = 15.0  # seconds that a request waits for its turn
 KEEP_SECONDS = 5.0  # shorter than any gateway's: a stale connection would leave doubt
 MOST_CONNECTIONS = 10
+RESOLVED_SECONDS = 60.0  # that an address of a name, once checked, is connected to
 LARGEST_ANSWER = 2**20  # bytes
 
 # Nothing of the request has left us when one of these is raised …
@@ -49,6 +50,7 @@ class Answered:
     status: int
     body: bytes
     retry_after: str  # header
+    location: str = ""  # header: what a redirect or a new resource is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,16 @@ class Inside:
     """The gateway's name leads into our own network: nothing was sent."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What goes with a request: one body at most."""
+
+    json: object
+    form: Mapping[str, str] | None
+    content: bytes | None
+    headers: Mapping[str, str]
 
 
 Exchange: TypeAlias = Answered | NotSent | NoAnswer | Inside
@@ -81,22 +93,28 @@ def host_of(base_url: str) -> str:
 
 
 class Gateway:
-    """Keep-alive connections to one host, with one way to prove who we are."""
+    """Keep-alive connections to one host; redirects are answers like others."""
 
     def __init__(
         self,
         host: str,
-        authorization: str,
+        authorization: str = "",
         *,
         network: Network,
         transport: httpx.AsyncBaseTransport | None = None,
+        connections: int = MOST_CONNECTIONS,
     ) -> None:
+        """`authorization` goes with every request, unless the request has its own."""
         self._host = host
-        self._authorization = authorization
+        self._headers = {"host": host}
+        if authorization:
+            self._headers["authorization"] = authorization
         self._network = network
         self._transport = transport
+        self._connections = connections
         self._client: httpx.AsyncClient | None = None
-        self._free = asyncio.Semaphore(MOST_CONNECTIONS)
+        self._free = asyncio.Semaphore(connections)
+        self._resolved = ("", 0.0)  # an address of the host, until when it is believed
 
     async def request(
         self,
@@ -105,17 +123,18 @@ class Gateway:
         *,
         json: object = None,
         form: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Exchange:
         """Waits for a free connection, but not so long that nobody waits for us any more."""
+        given = _Given(json, form, content, headers or {})
         begun = asyncio.get_running_loop().time()
         async with self._free:
             if asyncio.get_running_loop().time() - begun > START_WITHIN:
                 return NotSent("the gateway is too slow")
-            return await self._request(method, path, json, form)
+            return await self._request(method, path, given)
 
-    async def _request(
-        self, method: str, path: str, json: object, form: Mapping[str, str] | None
-    ) -> Exchange:
+    async def _request(self, method: str, path: str, given: _Given) -> Exchange:
         try:
             address = await self._address()
         except outside.InsideError as error:
@@ -124,8 +143,9 @@ class Gateway:
             return NotSent("the gateway's name was not found")
         try:
             async with asyncio.timeout(SECONDS):
-                return await self._exchange(method, address + path, json, form)
+                return await self._exchange(method, address + path, given)
         except tuple(_BEFORE) as error:
+            self._resolved = ("", 0.0)  # the name may have moved
             return NotSent(_certificate_fault(error) or _BEFORE[type(error)])
         except (httpx.HTTPError, TimeoutError) as error:
             return NoAnswer(_AFTER.get(type(error), "the answer could not be read"))
@@ -139,22 +159,29 @@ class Gateway:
         parts = urlsplit(f"//{self._host}")
         host, port = parts.hostname or "", parts.port or 443
         if self._network.gateways is None and self._transport is None:
-            host = await outside.resolve(host, port)
+            host = await self._resolve(host, port)
         else:
             host, port = self._network.address(host, port)
         return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
-    async def _exchange(
-        self, method: str, url: str, json: object, form: Mapping[str, str] | None
-    ) -> Answered | NoAnswer:
+    async def _resolve(self, host: str, port: int) -> str:
+        address, until = self._resolved
+        now = asyncio.get_running_loop().time()
+        if not address or now >= until:
+            address = await outside.resolve(host, port)
+            self._resolved = (address, now + RESOLVED_SECONDS)
+        return address
+
+    async def _exchange(self, method: str, url: str, given: _Given) -> Answered | NoAnswer:
         if self._client is None:
             self._client = self._connect()
         stream = self._client.stream(
             method,
             url,
-            json=json,
-            data=form,
-            headers={"host": self._host, "authorization": self._authorization},
+            json=given.json,
+            data=given.form,
+            content=given.content,
+            headers={**self._headers, **given.headers},
             extensions={"sni_hostname": urlsplit(f"//{self._host}").hostname},
         )
         async with stream as response:
@@ -165,8 +192,13 @@ class Gateway:
                 body += piece
                 if len(body) > LARGEST_ANSWER:
                     return NoAnswer("the answer is too large to be one")
-            retry_after = response.headers.get("retry-after", "")
-            return Answered(response.status_code, bytes(body), retry_after)
+            told = response.headers
+            return Answered(
+                response.status_code,
+                bytes(body),
+                told.get("retry-after", ""),
+                told.get("location", ""),
+            )
 
     def _connect(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -175,8 +207,8 @@ class Gateway:
             trust_env=False,  # a proxy would look the name up again
             timeout=httpx.Timeout(SECONDS, connect=CONNECT_SECONDS),
             limits=httpx.Limits(
-                max_connections=MOST_CONNECTIONS,
-                max_keepalive_connections=MOST_CONNECTIONS,
+                max_connections=self._connections,
+                max_keepalive_connections=self._connections,
                 keepalive_expiry=KEEP_SECONDS,
             ),
             headers={
