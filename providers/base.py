@@ -158,7 +158,7 @@ class PushProvider(Protocol):
     def compile(self, notification: PushNotification) -> Payload:
         """Bytes with gaps for id, token and time to live; once per content.
 
-        Raises PayloadTooLarge.
+        Raises PayloadTooLarge, NotPossible.
         """
         ...
 
@@ -194,6 +194,14 @@ class PayloadTooLarge(Exception):
         self.size = size  # bytes
         self.limit = limit  # bytes
         self.field = field  # of PushNotification: what takes most of it
+
+
+class NotPossible(Exception):
+    """A notification that a cloud has no way to carry: names the field and the fix."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(problem)
+        self.field = field  # of PushNotification
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,13 @@ def jws(
     return (signing_input + b"." + part(sign(signing_input))).decode()
 
 
+def es256(key: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:
+    """A signature as a JWT has it: r and s, 32 bytes each; always the same (RFC 6979)."""
+    algorithm = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+    r, s = decode_dss_signature(key.sign(data, algorithm))
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
 # Google
 
 
@@ -274,12 +281,9 @@ class AppleTokens:
 
     def _sign(self, issued: int) -> str:
         header = {"alg": "ES256", "kid": self._key_id}
-        return jws(header, {"iss": self._team_id, "iat": issued}, self._signature)
-
-    def _signature(self, data: bytes) -> bytes:
-        algorithm = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
-        r, s = decode_dss_signature(self._key.sign(data, algorithm))
-        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+        return jws(
+            header, {"iss": self._team_id, "iat": issued}, lambda data: es256(self._key, data)
+        )
 
 
 def _private_key(name: str, pem: str) -> object:
