@@ -23,7 +23,7 @@ from campaigns.rendering import PROVIDER_OF, notification
 from campaigns.targeting import Rule, to_q
 from devices import audit
 from devices.models import Application, Platform
-from providers.base import CredentialError, PayloadTooLarge
+from providers.base import CredentialError, NotPossible, PayloadTooLarge
 from providers.faults import faults
 
 DRAFT_FIELDS = ("name", "rule", "primary_only", "ttl", "throttle", "repeat_policy")
@@ -132,7 +132,8 @@ def check_options(campaign: Campaign, platforms: set[Platform]) -> None:
 def check_size(campaign: Campaign, platforms: set[Platform]) -> dict[Platform, int]:
     """Bytes the content takes on each platform that has a credential.
 
-    Raises ContentTooLargeError with the figures for the first that is over its limit.
+    Raises ContentTooLargeError with the figures for the first that is over its limit, and
+    IncompleteContentError for what a platform cannot show.
     """
     credentials = channels.credentials_of(campaign.application_id)
     sizes: dict[Platform, int] = {}
@@ -154,6 +155,8 @@ def check_size(campaign: Campaign, platforms: set[Platform]) -> dict[Platform, i
                     f" notification has {problem.size:,}. Shorten {SHORTEN[problem.field]}.",
                     field=problem.field,
                 ) from None
+            except NotPossible as problem:
+                raise IncompleteContentError(str(problem), field=problem.field) from None
             except CredentialError:
                 continue  # the launch says so: no working credential
             sizes[platform] = max(sizes.get(platform, 0), payload.size())

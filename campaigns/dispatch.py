@@ -29,7 +29,15 @@ from campaigns.rendering import Renderer
 from devices import closing
 from devices.models import ProviderCredential
 from providers import loop
-from providers.base import Addressed, Cause, CredentialError, Outcome, PayloadTooLarge, Verdict
+from providers.base import (
+    Addressed,
+    Cause,
+    CredentialError,
+    NotPossible,
+    Outcome,
+    PayloadTooLarge,
+    Verdict,
+)
 
 log = logging.getLogger(__name__)
 
@@ -171,6 +179,9 @@ class Lane:
                 credential, payload = self.renderer.payload(chunk.platform, chunk.variant, device)
             except PayloadTooLarge:
                 window.decided.append(_failed(pk, device, Reason.TOO_LARGE))
+                continue
+            except NotPossible:
+                window.decided.append(_failed(pk, device, Reason.PAYLOAD_REFUSED))
                 continue
             except CredentialError:
                 window.decided.append(_failed(pk, device, Reason.CREDENTIAL_REFUSED))

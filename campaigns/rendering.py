@@ -92,7 +92,8 @@ class Renderer:
     ) -> tuple[ProviderCredential | None, Payload | None]:
         """What a device gets, and by which credential; (None, None) without a credential.
 
-        Raises PayloadTooLarge, and CredentialError for a credential that cannot be used.
+        Raises PayloadTooLarge, NotPossible, and CredentialError for a credential that cannot be
+        used.
         """
         provider = device.provider or PROVIDER_OF[Platform(platform)]
         environment = device.environment if provider == Provider.APNS else Environment.PRODUCTION

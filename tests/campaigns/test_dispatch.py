@@ -16,7 +16,7 @@ from campaigns.models import Bulk, Chunk, Message, Reason, RepeatPolicy
 from campaigns.store import store
 from devices import closing
 from devices.models import Address, Breaker, Platform, ProviderCredential, Registration
-from providers.base import Cause, Outcome, Scope, Verdict
+from providers.base import Cause, NotPossible, Outcome, Scope, Verdict
 from tests.factories import (
     make_application,
     make_bulk,
@@ -418,6 +418,21 @@ def test_devices_that_cannot_be_sent_to_fail_with_their_reason(cloud_for: CloudF
         (Message.State.FAILED, Reason.PROVIDER_OFF): 1,
     }
     assert Message.objects.of_bulk(bulk).filter(registration_id=tokenless.pk).exists()
+    assert_consistent(bulk)
+
+
+def test_what_a_cloud_cannot_carry_fails_where_it_cannot(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(2)
+    cloud = cloud_for(credential)
+
+    def refuse(notification: object) -> Any:
+        raise NotPossible("silent", "A browser shows every push.")
+
+    cloud.compile = refuse
+    dispatch.work(seconds=10)
+
+    assert states(bulk) == {(Message.State.FAILED, Reason.PAYLOAD_REFUSED): 2}
+    assert cloud.taken == []
     assert_consistent(bulk)
 
 
