@@ -6,8 +6,9 @@ import hashlib
 import re
 import uuid
 
-from providers.base import JSON, NotPossible, PayloadTooLarge, PushNotification
+from providers.base import JSON, NotPossible, PushNotification
 from providers.dialects import Fields, compact, encoded, given
+from providers.fitting import first_image, fitted
 from providers.webpush.encryption import LARGEST_PLAINTEXT
 from providers.webpush.subscription import packed
 
@@ -33,12 +34,10 @@ class WebPushPayload:
                 "silent",
                 "A browser shows every push: leave the web out of the audience, or show something.",
             )
+        notification = fitted(notification, _size, LARGEST_PLAINTEXT)
         gap = uuid.uuid4().hex  # no content holds a word it could not foresee
-        text = compact(_shown(notification, gap))
-        self._size = len(encoded(text.replace(gap, str(uuid.UUID(int=0)))))
-        if self._size > LARGEST_PLAINTEXT:
-            raise PayloadTooLarge(self._size, LARGEST_PLAINTEXT)
-        self._around_id = encoded(text).split(gap.encode())
+        self._around_id = encoded(compact(_shown(notification, gap))).split(gap.encode())
+        self._size = _size(notification)
         self._urgency = notification.urgency
         self._topic: str | None = None  # None: a message replaces only its own twin
         if notification.collapse_key or not notification.replace_twin:
@@ -58,6 +57,10 @@ class WebPushPayload:
         return headers
 
 
+def _size(notification: PushNotification) -> int:
+    return len(encoded(compact(_shown(notification, str(uuid.UUID(int=0))))))
+
+
 def topic(collapse_key: str) -> str:
     """At most 32 characters of the base64url alphabet; "" for no key."""
     if not collapse_key or _TOPIC.fullmatch(collapse_key):
@@ -75,7 +78,7 @@ def _shown(notification: PushNotification, message_id: str) -> Fields:
         {
             "title": notification.title or notification.application_name,
             "body": notification.text,
-            "image": notification.image_url,
+            "image": first_image(notification),  # a browser shows one picture
             "tag": notification.collapse_key or message_id,  # a second copy replaces the first
             "actions": ACTIONS.get(notification.category),
         }

@@ -16,6 +16,7 @@ import pytest
 
 from providers.base import (
     Addressed,
+    CarouselItem,
     Cause,
     CredentialError,
     Network,
@@ -263,6 +264,25 @@ def test_the_largest_body_is_4096_bytes_in_any_script(letter: str) -> None:
     with pytest.raises(PayloadTooLarge) as refused:  # the body would have 4097 bytes
         WebPushPayload(PushNotification(text=text + "x"))
     assert (refused.value.size, refused.value.limit) == (LARGEST_PLAINTEXT + 1, LARGEST_PLAINTEXT)
+
+
+def test_a_browser_shows_the_first_picture_of_a_carousel() -> None:
+    items = tuple(
+        CarouselItem(id=number, headline="x" * 200, image_url=f"https://cdn.example/{number}.png")
+        for number in range(20)
+    )
+
+    told, _ = received(text="x", carousel=items)
+
+    assert told["image"] == "https://cdn.example/0.png"
+    assert "carousel" not in json.dumps(told)
+
+
+def test_a_text_is_cut_where_its_author_allowed_it() -> None:
+    told, request = received(text="ж" * 3000, may_trim=True)
+
+    assert told["body"].endswith("…")
+    assert len(request.content) == LARGEST_BODY
 
 
 def test_the_size_told_is_that_of_what_is_sent() -> None:
