@@ -1,8 +1,32 @@
 """Many small requests over few HTTP/2 connections, fast, and honest about each of them.
 
-A client that only sends: `Pool.send_many(requests)` returns one result per request,
-in order: `Answer`, `NotSent` (provably never processed) or `NoAnswer` (it may have
-been). Which is which: contract/providers.md 1.2; how it behaves on the wire: 1.3.
+A client that only sends. `Pool.send_many(requests)` returns one result per request, in
+order, and never raises for one of them:
+
+| result | what it claims | from |
+|---|---|---|
+| `Answer` | a complete answer of this request, whatever its status | RFC 9113 8.1 |
+| `NotSent` | provably never processed, a repeat cannot make a second copy | below |
+| `NoAnswer` | it left us whole, no answer came: it may have been processed | everything else |
+
+`NotSent` is given for these reasons alone (contract/providers.md 1.2):
+
+- no stream was free for it, or no connection could be made, in time: no byte of it left;
+- its END_STREAM was never handed to the socket, so the server never had a whole request
+  (RFC 9113 8.1);
+- the server reset the stream with REFUSED_STREAM before any status (RFC 9113 8.7);
+- the server's GOAWAY names a lower last stream (RFC 9113 6.8).
+
+A request is repeated inside `send_many` for the last two reasons only, and only while its
+time to start has not passed. Every call ends: after the time to start and the limit for
+an answer at the latest (`Limits`).
+
+On the wire it keeps to RFC 9113, RFC 7541 and rules H2-1 to H2-14 of contract/providers.md
+1.3: TLS 1.2 or later with a checked certificate and ALPN `h2`; never more streams than the
+server allows at that moment; both flow-control windows honoured and returned; GOAWAY read
+to the end, the answers that follow it too; one connect attempt at a time for each host,
+with growing pauses. A peer that breaks the protocol loses its connection, and what was on
+it is told as above; whatever bytes it sends, the memory held for it is bounded.
 
 What makes it fast: everything that may go in one turn of the loop leaves in one write;
 constant headers live in the peer's HPACK table; answers need no decoder; a window of

@@ -6,72 +6,21 @@ Rules H2-1 to H2-14 of contract/providers.md 1.3; which end of a stream means wh
 from __future__ import annotations
 
 import asyncio
-import json
-from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 from providers.http2 import frames
+from providers.http2.answering import RECEIVE_WINDOW, AnswerReader
 from providers.http2.frames import FrameError
-from providers.http2.headers import (
-    MAX_HEADER_LIST,
-    HeaderError,
-    HeaderWriter,
-    content_length,
-    literal,
-    status_of,
-)
+from providers.http2.headers import MAX_HEADER_LIST, HeaderError
 from providers.http2.messages import Answer, Limits, NoAnswer
+from providers.http2.reading import FrameReader
+from providers.http2.supply import Supply
 from providers.http2.window import Window
+from providers.http2.writing import RequestWriter
 
-READ_BUFFER = 65536  # bytes; a whole frame always fits
-RECEIVE_WINDOW = 2**20  # bytes all answers together may be ahead of us
-MAX_ANSWER = 65536  # bytes kept of one answer's body; its status is never given up for its size
-MAX_BLOCK_FRAMES = 64  # of one header block
 MAX_UNREAD = 2**20  # bytes of replies we hold for a peer that sends but does not read
 LAST_STREAM_ID = 2**30
 SILENT_STREAMS = 3  # timeouts in a row that make us doubt the connection
-
-
-class Supply(Protocol):
-    """Where a connection gets work and reports to: its pool."""
-
-    def next_window(self) -> Window | None:
-        """The one to take requests from; None when nothing waits."""
-        ...
-
-    def pump(self) -> None:
-        """Give work to whoever has room."""
-        ...
-
-    def not_processed(self, window: Window, index: int, reason: str) -> None: ...
-
-    def going(self, connection: Connection) -> None:
-        """The connection takes no new streams from now on."""
-        ...
-
-    def works(self) -> None:
-        """A connection gave its first answer."""
-        ...
-
-    def gone(self, connection: Connection) -> None: ...
-
-
-@dataclass(slots=True)
-class _Upload:
-    """A body that did not fit into the peer's windows; END_STREAM has not been written."""
-
-    rest: memoryview
-    credit: int  # bytes; negative after the peer lowered its window
-
-
-@dataclass(slots=True)
-class _Reading:
-    """An answer whose END_STREAM has not come."""
-
-    status: int
-    block: bytes
-    body: bytes = b""
-    unreturned: int = 0  # bytes to give back to the stream's window
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -85,42 +34,29 @@ class Connection(asyncio.BufferedProtocol):
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._out: list[bytes] = []
         self._blocked = False  # the socket takes no more for now
         self._unread = 0  # bytes written since then
 
-        self._buffer = bytearray(READ_BUFFER)
-        self._view = memoryview(self._buffer)
-        self._filled = 0
-        self._block: bytearray | None = None  # header block waiting for CONTINUATION
-        self._block_stream = 0
-        self._block_flags = 0
-        self._block_frames = 0
-        self._unreturned = 0  # bytes to give back to the connection's window
-        self._readers = {
-            frames.DATA: self._read_data,
-            frames.HEADERS: self._read_header_frame,
-            frames.RST_STREAM: self._read_reset,
-            frames.SETTINGS: self._read_settings,
-            frames.PUSH_PROMISE: self._read_push_promise,
-            frames.PING: self._read_ping,
-            frames.GOAWAY: self._read_goaway,
-            frames.WINDOW_UPDATE: self._read_window_update,
-            frames.CONTINUATION: self._read_continuation,
-        }
-
-        self._headers = HeaderWriter()
+        self._writer = RequestWriter()
+        self._out = self._writer.out
+        self._answers = AnswerReader(self._out)
+        self._reader = FrameReader(
+            {
+                frames.DATA: self._read_data,
+                frames.HEADERS: self._read_headers,
+                frames.RST_STREAM: self._read_reset,
+                frames.SETTINGS: self._read_settings,
+                frames.PING: self._read_ping,
+                frames.GOAWAY: self._read_goaway,
+                frames.WINDOW_UPDATE: self._read_window_update,
+            }
+        )
         self._greeted = False  # the peer's first SETTINGS came
         self._stream_limit = 1  # H2-2: until it does
-        self._window = frames.DEFAULT_WINDOW
-        self._stream_window = frames.DEFAULT_WINDOW
-        self._frame_size = frames.LARGEST_FRAME
         self._next_id = 1
         self._last_processed = frames.LARGEST_ID  # by the peer's GOAWAY
         # In the order of opening, so in the order of their deadlines: window, index, deadline.
         self._streams: dict[int, tuple[Window, int, float]] = {}
-        self._uploads: dict[int, _Upload] = {}
-        self._readings: dict[int, _Reading] = {}
 
         now = self._loop.time()
         self._heard_at = now
@@ -172,8 +108,8 @@ class Connection(asyncio.BufferedProtocol):
         """Write, in one go, everything that may go now."""
         if self._transport is None or self.ended:
             return
-        if self._uploads and not self._blocked:
-            self._continue_uploads()
+        if len(self._writer) and not self._blocked:
+            self._writer.resume()
         room = self._room()
         if room > 0:
             self._open_streams(room)
@@ -189,78 +125,26 @@ class Connection(asyncio.BufferedProtocol):
     # Sending
 
     def _room(self) -> int:
-        if self.draining or self._blocked or self._window <= 0 or self._pong_by is not None:
+        if self.draining or self._blocked or self._writer.window <= 0 or self._pong_by is not None:
             return 0
         return self._stream_limit - len(self._streams)
 
     def _open_streams(self, room: int) -> None:
-        supply, streams, out, headers = self._supply, self._streams, self._out, self._headers
-        pack = frames.pack_head
+        supply, streams, writer = self._supply, self._streams, self._writer
+        write = writer.open
         now = self._loop.time()
         deadline = now + self._limits.answer
-        while room > 0 and (window := supply.next_window()) is not None:
-            if self._next_id >= LAST_STREAM_ID:
+        while room > 0 and writer.window > 0 and (window := supply.next_window()) is not None:
+            stream = self._next_id
+            if stream >= LAST_STREAM_ID:
                 self.drain()
                 return
-            index = window.waiting.popleft()
-            common, body, path, fields = window.requests[index]
-            size = len(body)
-            pseudo, regular = headers.encode(common)
-            block = [pseudo, literal(b":path", path) if path else b"", regular]
-            block += [literal(name, value) for name, value in fields]
-            block.append(content_length(size))
-            head = b"".join(block)
-            stream = self._next_id
             self._next_id = stream + 2
+            index = window.waiting.popleft()
             streams[stream] = (window, index, deadline)
             self._busy_at = now
             room -= 1
-            self._write_headers(stream, head)
-            if size <= self._stream_window and size <= self._window and size <= self._frame_size:
-                self._window -= size
-                out.append(pack(size >> 8, size & 255, frames.DATA, frames.END_STREAM, stream))
-                out.append(body)
-            else:
-                self._uploads[stream] = _Upload(memoryview(body), self._stream_window)
-                self._continue_upload(stream)
-                if self._window <= 0:
-                    return
-
-    def _write_headers(self, stream: int, block: bytes) -> None:
-        size = len(block)
-        if size <= self._frame_size:
-            self._out.append(
-                frames.pack_head(size >> 8, size & 255, frames.HEADERS, frames.END_HEADERS, stream)
-            )
-            self._out.append(block)
-            return
-        parts = [block[at : at + self._frame_size] for at in range(0, size, self._frame_size)]
-        self._out.append(frames.frame(frames.HEADERS, 0, stream, parts[0]))
-        for part in parts[1:-1]:
-            self._out.append(frames.frame(frames.CONTINUATION, 0, stream, part))
-        self._out.append(frames.frame(frames.CONTINUATION, frames.END_HEADERS, stream, parts[-1]))
-
-    def _continue_uploads(self) -> None:
-        for stream in list(self._uploads):
-            if self._window <= 0:
-                return
-            self._continue_upload(stream)
-
-    def _continue_upload(self, stream: int) -> None:
-        upload = self._uploads[stream]
-        while True:
-            size = min(len(upload.rest), upload.credit, self._window, self._frame_size)
-            last = size == len(upload.rest)
-            if size <= 0 and not last:
-                return
-            flags = frames.END_STREAM if last else 0
-            self._out.append(frames.frame(frames.DATA, flags, stream, bytes(upload.rest[:size])))
-            upload.rest = upload.rest[size:]
-            upload.credit -= size
-            self._window -= size
-            if last:
-                del self._uploads[stream]
-                return
+            write(stream, window.requests[index])
 
     # What asyncio calls
 
@@ -282,15 +166,14 @@ class Connection(asyncio.BufferedProtocol):
         self._tick(min(1.0, shortest / 4))
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._view[self._filled :]
+        return self._reader.room()
 
     def buffer_updated(self, nbytes: int) -> None:
         if self.ended:
             return
-        self._filled += nbytes
         self._heard_at = self._loop.time()
         try:
-            self._read_frames()
+            self._reader.read(nbytes)
         except FrameError as error:
             self._give_up(error)
         except HeaderError as error:
@@ -318,91 +201,22 @@ class Connection(asyncio.BufferedProtocol):
 
     # Reading
 
-    def _read_frames(self) -> None:
-        buffer, view, end, at = self._buffer, self._view, self._filled, 0
-        while end - at >= frames.HEAD_SIZE and not self.ended:
-            high, low, kind, flags, stream = frames.unpack_head(buffer, at)
-            size = high << 8 | low
-            if size > frames.LARGEST_FRAME:
-                raise FrameError(frames.FRAME_SIZE_ERROR, "a frame is larger than we allow")
-            start = at + frames.HEAD_SIZE
-            if start + size > end:
-                break
-            at = start + size
-            self._read_frame(kind, flags, stream & frames.LARGEST_ID, bytes(view[start:at]))
-        if at:
-            self._filled = end - at
-            buffer[: self._filled] = buffer[at:end]
-
-    def _read_frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
-        if self._block is not None and kind != frames.CONTINUATION:
-            raise FrameError(frames.PROTOCOL_ERROR, "a header block was interrupted")
-        if not self._greeted and kind != frames.SETTINGS:
-            raise FrameError(frames.PROTOCOL_ERROR, "the server did not begin with SETTINGS")
-        reader = self._readers.get(kind)
-        if reader is not None:  # else it is an extension, or PRIORITY
-            reader(stream, flags, payload)
-
-    def _read_push_promise(self, stream: int, flags: int, payload: bytes) -> None:
-        raise FrameError(frames.PROTOCOL_ERROR, "pushes are switched off")
-
-    def _read_header_frame(self, stream: int, flags: int, payload: bytes) -> None:
-        block = frames.content(flags, payload) if flags & frames.CROPPED else payload
-        if flags & frames.END_HEADERS:
-            self._read_headers(stream, flags, block)
-        else:
-            self._block = bytearray(block)
-            self._block_stream, self._block_flags, self._block_frames = stream, flags, 1
-
-    def _read_continuation(self, stream: int, flags: int, payload: bytes) -> None:
-        if self._block is None or stream != self._block_stream:
-            raise FrameError(frames.PROTOCOL_ERROR, "CONTINUATION of nothing")
-        self._block += payload
-        self._block_frames += 1
-        if len(self._block) > MAX_HEADER_LIST or self._block_frames > MAX_BLOCK_FRAMES:
-            raise FrameError(frames.ENHANCE_YOUR_CALM, "headers without end")
-        if flags & frames.END_HEADERS:
-            block, self._block = bytes(self._block), None
-            self._read_headers(stream, self._block_flags, block)
-
     def _read_headers(self, stream: int, flags: int, block: bytes) -> None:
-        ended = flags & frames.END_STREAM
         if stream not in self._streams:
             self._check_opened(stream)
             return
-        reading = self._readings.get(stream)
-        if reading is not None:  # trailers
-            if not ended:
-                raise FrameError(frames.PROTOCOL_ERROR, "trailers that do not end the answer")
-            self._answer(stream, Answer(reading.status, reading.block, reading.body))
-            return
-        status = 200 if block[:1] == b"\x88" else status_of(block)
-        if ended:
-            self._answer(stream, Answer(status, block, b""))
-        elif status >= 200:  # else it is a notice that the answer will follow
-            self._readings[stream] = _Reading(status, block)
+        answer = self._answers.headers(stream, flags, block)
+        if answer is not None:
+            self._answer(stream, answer)
 
     def _read_data(self, stream: int, flags: int, payload: bytes) -> None:
-        self._unreturned += len(payload)  # also of a stream we have forgotten
-        if self._unreturned > RECEIVE_WINDOW // 2:
-            self._out.append(frames.window_update(0, self._unreturned))
-            self._unreturned = 0
+        self._answers.received(len(payload))
         if stream not in self._streams:
             self._check_opened(stream)
             return
-        reading = self._readings.get(stream)
-        if reading is None:
-            raise FrameError(frames.PROTOCOL_ERROR, "DATA before HEADERS")
-        body = frames.content(flags & frames.PADDED, payload)
-        if len(reading.body) < MAX_ANSWER:
-            reading.body = (reading.body + body)[:MAX_ANSWER] if reading.body else body
-        if flags & frames.END_STREAM:
-            self._answer(stream, Answer(reading.status, reading.block, reading.body))
-            return
-        reading.unreturned += len(payload)
-        if reading.unreturned > frames.DEFAULT_WINDOW // 2:
-            self._out.append(frames.window_update(stream, reading.unreturned))
-            reading.unreturned = 0
+        answer = self._answers.data(stream, flags, payload)
+        if answer is not None:
+            self._answer(stream, answer)
 
     def _answer(self, stream: int, answer: Answer) -> None:
         self.answered += 1
@@ -417,7 +231,7 @@ class Connection(asyncio.BufferedProtocol):
         if stream not in self._streams:
             self._check_opened(stream)
             return
-        refused = code == frames.REFUSED_STREAM and stream not in self._readings
+        refused = code == frames.REFUSED_STREAM and not self._answers.begun(stream)
         window, index = self._forget(stream)
         reason = f"stream reset: {frames.code_name(code)}"
         if refused:
@@ -426,20 +240,9 @@ class Connection(asyncio.BufferedProtocol):
             window.settle(index, NoAnswer(reason))
 
     def _read_window_update(self, stream: int, flags: int, payload: bytes) -> None:
-        size = frames.number(payload) & frames.LARGEST_WINDOW
-        if size == 0:
-            raise FrameError(frames.PROTOCOL_ERROR, "a window grows by nothing")
-        if stream == 0:
-            self._window += size
-            grown = self._window
-        elif upload := self._uploads.get(stream):
-            upload.credit += size
-            grown = upload.credit
-        else:
+        if stream and stream not in self._streams:
             self._check_opened(stream)
-            return
-        if grown > frames.LARGEST_WINDOW:
-            raise FrameError(frames.FLOW_CONTROL_ERROR, "a window grows too large")
+        self._writer.grow(stream, frames.number(payload) & frames.LARGEST_WINDOW)
 
     def _read_settings(self, stream: int, flags: int, payload: bytes) -> None:
         values = frames.read_settings(payload)
@@ -458,19 +261,11 @@ class Connection(asyncio.BufferedProtocol):
         if name == frames.MAX_CONCURRENT_STREAMS:
             self._stream_limit = min(value, self._limits.streams)
         elif name == frames.HEADER_TABLE_SIZE:
-            self._headers.resize(value)
+            self._writer.resize_table(value)
         elif name == frames.INITIAL_WINDOW_SIZE:
-            if value > frames.LARGEST_WINDOW:
-                raise FrameError(frames.FLOW_CONTROL_ERROR, "the first window is too large")
-            for upload in self._uploads.values():
-                upload.credit += value - self._stream_window
-                if upload.credit > frames.LARGEST_WINDOW:
-                    raise FrameError(frames.FLOW_CONTROL_ERROR, "a window grows too large")
-            self._stream_window = value
+            self._writer.resize_windows(value)
         elif name == frames.MAX_FRAME_SIZE:
-            if not frames.LARGEST_FRAME <= value < 2**24:
-                raise FrameError(frames.PROTOCOL_ERROR, "a frame size that may not be")
-            self._frame_size = value
+            self._writer.resize_frames(value)
 
     def _read_ping(self, stream: int, flags: int, payload: bytes) -> None:
         if stream or len(payload) != 8:
@@ -486,12 +281,12 @@ class Connection(asyncio.BufferedProtocol):
         last, code, debug = frames.read_goaway(payload)
         if stream:
             raise FrameError(frames.PROTOCOL_ERROR, "GOAWAY of a stream")
-        self._farewell = f"GOAWAY {_debug_reason(debug) or frames.code_name(code)}"
+        self._farewell = f"GOAWAY {frames.reason_told(debug) or frames.code_name(code)}"
         self._last_processed = min(self._last_processed, last)
         unprocessed = [
             opened
             for opened in self._streams
-            if opened > self._last_processed and opened not in self._readings
+            if opened > self._last_processed and not self._answers.begun(opened)
         ]
         for opened in unprocessed:
             window, index = self._forget(opened)
@@ -506,8 +301,8 @@ class Connection(asyncio.BufferedProtocol):
     def _forget(self, stream: int, *, reset: int | None = None) -> tuple[Window, int]:
         """Drop a stream's state; with `reset`, stop one whose body is still on its way."""
         window, index, _ = self._streams.pop(stream)
-        self._readings.pop(stream, None)
-        if self._uploads.pop(stream, None) is not None and reset is not None:
+        self._answers.forget(stream)
+        if self._writer.forget(stream) and reset is not None:
             self._out.append(frames.reset(stream, reset))
         return window, index
 
@@ -537,10 +332,8 @@ class Connection(asyncio.BufferedProtocol):
             stream, (window, index, deadline) = next(iter(self._streams.items()))
             if deadline > now:
                 return
-            whole = stream not in self._uploads
-            self._streams.pop(stream)
-            self._uploads.pop(stream, None)
-            self._readings.pop(stream, None)
+            whole = self._writer.has_left(stream)
+            self._forget(stream)
             self._out.append(frames.reset(stream, frames.CANCEL))
             if whole:
                 self._silent += 1
@@ -578,6 +371,7 @@ class Connection(asyncio.BufferedProtocol):
         if self.ended:
             return
         self.ended = f"{reason} after {self._farewell}" if self._farewell else reason
+        self._reader.stop()
         if self._ticking is not None:
             self._ticking.cancel()
         if self._transport is not None:
@@ -586,7 +380,7 @@ class Connection(asyncio.BufferedProtocol):
             else:
                 self._transport.close()
         for stream in list(self._streams):
-            whole = stream not in self._uploads
+            whole = self._writer.has_left(stream)
             window, index = self._forget(stream)
             if whole:
                 window.settle(index, NoAnswer(self.ended))
@@ -597,17 +391,3 @@ class Connection(asyncio.BufferedProtocol):
 
 def _word(error: Exception) -> str:
     return type(error).__name__
-
-
-def _debug_reason(debug: bytes) -> str:
-    """APNs explains a GOAWAY with `{"reason": "..."}`; others with text or nothing."""
-    text = debug[:1000].decode("utf-8", "replace")
-    try:
-        told = json.loads(text)
-    except ValueError:
-        told = text
-    if isinstance(told, dict):
-        told = told.get("reason", "")
-    if not isinstance(told, str):
-        return ""
-    return "".join([character for character in told if character.isprintable()])[:100]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS = 0, 1, 2, 3, 4
@@ -114,3 +115,18 @@ def content(flags: int, payload: bytes) -> bytes:
     if start > end:
         raise FrameError(PROTOCOL_ERROR, "more padding than frame")
     return payload[start:end]
+
+
+def reason_told(debug: bytes) -> str:
+    """The debug data of a GOAWAY: APNs puts `{"reason": "..."}` there (H2-6), others a text
+    or nothing. Safe to show."""
+    text = debug[:1000].decode("utf-8", "replace")
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        told = text
+    if isinstance(told, dict):
+        told = told.get("reason", "")
+    if not isinstance(told, str):
+        return ""
+    return "".join([character for character in told if character.isprintable()])[:100]

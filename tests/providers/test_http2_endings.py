@@ -61,6 +61,8 @@ def test_no_server_is_not_sent(authority: Authority, tls: ssl.SSLContext) -> Non
 def test_a_server_that_is_not_the_cloud_gets_nothing(
     wrong: dict[str, Any], trusted: bool, reason: str, authority: Authority
 ) -> None:
+    """H2-1."""
+
     async def scenario() -> None:
         context = authority.server_context(**{"names": [HOST], **wrong})
         async with serving(context, Behaviour()) as server:
@@ -77,6 +79,8 @@ def test_a_server_that_is_not_the_cloud_gets_nothing(
 
 
 def test_a_server_that_accepts_and_stays_silent_is_not_sent() -> None:
+    """H2-7."""
+
     async def scenario() -> None:
         silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
         port = silent.sockets[0].getsockname()[1]
@@ -92,7 +96,7 @@ def test_a_server_that_accepts_and_stays_silent_is_not_sent() -> None:
 
 
 def test_failed_connects_are_spaced_out_and_one_at_a_time() -> None:
-    """1, 2, 4 … times the pause, less up to a half; windows share the attempts."""
+    """H2-13: 1, 2, 4 … times the pause, less up to a half; windows share the attempts."""
     attempts: list[float] = []
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -213,6 +217,8 @@ def test_a_stream_reset_after_its_status_is_unknown(
 def test_streams_above_the_last_processed_one_were_not_sent(
     authority: Authority, tls: ssl.SSLContext
 ) -> None:
+    """H2-4."""
+
     def leave(request: Received) -> None:
         session = request.session
         if session.seen == 10:
@@ -243,6 +249,8 @@ def test_streams_above_the_last_processed_one_were_not_sent(
 def test_streams_below_it_that_stay_unanswered_are_unknown(
     authority: Authority, tls: ssl.SSLContext
 ) -> None:
+    """H2-4, H2-6."""
+
     def rude(request: Received) -> None:
         if request.session is not request.session.server.sessions[0]:
             accept(request)
@@ -269,6 +277,7 @@ def test_streams_below_it_that_stay_unanswered_are_unknown(
 def test_goaway_with_zero_means_nothing_was_processed(
     authority: Authority, tls: ssl.SSLContext
 ) -> None:
+    """H2-5."""
     turned_away = 0
 
     def zero(request: Received) -> None:
@@ -292,7 +301,7 @@ def test_goaway_with_zero_means_nothing_was_processed(
 def test_a_polite_goaway_comes_twice_and_the_lower_holds(
     authority: Authority, tls: ssl.SSLContext
 ) -> None:
-    """First "open no more", then the true id; all below are answered, those above repeated."""
+    """H2-5: "open no more", then the true id; those below are answered, those above repeated."""
 
     def polite(request: Received) -> None:
         session = request.session
@@ -316,7 +325,7 @@ def test_a_polite_goaway_comes_twice_and_the_lower_holds(
 def test_goaway_every_200_streams_loses_and_doubles_nothing(
     authority: Authority, tls: ssl.SSLContext
 ) -> None:
-    """1,500 notifications, 300 in flight: the test that ordinary clients fail."""
+    """H2-4, H2-13: 1,500 notifications, 300 in flight: the test that ordinary clients fail."""
 
     def correct(request: Received) -> None:
         session = request.session
@@ -341,6 +350,7 @@ def test_goaway_every_200_streams_loses_and_doubles_nothing(
 def test_a_draining_connection_is_replaced_before_it_is_gone(
     authority: Authority, tls: ssl.SSLContext
 ) -> None:
+    """H2-13."""
     held: list[Received] = []
 
     def hold(request: Received) -> None:
@@ -368,6 +378,8 @@ def test_a_draining_connection_is_replaced_before_it_is_gone(
 def test_what_a_draining_server_never_answers_ends_with_the_drain_limit(
     authority: Authority, tls: ssl.SSLContext
 ) -> None:
+    """H2-4."""
+
     def stall(request: Received) -> None:
         request.session.goaway(ENDLESS)
 
@@ -459,6 +471,8 @@ def test_a_server_that_lets_no_whole_request_in_gets_a_reset(
 
 
 def test_a_stream_that_times_out_is_reset_alone(authority: Authority, tls: ssl.SSLContext) -> None:
+    """H2-7."""
+
     def ignore_some(request: Received) -> None:
         request.process()
         if int(request.path[1:]) % 10:
@@ -483,6 +497,8 @@ def test_a_stream_that_times_out_is_reset_alone(authority: Authority, tls: ssl.S
 def test_three_timeouts_in_a_row_put_the_connection_to_the_question(
     authority: Authority, tls: ssl.SSLContext
 ) -> None:
+    """H2-7."""
+
     def ignore(request: Received) -> None:
         if request.session is request.session.server.sessions[0]:
             request.process()

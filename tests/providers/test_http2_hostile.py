@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.http2 import Answer, Limits, NoAnswer, NotSent, Result
-from providers.http2.connection import MAX_ANSWER, MAX_UNREAD, Connection
+from providers.http2.answering import MAX_ANSWER
+from providers.http2.connection import MAX_UNREAD, Connection
 from providers.http2.window import Window
 from tests.providers.running import make_requests, run
 
@@ -155,6 +156,7 @@ OFFENCES = {
     "more padding than frame": (
         frame(HEADERS, 4, 1, b"\x88") + frame(DATA, 8, 1, b"\xffabc"), PROTOCOL),
     "no room for padding": (frame(HEADERS, 4, 1, b"\x88") + frame(DATA, 8, 1), SIZE),
+    "a notice that ends the answer": (frame(HEADERS, 5, 1, b"\x08\x03103"), PROTOCOL),
     "trailers that end nothing": (frame(HEADERS, 4, 1, b"\x88") * 2, PROTOCOL),
     "DATA of a stream never opened": (frame(DATA, 0, 99, b"x"), PROTOCOL),
     "HEADERS of a stream of the server": (frame(HEADERS, 5, 2, b"\x88"), PROTOCOL),
@@ -220,6 +222,45 @@ def test_frames_nobody_knows_and_late_ones_are_ignored() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize(
+    ("debug", "told"),
+    [
+        (b'{"reason":"Shutdown"}', "Shutdown"),  # H2-6
+        (b"too many pings", "too many pings"),
+        (b"", "NO_ERROR"),
+        (b'{"reason":{"a":1}}', "NO_ERROR"),
+        (b"[" * 5000, "[" * 100),
+        (b"\xff\x00\x1b[31mred", "\ufffd[31mred"),
+        (b'"' + b"x" * 10_000 + b'"', '"' + "x" * 99),
+    ],
+)
+def test_the_debug_data_of_a_goaway_is_told_and_does_no_harm(debug: bytes, told: str) -> None:
+    async def scenario() -> None:
+        peer = Peer()
+        peer.feed(frame(GOAWAY, 0, 0, number(1) + number(0) + debug))
+
+        assert {result.reason for result in peer.end()[1:] if isinstance(result, NotSent)} == {
+            f"GOAWAY {told}"
+        }
+
+    run(scenario())
+
+
+def test_an_answer_in_the_smallest_pieces_is_read_without_delay() -> None:
+    """Its cost grows with its size, not with the square of it."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        peer.feed(frame(HEADERS, 4, 1, b"\x88"))
+        peer.feed(frame(DATA, 0, 1, b"x") * MAX_ANSWER)
+
+        assert type(peer.connection._answers._readings[1].body) is bytearray
+        peer.feed(frame(DATA, 1, 1, b"x"))
+        assert peer.pool.window.results[0] == Answer(200, b"\x88", b"x" * MAX_ANSWER)
+
+    run(scenario())
+
+
 def test_a_peer_that_asks_and_never_reads_is_given_up() -> None:
     async def scenario() -> None:
         peer = Peer()
@@ -244,7 +285,7 @@ def test_endless_answers_take_no_memory() -> None:
         for _ in range(50):
             peer.feed(piece)
 
-        kept = sum(len(reading.body) for reading in peer.connection._readings.values())
+        kept = sum(len(reading.body) for reading in peer.connection._answers._readings.values())
         assert kept <= REQUESTS * MAX_ANSWER
 
     run(scenario())
@@ -282,7 +323,6 @@ def test_no_bytes_crash_it_or_end_a_request_twice(
         peer.feed(b"".join(frames), piece=piece)
         peer.end()
         assert not peer.connection._streams
-        assert not peer.connection._readings
-        assert not peer.connection._uploads
+        assert len(peer.connection._answers) == len(peer.connection._writer) == 0
 
     asyncio.run(scenario())
