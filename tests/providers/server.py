@@ -22,6 +22,7 @@ from hyperframe.frame import (
     GoAwayFrame,
     HeadersFrame,
     PingFrame,
+    PriorityFrame,
     RstStreamFrame,
     SettingsFrame,
     WindowUpdateFrame,
@@ -29,6 +30,17 @@ from hyperframe.frame import (
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 ENDLESS = 2**31 - 1
+FRAME_NAMES = {
+    DataFrame: "DATA",
+    HeadersFrame: "HEADERS",
+    ContinuationFrame: "CONTINUATION",
+    PriorityFrame: "PRIORITY",
+    RstStreamFrame: "RST_STREAM",
+    SettingsFrame: "SETTINGS",
+    PingFrame: "PING",
+    GoAwayFrame: "GOAWAY",
+    WindowUpdateFrame: "WINDOW_UPDATE",
+}
 
 
 @dataclass
@@ -96,6 +108,7 @@ class Session(asyncio.Protocol):
         self.seen = 0  # requests received whole
         self.last_stream = 0
         self.most_open = 0
+        self.kinds: Counter[str] = Counter()  # frames by their name, acknowledgements left out
         self.limit = server.behaviour.streams
         self.windows: dict[int, int] = {0: 65535}  # what the client may still send
         self._first_window = 65535  # of a stream, as far as the client knows
@@ -227,6 +240,7 @@ class Session(asyncio.Protocol):
             self._received(frame)
 
     def _received(self, frame: Frame) -> None:
+        self._count(frame)
         match frame:
             case HeadersFrame() | ContinuationFrame():
                 self._header_frame(frame)
@@ -247,6 +261,12 @@ class Session(asyncio.Protocol):
                 self.goaway_code = frame.error_code
             case WindowUpdateFrame():
                 self.window_updates[frame.stream_id] += frame.window_increment
+
+    def _count(self, frame: Frame) -> None:
+        if "ACK" not in frame.flags:
+            self.kinds[FRAME_NAMES[type(frame)]] += 1
+        if isinstance(frame, PriorityFrame) or "PRIORITY" in frame.flags:
+            self._violation("a priority")  # contract/providers.md H2-11
 
     def _header_frame(self, frame: HeadersFrame | ContinuationFrame) -> None:
         if isinstance(frame, HeadersFrame):
