@@ -102,7 +102,7 @@ class ServiceAccount:
             raise CredentialError(
                 "token_uri", "is not Google's; it should be https://oauth2.googleapis.com/token"
             )
-        key = _private_key("private_key", texts["private_key"])
+        key = private_key("private_key", texts["private_key"])
         if not isinstance(key, rsa.RSAPrivateKey):
             raise CredentialError(
                 "private_key", "is not an RSA key; use the file as Google gave it"
@@ -116,24 +116,34 @@ class ServiceAccount:
         )
 
 
-class GoogleTokens:
-    """The access token of one service account: fetched by one task, shared by all."""
+class AccessTokens:
+    """The access token of one credential: fetched by one task, shared by all."""
+
+    refusals = frozenset({400, 401, 403})  # statuses that blame the credential
 
     def __init__(
         self,
-        account: ServiceAccount,
+        token_uri: str,
         network: Network,
         *,
         clock: Clock = time.time,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._account = account
+        self._token_uri = token_uri
         self._network = network
         self._clock = clock
         self._transport = transport
         self._token = ""
         self._ends_at = 0.0
         self._fetching: asyncio.Task[None] | None = None
+
+    def _form(self) -> Mapping[str, str]:
+        """What is asked of the token server."""
+        raise NotImplementedError
+
+    def _refused(self, body: Mapping[str, object], status: int) -> str:
+        """A refusal of the credential in one sentence."""
+        raise NotImplementedError
 
     async def get(self) -> str:
         """Raises TokenRefusedError, TokenUnavailableError."""
@@ -180,13 +190,9 @@ class GoogleTokens:
                 self._ends_at = self._clock() + lifetime
                 return
             raise TokenUnavailableError("token server: its answer is not a token", status=200)
+        if answer.status_code in self.refusals:
+            raise TokenRefusedError(self._refused(body, answer.status_code))
         reason = word(body.get("error")) or f"HTTP {answer.status_code}"
-        if answer.status_code in {400, 401, 403}:
-            told = word(body.get("error_description"))
-            hint = " (was the key revoked? is this machine's clock right?)"
-            raise TokenRefusedError(
-                f"{reason}: {told}" + (hint if reason == "invalid_grant" else "")
-            )
         raise TokenUnavailableError(
             f"token server: {reason}",
             status=answer.status_code,
@@ -194,12 +200,8 @@ class GoogleTokens:
         )
 
     async def _ask(self) -> httpx.Response:
-        address = urlsplit(self._account.token_uri)
+        address = urlsplit(self._token_uri)
         host, port = self._network.address(address.netloc)
-        form = {
-            "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
-            "assertion": self._assertion(),
-        }
         async with (
             httpx.AsyncClient(
                 verify=self._network.tls,
@@ -211,10 +213,35 @@ class GoogleTokens:
         ):
             return await client.post(
                 f"https://{host}:{port}{address.path}",
-                data=form,
+                data=dict(self._form()),
                 headers={"host": address.netloc},
                 extensions={"sni_hostname": address.netloc},
             )
+
+
+class GoogleTokens(AccessTokens):
+    """The access token of one service account."""
+
+    def __init__(
+        self,
+        account: ServiceAccount,
+        network: Network,
+        *,
+        clock: Clock = time.time,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        super().__init__(account.token_uri, network, clock=clock, transport=transport)
+        self._account = account
+
+    def _form(self) -> Mapping[str, str]:
+        grant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+        return {"grant_type": grant, "assertion": self._assertion()}
+
+    def _refused(self, body: Mapping[str, object], status: int) -> str:
+        reason = word(body.get("error")) or f"HTTP {status}"
+        told = word(body.get("error_description"))
+        hint = " (was the key revoked? is this machine's clock right?)"
+        return f"{reason}: {told}" + (hint if reason == "invalid_grant" else "")
 
     def _assertion(self) -> str:
         account, now = self._account, int(self._clock())
@@ -249,7 +276,7 @@ class AppleTokens:
         for name, value in (("key_id", key_id), ("team_id", team_id)):
             if not re.fullmatch(r"[A-Z0-9]{10}", value):
                 raise CredentialError(name, "must be 10 capital letters and digits, as Apple shows")
-        key = _private_key("key_pem", key_pem)
+        key = private_key("key_pem", key_pem)
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
             raise CredentialError("key_pem", "is not an APNs key; use the .p8 file from Apple")
         self._key_id = key_id
@@ -286,7 +313,7 @@ class AppleTokens:
         )
 
 
-def _private_key(name: str, pem: str) -> object:
+def private_key(name: str, pem: str) -> object:
     try:
         return load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
