@@ -13,6 +13,7 @@ from providers import loop
 from providers.apns import ApnsProvider
 from providers.base import CredentialError, Network, Outcome, PushProvider, Verdict
 from providers.fcm import FcmProvider
+from providers.huawei import HuaweiProvider
 from providers.sms import SmsProvider
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ def _build(provider: str, environment: str, data: dict[str, Any]) -> PushProvide
                 environment="sandbox" if environment == Environment.SANDBOX else "production",
                 network=network(),
             )
+        case Provider.HMS:
+            return HuaweiProvider(data, network=network())
         case Provider.SMS:
             report_url = f"{settings.PUBLIC_BASE_URL}/callbacks/sms/{data['callback']}"
             return SmsProvider(data, report_url=report_url, network=network())

@@ -50,6 +50,7 @@ def notification(
         sent_at_ms=sent_at_ms,
         display="system" if application.android_display == Application.Display.SYSTEM else "sdk",
         dialect="infobip" if application.sdk == Application.Sdk.INFOBIP else "own",
+        tracked=application.android_display == Application.Display.SDK,
         mutable_content=not said.silent,
         in_app_expires_in=expires if said.in_app_expires_in is None else said.in_app_expires_in,
         carousel_url=_carousel_url(application.pk, bulk_id, place) if said.carousel else "",

@@ -130,6 +130,7 @@ class PushNotification:
     sent_at_ms: int = 0  # Unix time, milliseconds
     display: Literal["sdk", "system"] = "sdk"  # who draws it on Android: 2.4
     dialect: Literal["infobip", "own"] = "own"  # which SDK reads it: 8.5
+    tracked: bool = True  # the app reports by message id, so each device needs its own: 8.6
 
 
 class Payload(Protocol):

@@ -36,3 +36,13 @@ def make_service_account(**changes: object) -> dict[str, object]:
         "token_uri": "https://oauth2.googleapis.com/token",
     }
     return account | changes
+
+
+def make_huawei_account(**changes: object) -> dict[str, object]:
+    account: dict[str, object] = {
+        "project_id": "388421841222199",
+        "key_id": "key-1",
+        "private_key": pem(rsa_key()),
+        "sub_account": "100012345",
+    }
+    return account | changes
