@@ -8,6 +8,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from simulator.apns_certificates import ApnsCertificate
 from simulator.apns_rules import (
     Rejected,
     check_headers,
@@ -139,17 +140,19 @@ class Apns:
         token = path.removeprefix(PREFIX)
         if not token or token == path:
             raise Rejected(400, "MissingDeviceToken")
-        if not TOKEN.fullmatch(token) or NO_DEVICE.fullmatch(token):
+        if not TOKEN.fullmatch(token):
             raise Rejected(400, "BadDeviceToken")
         return token
 
-    def _device(self, request: Request, key: ApnsKey, token: str) -> str:
+    def _device(self, request: Request, key: ApnsKey | ApnsCertificate, token: str) -> str:
         """The topic, if the key may send to it and the device belongs there."""
         device = self._registry.find(self.name, token)
         environment = ENVIRONMENTS[request.peer.host]
         if device is not None and device.environment not in ("", environment):
             raise Rejected(400, "BadDeviceToken")
         topic = check_topic(request.headers, key.topics, self._credentials.topics)
+        if NO_DEVICE.fullmatch(token):
+            raise Rejected(400, "BadDeviceToken")
         if device is not None and device.owner not in ("", parent_topic(topic)):
             raise Rejected(400, "DeviceTokenNotForTopic")
         if device is not None and device.closed_at:

@@ -7,10 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from simulator.apns_certificates import ApnsCertificate
 from simulator.apns_rules import Rejected
 from simulator.behaviour import Behaviour
 from simulator.clock import Clock
-from simulator.credentials import ApnsKey, BadJwt, Credentials, check_es256, parse
+from simulator.credentials import (
+    ApnsKey,
+    BadJwt,
+    Credentials,
+    check_es256,
+    parse,
+)
 from simulator.exchange import Request
 
 MAX_AGE = 3600  # seconds
@@ -39,8 +46,13 @@ class ProviderTokens:
         self._newest.clear()
         self.seen = 0
 
-    def check(self, request: Request, environment: str) -> ApnsKey:
-        """The key that signed the request's token, if it may be used here. Raises Rejected."""
+    def check(self, request: Request, environment: str) -> ApnsKey | ApnsCertificate:
+        """The key that signed the request's token, if it may be used here. Raises Rejected.
+
+        Without a token it is the certificate that the connection has shown.
+        """
+        if request.peer.certificate and "authorization" not in request.headers:
+            return self._certificate(request, environment)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if not token:
             raise Rejected(403, "MissingProviderToken")
@@ -62,6 +74,15 @@ class ProviderTokens:
             raise Rejected(403, "InvalidProviderToken")
         peer.proved = True
         return key
+
+    def _certificate(self, request: Request, environment: str) -> ApnsCertificate:
+        shown = self._credentials.certificates.get(request.peer.certificate)
+        if shown is None:
+            raise Rejected(403, "BadCertificate")
+        if environment not in shown.environments:
+            raise Rejected(403, "BadCertificateEnvironment")
+        request.peer.proved = True
+        return shown
 
     def _check_updates(self, request: Request, token: str, key: ApnsKey, now: float) -> None:
         """Another token within twenty minutes spoils the connection for that long."""

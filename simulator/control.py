@@ -3,8 +3,8 @@
 | request | does |
 |---|---|
 | `GET /` | tells that it listens |
-| `POST /credentials` | `{"fcm": [{project_id, client_email, private_key_id, public_key_pem}], "apns": [{team_id, key_id, public_key_pem, topics, environment}], "infobip": [{api_key, senders, credit, price, currency}], "twilio": [{account_sid, auth_token, senders, …}]}` |
-| `POST /credentials/revoke` | `{"cloud": "fcm", "key_id": …}` |
+| `POST /credentials` | `{"fcm": [{project_id, client_email, private_key_id, public_key_pem}], "apns": [{team_id, key_id, public_key_pem, topics, environment}], "apns_certificates": [{certificate_pem}], "infobip": [{api_key, senders, credit, price, currency}], "twilio": [{account_sid, auth_token, senders, …}]}` |
+| `POST /credentials/revoke` | `{"cloud": "fcm", "key_id": …}`; a certificate's is its SHA-256 in hex |
 | `POST /devices` | what is known about tokens: see registry.Device |
 | `GET`, `POST /phones` | where and how phones report: see phones.PhoneSettings |
 | `GET`, `POST /operators` | what becomes of texts, and how SMS gateways report it: see operators.OperatorSettings |

@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from simulator.apns_certificates import ApnsCertificate
 from simulator.certificates import write_private
 from simulator.inputs import BadInput, json_list, json_object, number, only, text
 
-CLOUDS = ("fcm", "apns", "infobip", "twilio")
+CLOUDS = ("fcm", "apns", "apns_certificates", "infobip", "twilio")
 ENVIRONMENTS = ("production", "sandbox", "")
 
 
@@ -73,6 +74,7 @@ class Credentials:
     def __init__(self, home: Path) -> None:
         self.fcm: dict[str, FcmAccount] = {}  # by private key id
         self.apns: dict[str, ApnsKey] = {}  # by key id
+        self.certificates: dict[str, ApnsCertificate] = {}  # by fingerprint
         self.infobip: dict[str, SmsAccount] = {}  # by API key
         self.twilio: dict[str, SmsAccount] = {}  # by account SID
         self._file = home / "credentials.json"
@@ -86,7 +88,8 @@ class Credentials:
 
     @property
     def topics(self) -> set[str]:
-        return {topic for key in self.apns.values() for topic in key.topics}
+        of_keys = {topic for key in self.apns.values() for topic in key.topics}
+        return of_keys.union(*(shown.topics for shown in self.certificates.values()))
 
     def add(self, given: Mapping[str, object]) -> None:
         """All of `{"fcm": […], "apns": […], "infobip": […], "twilio": […]}` or, if one is
@@ -105,21 +108,34 @@ class Credentials:
             (_apns(one, f"apns[{place}]"), one)
             for place, one in enumerate(json_list(given.get("apns", []), "apns"))
         ]
+        certificates = [
+            (ApnsCertificate.read(one, f"{cloud}[{place}]"), one)
+            for cloud in ("apns_certificates",)
+            for place, one in enumerate(json_list(given.get(cloud, []), cloud))
+        ]
         for account, data in accounts:
             self.fcm[account.private_key_id] = account
             self._given[f"fcm {account.private_key_id}"] = json_object(data, "fcm")
         for key, data in keys:
             self.apns[key.key_id] = key
             self._given[f"apns {key.key_id}"] = json_object(data, "apns")
+        for shown, data in certificates:
+            self.certificates[shown.fingerprint] = shown
+            name = f"apns_certificates {shown.fingerprint}"
+            self._given[name] = json_object(data, "apns_certificates")
         for cloud, sms, data in texting:
             (self.infobip if cloud == "infobip" else self.twilio)[sms.key] = sms
             self._given[f"{cloud} {sms.key}"] = json_object(data, cloud)
         self._save()
 
     def revoke(self, cloud: str, key_id: str) -> None:
-        """What this key has signed is refused from now on. Raises BadInput."""
+        """What this key has signed is refused from now on. Raises BadInput.
+
+        Of a certificate the fingerprint is its key id: 64 hex digits of SHA-256.
+        """
         known: Mapping[str, dict[str, Any]] = {
-            "fcm": self.fcm, "apns": self.apns, "infobip": self.infobip, "twilio": self.twilio,
+            "fcm": self.fcm, "apns": self.apns, "apns_certificates": self.certificates,
+            "infobip": self.infobip, "twilio": self.twilio,
         }  # fmt: skip
         if key_id not in known.get(cloud, {}):
             raise BadInput("key_id", "is unknown to this cloud", status=404)
@@ -130,6 +146,7 @@ class Credentials:
     def clear(self) -> None:
         self.fcm.clear()
         self.apns.clear()
+        self.certificates.clear()
         self.infobip.clear()
         self.twilio.clear()
         self._given.clear()

@@ -35,6 +35,7 @@ class Peer:
 
     number: int  # counts from 1 over the life of the process
     host: str  # the name it asked for in the TLS handshake
+    certificate: str = ""  # fingerprint of the one the client showed
     violations: int = 0  # streams over the limit
     proved: bool = False  # a valid provider token was seen (APNs)
     team: str = ""  # whose (APNs)

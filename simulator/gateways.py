@@ -16,10 +16,12 @@ import signal
 import ssl
 import sys
 from collections.abc import Sequence
+from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
 
 import uvloop
+from cryptography.hazmat.primitives import serialization
 
 from simulator import certificates
 from simulator.certificates import Authority
@@ -47,6 +49,7 @@ class Gateways:
         self._contexts: dict[tuple[str, Tls], ssl.SSLContext] = {}
         self._hosts: dict[ssl.SSLContext, str] = {}
         self._authority = certificates.authority(world.home)
+        self._trusted: set[str] = set()  # fingerprints of client certificates
         self._server: asyncio.Server | None = None
         self._connections = 0
         self._late: dict[int, dict[Http2Connection, list[int]]] = {}
@@ -59,7 +62,7 @@ class Gateways:
     async def start(self, host: str, port: int) -> int:
         """Listen and return the port."""
         self._prepare(self._authority)
-        greeting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        greeting = _asking_for_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
         greeting.sni_callback = self._choose
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
@@ -84,6 +87,8 @@ class Gateways:
         for host, cloud in self._clouds.items():
             protocols = ["h2", "http/1.1"] if cloud.http1 else ["h2"]
             good = certificates.context(authority, host, protocols)
+            if cloud is self.world.apns:
+                _asking_for_certificates(good)
             self._contexts[host, Tls.GOOD] = good
             self._hosts[good] = host
         for cloud in self.world.clouds:
@@ -109,11 +114,22 @@ class Gateways:
             Tls.WRONG_NAME: ("", tls),
         }[tls]
         sock.context = self._contexts[key]
+        if cloud is self.world.apns:
+            self._trust_certificates()
         return None
 
-    def arrived(self, context: ssl.SSLContext, protocol: str | None) -> asyncio.BaseProtocol | None:
+    def _trust_certificates(self) -> None:
+        """Those that were made known since the last handshake; others end theirs."""
+        known = self.world.credentials.certificates
+        for fingerprint in known.keys() - self._trusted:
+            pem = known[fingerprint].certificate.public_bytes(serialization.Encoding.PEM).decode()
+            for host in self.world.apns.hosts:
+                self._contexts[host, Tls.GOOD].load_verify_locations(cadata=pem)
+            self._trusted.add(fingerprint)
+
+    def arrived(self, wire: ssl.SSLObject) -> asyncio.BaseProtocol | None:
         """Who serves a connection after its handshake; nobody where it must end."""
-        host = self._hosts.get(context)
+        host, protocol = self._hosts.get(wire.context), wire.selected_alpn_protocol()
         if host is None:
             return None
         cloud = self._clouds[host]
@@ -128,7 +144,8 @@ class Gateways:
             traffic.minute, traffic.minute_connections = minute, 0
         traffic.minute_connections += 1
         traffic.storms += traffic.minute_connections == STORM + 1
-        peer = Peer(self._connections, host)
+        shown = wire.getpeercert(binary_form=True)
+        peer = Peer(self._connections, host, sha256(shown).hexdigest() if shown else "")
         if protocol != "h2":
             return Http1Connection(cloud, peer, self.before_writing)
         connection = Http2Connection(cloud, peer, self)
@@ -174,6 +191,13 @@ class Gateways:
         return len(concerned)
 
 
+def _asking_for_certificates(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Who shows one logs in to APNs by it. It is trusted by itself, whoever signed it."""
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
 class Arrival(asyncio.Protocol):
     """A connection until its handshake has told where it wants to go."""
 
@@ -182,7 +206,7 @@ class Arrival(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         wire = transport.get_extra_info("ssl_object")
-        protocol = self._gateways.arrived(wire.context, wire.selected_alpn_protocol())
+        protocol = self._gateways.arrived(wire)
         if protocol is None:
             transport.close()
             return

@@ -11,6 +11,7 @@ import hmac
 import json
 import secrets
 from dataclasses import dataclass
+from email.utils import formatdate
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -74,6 +75,13 @@ class Google:
         return self._behaviour.manners(self.name)
 
     def answer(self, request: Request) -> Answer:
+        """With the time it was given at, by which a client can tell that its clock is wrong."""
+        answer = self._answer(request)
+        date = formatdate(self._clock.now(), usegmt=True)
+        answer.headers = (*answer.headers, ("date", date))
+        return answer
+
+    def _answer(self, request: Request) -> Answer:
         endpoint = ENDPOINTS.get((request.peer.host, request.path.partition("?")[0]))
         if endpoint is None:
             return Answer(404, JSON, b'{"error":"not_found"}')
