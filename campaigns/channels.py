@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from campaigns.outcomes import told
 from devices.models import Environment, Provider, ProviderCredential
 from providers import loop
 from providers.apns import ApnsProvider
@@ -17,6 +18,10 @@ from providers.huawei import HuaweiProvider
 from providers.sms import SmsProvider
 
 log = logging.getLogger(__name__)
+
+# What stands in a credential for APNs, besides the topic, for either way to log in.
+APNS_KEY = ("key_id", "team_id", "key_pem")
+APNS_CERTIFICATE = ("certificate_pem",)
 
 
 @dataclass(slots=True)
@@ -52,10 +57,9 @@ def _build(provider: str, environment: str, data: dict[str, Any]) -> PushProvide
         case Provider.FCM:
             return FcmProvider(data["service_account"], network=network())
         case Provider.APNS:
+            login = APNS_CERTIFICATE if "certificate_pem" in data else APNS_KEY
             return ApnsProvider(
-                key_id=data["key_id"],
-                team_id=data["team_id"],
-                key_pem=data["key_pem"],
+                **{name: data[name] for name in login},
                 topic=data["topic"],
                 environment="sandbox" if environment == Environment.SANDBOX else "production",
                 network=network(),
@@ -112,9 +116,12 @@ def test(credential: ProviderCredential) -> Outcome:
         outcome = loop.submit(_test_and_close(provider)).result(timeout=60)
     credential.tested_at = timezone.now()
     credential.test_ok = outcome.verdict is Verdict.ACCEPTED
-    credential.test_answer = outcome.reason[:500]
-    if credential.test_ok and not credential.waits_for_a_decision:
-        credential.paused_at, credential.pause_reason = None, ""
+    credential.test_answer = (told(outcome) if outcome.remedy else outcome.reason)[:500]
+    if not credential.waits_for_a_decision:
+        if credential.test_ok:
+            credential.paused_at, credential.pause_reason = None, ""
+        elif credential.paused_at is not None and outcome.verdict is Verdict.MISCONFIGURED:
+            credential.pause_reason = credential.test_answer  # it may have changed, or say more
     credential.save(
         update_fields=["tested_at", "test_ok", "test_answer", "paused_at", "pause_reason"]
     )

@@ -95,7 +95,7 @@ class Judge:
             case Verdict.TRY_LATER:
                 self._later(device, outcome)
             case Verdict.MISCONFIGURED:
-                self.misconfigured = self.misconfigured or answer_of(outcome)
+                self.misconfigured = self.misconfigured or told(outcome)
                 self._repeat(device, 5.0, Reason.CREDENTIAL_REFUSED, outcome)
             case Verdict.NOT_SENT:
                 self._repeat(device, outcome.retry_after or 2.0, Reason.NOT_SENT, outcome)
@@ -197,6 +197,11 @@ class Judge:
 def answer_of(outcome: Outcome) -> str:
     """The cloud's own words, as they are kept with the message."""
     return f"{outcome.status} {outcome.reason}" if outcome.status else outcome.reason
+
+
+def told(outcome: Outcome) -> str:
+    """What to do about a refused credential, with the cloud's own words."""
+    return f"{outcome.remedy} ({answer_of(outcome)})" if outcome.remedy else answer_of(outcome)
 
 
 def repeats_in_doubt(bulk: Bulk, chunk: ClaimedChunk) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import re
 import time
@@ -11,21 +10,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from providers.answers import json_object, unanswered, word
+from providers import advice
+from providers.apns_answers import MALFORMED, MISCONFIGURED, read
 from providers.base import (
     Addressed,
-    Cause,
     CredentialError,
     Network,
     Outcome,
     PushNotification,
-    Scope,
     Verdict,
 )
+from providers.certificates import ClientCertificate
 from providers.credentials import AppleTokens, Clock
 from providers.dialects import Fields, compact, encoded, given, infobip_ios_keys, ios_keys
 from providers.fitting import fitted
 from providers.http2 import Answer, Common, Limits, Pool, Request, Result
+from providers.http2.connection import UNGREETED
 
 HOSTS = {"production": "api.push.apple.com", "sandbox": "api.sandbox.push.apple.com"}
 LIMIT = 4096  # bytes, exactly as sent
@@ -101,135 +101,47 @@ def _collapse_id(key: str) -> str:
     return hashlib.sha256(encoded(key)).hexdigest()
 
 
-_MISCONFIGURED = Outcome(verdict=Verdict.MISCONFIGURED, cause=Cause.CREDENTIAL_REFUSED)
-_REFUSED_PAYLOAD = Outcome(verdict=Verdict.REJECTED, cause=Cause.PAYLOAD_REFUSED)
-_OUR_FAULT = Outcome(verdict=Verdict.REJECTED, cause=Cause.INTERNAL)
-_CLOUD_ERROR = Outcome(verdict=Verdict.REJECTED, cause=Cause.CLOUD_ERROR)
-_DOUBT = Outcome(verdict=Verdict.UNKNOWN, cause=Cause.NO_ANSWER)
-_MALFORMED = Outcome(verdict=Verdict.UNREGISTERED, cause=Cause.MALFORMED_TOKEN)
-_GONE = Outcome(verdict=Verdict.UNREGISTERED, cause=Cause.UNINSTALLED)
-_ACCEPTED = Outcome(verdict=Verdict.ACCEPTED, status=200)
-
-
-def _later(scope: Scope, seconds: float) -> Outcome:
-    return Outcome(
-        verdict=Verdict.TRY_LATER,
-        cause=Cause.CLOUD_UNAVAILABLE,
-        scope=scope,
-        retry_after=seconds,
-    )
-
-
-_AWAY = _later(Scope.SERVICE, 15)
-
-# Contract/providers.md 3.5.
-BY_REASON = {
-    "BadDeviceToken": _MALFORMED,  # if the token belongs to this environment
-    "DeviceTokenNotForTopic": Outcome(verdict=Verdict.UNREGISTERED, cause=Cause.MISMATCHED_SENDER),
-    "BadCollapseId": _REFUSED_PAYLOAD,
-    "BadExpirationDate": _REFUSED_PAYLOAD,
-    "BadMessageId": _REFUSED_PAYLOAD,
-    "BadPriority": _REFUSED_PAYLOAD,
-    "InvalidPushType": _REFUSED_PAYLOAD,
-    "PayloadEmpty": _REFUSED_PAYLOAD,
-    "DuplicateHeaders": _REFUSED_PAYLOAD,
-    "MissingDeviceToken": _OUR_FAULT,
-    "BadTopic": _MISCONFIGURED,
-    "MissingTopic": _MISCONFIGURED,
-    "TopicDisallowed": _MISCONFIGURED,
-    "IdleTimeout": Outcome(verdict=Verdict.NOT_SENT, cause=Cause.NOT_SENT),
-    "ExpiredProviderToken": _MISCONFIGURED,  # after a repeat with a new one
-    "InvalidProviderToken": _MISCONFIGURED,
-    "MissingProviderToken": _MISCONFIGURED,
-    "UnrelatedKeyIdInToken": _MISCONFIGURED,
-    "BadEnvironmentKeyIdInToken": _MISCONFIGURED,
-    "BadEnvironmentKeyInToken": _MISCONFIGURED,
-    "Forbidden": _MISCONFIGURED,
-    "BadCertificate": _MISCONFIGURED,
-    "BadCertificateEnvironment": _MISCONFIGURED,
-    "BadPath": _OUR_FAULT,
-    "MethodNotAllowed": _OUR_FAULT,
-    "Unregistered": _GONE,
-    "ExpiredToken": _GONE,
-    "PayloadTooLarge": Outcome(verdict=Verdict.REJECTED, cause=Cause.TOO_LARGE),
-    "TooManyRequests": _later(Scope.DEVICE, 60),
-    "TooManyProviderTokenUpdates": _later(Scope.ACCOUNT, 20 * 60),
-    "InternalServerError": _AWAY,
-    "ServiceUnavailable": _AWAY,
-    "Shutdown": _AWAY,
-}
-
-
-def read(result: Result, *, foreign_token: bool = False) -> Outcome:
-    """What Apple's answer about one notification means.
-
-    `foreign_token`: the device token is known to belong to the other environment, so
-    that a refusal of it says nothing about the device.
-    """
-    if not isinstance(result, Answer):
-        return unanswered(result)
-    if result.status == 200:
-        return _ACCEPTED
-    told = json_object(result.body)
-    reason = word(told.get("reason"))
-    meaning = BY_REASON.get(reason) or _by_http_status(result.status, bool(reason))
-    since = None
-    if meaning is _GONE:
-        since = _moment(told.get("timestamp"))
-    elif meaning is _MALFORMED and foreign_token:
-        meaning = _MISCONFIGURED
-    return replace(
-        meaning, status=result.status, reason=reason or f"HTTP {result.status}", since=since
-    )
-
-
-def _by_http_status(status: int, from_apple: bool) -> Outcome:
-    """A reason that is in no manual: no device may be dropped for it."""
-    if status >= 500:
-        return _AWAY if from_apple else _DOUBT
-    if status == 403:
-        return _MISCONFIGURED
-    if status == 429:
-        return _later(Scope.DEVICE, 60)
-    return _CLOUD_ERROR if 400 <= status < 500 else _DOUBT
-
-
-def _moment(milliseconds: object) -> dt.datetime | None:
-    if not isinstance(milliseconds, int | float):
-        return None
-    try:
-        return dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
-
-
 class ApnsProvider:
-    """One key and one app in one of Apple's two environments."""
+    """One app in one of Apple's two environments, by a team's key or by a certificate."""
 
     def __init__(
         self,
         *,
-        key_id: str,
-        team_id: str,
-        key_pem: str,
         topic: str,
+        key_id: str = "",
+        team_id: str = "",
+        key_pem: str = "",
+        certificate_pem: str = "",
         environment: Literal["production", "sandbox"] = "production",
         network: Network,
         limits: Limits | None = None,
         clock: Clock = time.time,
     ) -> None:
-        """Raises CredentialError for what cannot be a credential."""
+        """Raises CredentialError for what cannot be a credential.
+
+        With a certificate (PEM, with its private key) connections show it, and no request
+        carries a token: key, its id and team are not asked for then.
+        """
         if not re.fullmatch(r"[A-Za-z0-9.-]{1,155}", topic):
             raise CredentialError("topic", "must be the app's bundle id, such as com.example.shop")
         if environment not in HOSTS:
             raise CredentialError("environment", "must be production or sandbox")
-        self._tokens = AppleTokens(key_id=key_id, team_id=team_id, key_pem=key_pem, clock=clock)
+        self._certificate = ClientCertificate.read(certificate_pem) if certificate_pem else None
+        self._tokens = (
+            None
+            if self._certificate
+            else AppleTokens(key_id=key_id, team_id=team_id, key_pem=key_pem, clock=clock)
+        )
         self._topic = topic
         self._environment = environment
         self._host = HOSTS[environment]
-        self._network = network
+        self._network = self._certificate.on(network) if self._certificate else network
         self._clock = clock
-        self._pool = Pool(network, self._host, limits=limits)
+        limits = limits or Limits()
+        if self._certificate:  # TLS may refuse it after we believe the handshake is over
+            limits = replace(limits, first_streams=0)
+        self._limits = limits
+        self._pool = Pool(self._network, self._host, limits=limits)
         self._commons: dict[tuple[tuple[str, str], ...], Common] = {}
         self._commons_token = ""
 
@@ -237,19 +149,21 @@ class ApnsProvider:
         return ApnsPayload(notification)
 
     async def send(self, window: Sequence[Addressed]) -> list[Outcome]:
+        if ended := self._ended():
+            return [ended] * len(window)
         outcomes: list[Outcome | None] = [
             None
             if TOKEN.fullmatch(item.token)
-            else replace(_MALFORMED, reason="the token is not hexadecimal")
+            else replace(MALFORMED, reason="the token is not hexadecimal")
             for item in window
         ]
         fit = [index for index, outcome in enumerate(outcomes) if outcome is None]
-        token = self._tokens.get()
+        token = self._token()
         for index, outcome in zip(fit, await self._hand_over(window, fit, token), strict=True):
             outcomes[index] = outcome
         again = [index for index in fit if _worth_repeating(outcomes[index])]
-        if again and (token := self._token_for_repeat(outcomes, again, token)):
-            repeated = await self._hand_over(window, again, token, start_within=START_AGAIN_WITHIN)
+        if again and (other := self._token_for_repeat(outcomes, again, token)) is not None:
+            repeated = await self._hand_over(window, again, other, start_within=START_AGAIN_WITHIN)
             for index, outcome in zip(again, repeated, strict=True):
                 outcomes[index] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
@@ -262,18 +176,24 @@ class ApnsProvider:
         results = await self._pool.send_many(requests, **when)
         own = {"", self._environment}
         return [
-            read(result, foreign_token=window[index].environment not in own)
+            self._read(result, foreign_token=window[index].environment not in own)
             for index, result in zip(indexes, results, strict=True)
         ]
 
+    def _token(self) -> str:
+        """What proves who we are; "" where the connection does."""
+        return self._tokens.get() if self._tokens else ""
+
     def _token_for_repeat(
         self, outcomes: Sequence[Outcome | None], indexes: list[int], used: str
-    ) -> str:
-        """Once, with a new token or on a new connection; "" when there is no other token."""
+    ) -> str | None:
+        """Once, with a new token or on a new connection; None when there is no other token."""
         reasons = {outcome.reason for index in indexes if (outcome := outcomes[index])}
         if "IdleTimeout" in reasons:
             self._pool.renew()
-        return self._tokens.renew(used) if "ExpiredProviderToken" in reasons else used
+        if "ExpiredProviderToken" not in reasons:
+            return used
+        return (self._tokens.renew(used) if self._tokens else "") or None
 
     def _request(self, item: Addressed, token: str, now: int) -> Request:
         payload = item.payload
@@ -292,21 +212,62 @@ class ApnsProvider:
 
     async def test(self) -> Outcome:
         """A push to a device that cannot be, on a connection of its own."""
+        if ended := self._ended():
+            return ended
         nobody = Addressed(
             ApnsPayload(PushNotification(text="test")), uuid.uuid4(), "0" * 64, ttl=0
         )
-        pool = Pool(self._network, self._host, limits=Limits(connections=1))
-        try:
-            request = self._request(nobody, self._tokens.get(), int(self._clock()))
-            [result] = await pool.send_many([request])
-        finally:
-            await pool.close()
-        outcome = read(result)
+        outcome = await self._ask(nobody, self._token())
+        if outcome.reason == "InvalidProviderToken" and self._tokens:
+            # Apple looks at the signature first. So a token of yesterday tells a clock that is
+            # ahead from a key that is wrong.
+            old = await self._ask(nobody, self._tokens.issued_at(self._clock() - 86_400))
+            if old.reason == "ExpiredProviderToken":
+                outcome = self._advised(replace(outcome, reason="ClockAhead"))
+                outcome = replace(outcome, reason="InvalidProviderToken")
+        if outcome.reason == "DeviceTokenNotForTopic":  # of a device that is nobody's
+            return self._advised(replace(MISCONFIGURED, status=400, reason=outcome.reason))
         if outcome.verdict in {Verdict.ACCEPTED, Verdict.UNREGISTERED}:
             return Outcome(
                 verdict=Verdict.ACCEPTED, reason=outcome.reason or "OK", status=outcome.status
             )
         return outcome
+
+    async def _ask(self, nobody: Addressed, token: str) -> Outcome:
+        pool = Pool(self._network, self._host, limits=replace(self._limits, connections=1))
+        try:
+            request = self._request(nobody, token, int(self._clock()))
+            [result] = await pool.send_many([request])
+        finally:
+            await pool.close()
+        return self._read(result)
+
+    def _read(self, result: Result, *, foreign_token: bool = False) -> Outcome:
+        outcome = read(result, foreign_token=foreign_token)
+        if self._certificate and _shows_refusal(outcome):
+            outcome = replace(MISCONFIGURED, reason="CertificateRefused")
+        date = result.header("date") if isinstance(result, Answer) else ""
+        return self._advised(outcome, advice.ahead(date, self._clock()))
+
+    def _advised(self, outcome: Outcome, off: float | None = None) -> Outcome:
+        """With what an administrator should do about it."""
+        if outcome.verdict not in {Verdict.MISCONFIGURED, Verdict.NOT_SENT}:
+            return outcome
+        facts = {
+            "topic": self._topic,
+            "environment": self._environment,
+            "login": "certificate" if self._certificate else "key",
+            "now": advice.moment(self._clock()),
+            "ended": advice.moment(self._certificate.ends) if self._certificate else "",
+        }
+        remedy = advice.for_apns(outcome, host=self._host, facts=facts, off=off)
+        return replace(outcome, remedy=remedy)
+
+    def _ended(self) -> Outcome | None:
+        """What becomes of everything once our certificate's time is over."""
+        if self._certificate is None or self._clock() < self._certificate.ends:
+            return None
+        return self._advised(replace(MISCONFIGURED, reason="CertificateExpired"))
 
     async def close(self) -> None:
         await self._pool.close()
@@ -317,9 +278,16 @@ class ApnsProvider:
             self._commons_token = token
         common = self._commons.get(headers)
         if common is None:
-            shared = (("authorization", f"bearer {token}"), ("apns-topic", self._topic), *headers)
+            login = (("authorization", f"bearer {token}"),) if token else ()
+            shared = (*login, ("apns-topic", self._topic), *headers)
             common = self._commons[headers] = Common(self._host, shared)
         return common
+
+
+def _shows_refusal(outcome: Outcome) -> bool:
+    """A server that hangs up at the sight of our certificate, with a word of TLS or without."""
+    told = outcome.reason.lower()
+    return outcome.verdict is Verdict.NOT_SENT and ("alert" in told or UNGREETED in told)
 
 
 def _worth_repeating(outcome: Outcome | None) -> bool:

@@ -76,6 +76,7 @@ class Outcome:
     retry_after: float | None = None  # seconds, without jitter; doubled with each try …
     asked: bool = False  # … unless the cloud itself named the time
     may_have_sent: bool = False  # a refusal that may have been delivered: 2.7
+    remedy: str = ""  # what an administrator should do, in one sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

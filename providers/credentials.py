@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from providers.advice import ahead
 from providers.answers import json_object, retry_after, word
 from providers.base import CredentialError, Network
 
@@ -36,7 +37,12 @@ Clock = Callable[[], float]  # Unix time, seconds
 
 
 class TokenRefusedError(Exception):
-    """The token server rejects the credential itself."""
+    """The token server rejects the credential itself, or the time at which it was signed."""
+
+    def __init__(self, reason: str, *, status: int = 0, ahead: float | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.ahead = ahead  # seconds of our clock, by the server's Date; None without one
 
 
 class TokenUnavailableError(Exception):
@@ -191,7 +197,11 @@ class AccessTokens:
                 return
             raise TokenUnavailableError("token server: its answer is not a token", status=200)
         if answer.status_code in self.refusals:
-            raise TokenRefusedError(self._refused(body, answer.status_code))
+            raise TokenRefusedError(
+                self._refused(body, answer.status_code),
+                status=answer.status_code,
+                ahead=ahead(answer.headers.get("date", ""), self._clock()),
+            )
         reason = word(body.get("error")) or f"HTTP {answer.status_code}"
         raise TokenUnavailableError(
             f"token server: {reason}",
@@ -240,8 +250,7 @@ class GoogleTokens(AccessTokens):
     def _refused(self, body: Mapping[str, object], status: int) -> str:
         reason = word(body.get("error")) or f"HTTP {status}"
         told = word(body.get("error_description"))
-        hint = " (was the key revoked? is this machine's clock right?)"
-        return f"{reason}: {told}" + (hint if reason == "invalid_grant" else "")
+        return f"{reason}: {told}" if told else reason
 
     def _assertion(self) -> str:
         account, now = self._account, int(self._clock())
@@ -302,6 +311,10 @@ class AppleTokens:
         if self.get() == used:
             self._grid = APPLE_FINER_GRID
         return self.get() if self.get() != used else ""
+
+    def issued_at(self, moment: float) -> str:
+        """A token of another time, to learn what a cloud says of it."""
+        return self._sign(int(moment))
 
     def _issue_time(self, grid: int) -> int:
         return int((self._clock() - 60) // grid * grid)  # a minute or more ago

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from providers import advice
 from providers.answers import json_object, retry_after, unanswered, word
 from providers.base import (
     Addressed,
@@ -193,6 +194,8 @@ def read(result: Result, now: float) -> Outcome:
         meaning = _MALFORMED
     if meaning is _QUOTA and _blames_device(error):
         meaning = replace(meaning, scope=Scope.DEVICE)
+    if meaning is _MISCONFIGURED:
+        reason = _told_by_google(error) or reason
     outcome = replace(meaning, status=result.status, reason=reason or f"HTTP {result.status}")
     if outcome.verdict is Verdict.TRY_LATER:
         asked = retry_after(result.header("retry-after"), now)
@@ -226,6 +229,13 @@ def _details(error: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
 def _error_code(error: Mapping[str, Any]) -> str:
     for detail in _details(error, "FcmError"):
         return word(detail.get("errorCode"))
+    return ""
+
+
+def _told_by_google(error: Mapping[str, Any]) -> str:
+    """Which of the reasons behind PERMISSION_DENIED it is, where the cloud's front says so."""
+    for detail in _details(error, "ErrorInfo"):
+        return word(detail.get("reason"))
     return ""
 
 
@@ -263,6 +273,7 @@ class FcmProvider:
     ) -> None:
         """Raises CredentialError for what cannot be a service account."""
         account = ServiceAccount.read(service_account)
+        self._project = account.project_id
         self._path = f"/v1/projects/{account.project_id}/messages:send"
         self._network = network
         self._clock = clock
@@ -279,8 +290,7 @@ class FcmProvider:
         except (TokenRefusedError, TokenUnavailableError) as error:
             return [self._without_token(error)] * len(window)
         results = await self._pool.send_many(self._requests(window, token))
-        now = self._clock()
-        outcomes = [read(result, now) for result in results]
+        outcomes = self._read(results)
         expired = [index for index, outcome in enumerate(outcomes) if _token_refused(outcome)]
         if expired:
             again = await self._send_again([window[index] for index in expired], token)
@@ -297,8 +307,19 @@ class FcmProvider:
         results = await self._pool.send_many(
             self._requests(window, token), start_within=START_AGAIN_WITHIN
         )
+        return self._read(results)
+
+    def _read(self, results: Sequence[Result]) -> list[Outcome]:
         now = self._clock()
-        return [read(result, now) for result in results]
+        return [self._advised(read(result, now), result) for result in results]
+
+    def _advised(self, outcome: Outcome, result: Result) -> Outcome:
+        """With what an administrator should do about it."""
+        if outcome.verdict not in {Verdict.MISCONFIGURED, Verdict.NOT_SENT}:
+            return outcome
+        date = result.header("date") if isinstance(result, Answer) else ""
+        off = advice.ahead(date, self._clock())
+        return replace(outcome, remedy=advice.for_fcm(outcome, project=self._project, off=off))
 
     async def test(self) -> Outcome:
         """A dry run to an address that cannot be one, on a connection of its own."""
@@ -311,7 +332,7 @@ class FcmProvider:
             return self._without_token(error)
         finally:
             await pool.close()
-        outcome = read(result, self._clock())
+        [outcome] = self._read([result])
         known_good = {Verdict.ACCEPTED, Verdict.UNREGISTERED, Verdict.REJECTED}
         if outcome.verdict in known_good and outcome.cause is not Cause.CLOUD_ERROR:
             return Outcome(
@@ -342,7 +363,9 @@ class FcmProvider:
 
     def _without_token(self, error: TokenRefusedError | TokenUnavailableError) -> Outcome:
         if isinstance(error, TokenRefusedError):
-            return replace(_MISCONFIGURED, reason=str(error))
+            refused = replace(_MISCONFIGURED, reason=str(error), status=error.status)
+            remedy = advice.for_fcm(refused, project=self._project, off=error.ahead)
+            return replace(refused, remedy=remedy)
         if error.status == 0:
             return Outcome(verdict=Verdict.NOT_SENT, reason=str(error), cause=Cause.NOT_SENT)
         return Outcome(

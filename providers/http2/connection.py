@@ -6,6 +6,7 @@ Rules H2-1 to H2-14 of contract/providers.md 1.3; which end of a stream means wh
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import cast
 
 from providers.http2 import frames
@@ -20,6 +21,7 @@ from providers.http2.writing import RequestWriter
 
 MAX_UNREAD = 2**20  # bytes of replies we hold for a peer that sends but does not read
 LAST_STREAM_ID = 2**30
+UNGREETED = "before the server's greeting"
 SILENT_STREAMS = 3  # timeouts in a row that make us doubt the connection
 
 
@@ -52,7 +54,7 @@ class Connection(asyncio.BufferedProtocol):
             }
         )
         self._greeted = False  # the peer's first SETTINGS came
-        self._stream_limit = 1  # H2-2: until it does
+        self._stream_limit = limits.first_streams  # until it does
         self._next_id = 1
         self._last_processed = frames.LARGEST_ID  # by the peer's GOAWAY
         # In the order of opening, so in the order of their deadlines: window, index, deadline.
@@ -196,7 +198,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.ended:
-            self._end("connection closed" if exc is None else f"connection lost: {_word(exc)}")
+            trouble = "connection closed" if exc is None else f"connection lost: {_word(exc)}"
+            self._end(trouble if self._greeted else f"{trouble} {UNGREETED}")
         self._transport = None
 
     # Reading
@@ -390,4 +393,6 @@ class Connection(asyncio.BufferedProtocol):
 
 
 def _word(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError) and error.reason:  # the alert that the peer gave
+        return error.reason.lower().replace("_", " ")
     return type(error).__name__

@@ -77,6 +77,7 @@ class Limits:
 
     connections: int = 4  # opened one by one, while all streams of the others are busy
     streams: int = 100  # per connection, however many the server allows
+    first_streams: int = 1  # before its SETTINGS; 0 while it may still refuse our certificate
     connect: float = 10  # TCP and TLS
     answer: float = 15  # from the request's write to the end of its answer
     drain: float = 10  # what a connection that is going away gets to finish

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Sequence
 from functools import cache
 
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
 
 
 @cache
@@ -46,3 +50,37 @@ def make_huawei_account(**changes: object) -> dict[str, object]:
         "sub_account": "100012345",
     }
     return account | changes
+
+
+APPLES_MARKS = {"sandbox": "1.2.840.113635.100.6.3.1", "production": "1.2.840.113635.100.6.3.2"}
+
+
+def make_apple_certificate(
+    topic: str = "com.example.shop",
+    *,
+    environments: Sequence[str] = ("production", "sandbox"),
+    days: int = 300,
+) -> tuple[str, str]:
+    """A push certificate like Apple's, and its private key, both PEM. It ends in `days`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.USER_ID, topic),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"Apple Push Services: {topic}"),
+        ]
+    )
+    now = dt.datetime.now(dt.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=400))
+        .not_valid_after(now + dt.timedelta(days=days))
+    )
+    for environment in environments:
+        mark = x509.ObjectIdentifier(APPLES_MARKS[environment])
+        builder = builder.add_extension(x509.UnrecognizedExtension(mark, b"\x05\x00"), False)
+    certificate = builder.sign(key, hashes.SHA256())
+    return certificate.public_bytes(serialization.Encoding.PEM).decode(), pem(key)

@@ -11,7 +11,8 @@ from uuid import UUID
 
 import pytest
 
-from providers.apns import LIMIT, ApnsPayload, ApnsProvider, read
+from providers.apns import LIMIT, ApnsPayload, ApnsProvider
+from providers.apns_answers import read
 from providers.base import (
     Addressed,
     Cause,
@@ -533,7 +534,7 @@ def test_a_credential_is_tested_without_reaching_anybody(
 
     assert sent.tested is not None
     assert (sent.tested.verdict, sent.tested.reason) == (verdict, reason)
-    assert [request.path for request in sent.requests] == ["/3/device/" + "0" * 64]
+    assert {request.path for request in sent.requests} == {"/3/device/" + "0" * 64}
 
 
 @pytest.mark.parametrize(

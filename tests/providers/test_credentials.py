@@ -159,7 +159,7 @@ def test_a_token_serves_to_its_end_while_the_token_server_is_away() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "error", "text"),
     [
-        (400, {"error": "invalid_grant", "error_description": "Invalid JWT"}, 1, "clock right"),
+        (400, {"error": "invalid_grant", "error_description": "Invalid JWT"}, 1, "Invalid JWT"),
         (401, {"error": "invalid_client", "error_description": "gone"}, 1, "invalid_client: gone"),
         (500, {}, 0, "HTTP 500"),
         (429, {}, 0, "HTTP 429"),
