@@ -19,6 +19,7 @@ from campaigns.statistics import Minute
 from campaigns.targeting import sentence
 from campaigns.views.campaigns import address_of, campaign_of, state_of
 from campaigns.views.composer import draft_of
+from devices.models import ProviderCredential
 from devices.permissions import ApplicationRequest, Right, page
 from pushadmin.web import page_or_partial
 
@@ -65,6 +66,7 @@ def _progress(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:
         "state": state_of(campaign, bulk),
         "funnel": funnel,
         "pace": statistics.pace(bulk, funnel) if bulk.status == Bulk.Status.SENDING else None,
+        "refused": _refused_credentials(bulk) if bulk.status in Bulk.UNFINISHED else [],
         "held_for": max(0, math.ceil((bulk.starts_at - now).total_seconds())),
         "failed": [each for each in reasons if each.kind == "failed"],
         "waiting": [each for each in reasons if each.kind == "waiting"],
@@ -76,6 +78,17 @@ def _progress(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:
         "live": ended is None or now - ended < RECEIPTS_COME_FOR,
         "every": "2s" if ended is None else "5s",
     }
+
+
+def _refused_credentials(bulk: Bulk) -> list[ProviderCredential]:
+    """Whose cloud refuses them, so that their devices wait."""
+    return list(
+        ProviderCredential.objects.filter(
+            application_id=bulk.application_id, enabled=True, paused_at__isnull=False
+        )
+        .select_related("breaker")
+        .defer("data")
+    )
 
 
 @require_GET
