@@ -16,6 +16,7 @@ from providers.base import CredentialError, Network, Outcome, PushProvider, Verd
 from providers.fcm import FcmProvider
 from providers.huawei import HuaweiProvider
 from providers.sms import SmsProvider
+from providers.webpush import RATE, WebPushProvider
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,13 @@ def _build(provider: str, environment: str, data: dict[str, Any]) -> PushProvide
         case Provider.SMS:
             report_url = f"{settings.PUBLIC_BASE_URL}/callbacks/sms/{data['callback']}"
             return SmsProvider(data, report_url=report_url, network=network())
+        case Provider.WEBPUSH:
+            return WebPushProvider(
+                data,
+                network=network(),
+                extra_hosts=settings.WEBPUSH_EXTRA_HOSTS,
+                rate=RATE / settings.DISPATCH_WORKERS,  # of each process that sends
+            )
     raise CredentialError("provider", f"{Provider(provider).label} is not built in.")
 
 

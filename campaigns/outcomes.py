@@ -3,7 +3,6 @@
 Source: contract/providers.md 1.4, 9.1, 9.3 and 10.4.
 """
 
-import hashlib
 import random
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,6 +11,7 @@ from django.utils import timezone
 
 from campaigns.ledger import ClaimedChunk, Retry, Row, WindowResult
 from campaigns.models import Bulk, Message, Reason, RepeatPolicy
+from devices import normalizing
 from devices.closing import DeadAddress
 from devices.models import Address, ClosedNumber
 from providers.base import Addressed, Cause, Outcome, Scope, Verdict
@@ -137,7 +137,7 @@ class Judge:
     def _close(self, device: Recipient, sent: Addressed, outcome: Outcome) -> None:
         closed = CLOSED_OF_CAUSE.get(outcome.cause)
         if closed is not None:
-            digest = hashlib.sha256(sent.token.encode()).digest()
+            digest = normalizing.digest(sent.token)
             self.dead.append(
                 DeadAddress(device.id, digest, closed, answer_of(outcome), outcome.since)
             )

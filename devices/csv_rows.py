@@ -1,8 +1,8 @@
 """A row of a CSV file → a device as it should be; what is wrong with it, and the fix."""
 
 import csv
-import hashlib
 import io
+import json
 import re
 import uuid
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from devices import normalizing
 from devices.attributes import NAME_LENGTH, Type
-from devices.errors import DeviceError
+from devices.errors import DeviceError, SubscriptionError
 from devices.models import Environment, Platform, Provider
 from devices.registering import CLOUDS
 from devices.versions import pack_version
@@ -25,6 +25,9 @@ ALIASES = {
     "registration_id": "registrationid pushregistrationid pushregid registration id deviceid",
     "platform": "platform os devicetype",
     "token": "token pushtoken pushservicetoken devicetoken",
+    "endpoint": "endpoint pushendpoint",  # of a browser, in place of a token
+    "p256dh": "p256dh",
+    "auth": "auth authsecret",
     "environment": "environment apnsenvironment",
     "external_id": "externalid externaluserid userid customerid",
     "phone": "phone phonenumber msisdn gsm",
@@ -137,7 +140,7 @@ def header(cells: list[str]) -> list[Column]:
             "The column “platform” is missing. The first line must name the columns; each device"
             " needs a platform (Android, iOS) and a token."
         )
-    if "token" not in names and "registration_id" not in names:
+    if not {"token", "registration_id", "endpoint"} & set(names):
         raise FileFault("The column “token” is missing: a push cannot be sent without it.")
     return columns
 
@@ -160,10 +163,7 @@ def read(columns: list[Column], cells: list[str], line: int, types: dict[str, Ty
     if platform is None:
         raise RowFault("platform", "The platform is one of Android, iOS, Huawei and Web.")
     provider = CLOUDS[platform]
-    try:
-        token = normalizing.token(provider, said["token"]) if said.get("token") else ""
-    except DeviceError as fault:
-        raise RowFault("token", f"The token should be {fault}.") from None
+    token = _token(provider, said)
     public_id = _public_id(said.get("registration_id", ""))
     if not token and public_id is None:
         raise RowFault("token", "The row needs a token or a registration id.")
@@ -174,7 +174,7 @@ def read(columns: list[Column], cells: list[str], line: int, types: dict[str, Ty
         platform=platform,
         provider=provider,
         token=token,
-        digest=hashlib.sha256(token.encode()).digest() if token else None,
+        digest=normalizing.digest(token) if token else None,
         environment=_environment(said.get("environment", "")),
         identities=_identities(said),
     )
@@ -186,6 +186,22 @@ def read(columns: list[Column], cells: list[str], line: int, types: dict[str, Ty
         if not column.name and cell.strip():
             wanted.attributes[column.heading] = value(column.heading, cell.strip(), types)
     return wanted
+
+
+def _token(provider: Provider, said: dict[str, str]) -> str:
+    """The address of a device: of a browser also in three columns of its own."""
+    given = said.get("token", "")
+    if provider == Provider.WEBPUSH and not given and said.get("endpoint"):
+        keys = {name: said.get(name) for name in ("p256dh", "auth")}
+        given = json.dumps({"endpoint": said["endpoint"], "keys": keys})
+    try:
+        return normalizing.token(provider, given) if given else ""
+    except SubscriptionError as fault:
+        column = fault.field.removeprefix("keys.")
+        column = column if column in said and not said.get("token") else "token"
+        raise RowFault(column, f"It should be {fault}.") from None
+    except DeviceError as fault:
+        raise RowFault("token", f"The token should be {fault}.") from None
 
 
 def _public_id(text: str) -> uuid.UUID | None:

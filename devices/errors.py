@@ -25,6 +25,20 @@ class TokenError(DeviceError):
     code = "token"
 
 
+class SubscriptionError(TokenError):
+    """What a browser gave is no subscription, or its endpoint may not be called.
+
+    `field` is the member, as in `keys.auth`; "" is the whole.
+    """
+
+    code = "subscription"
+
+    def __init__(self, field: str, expected: str) -> None:
+        super().__init__(f"a subscription whose {field} is {expected}" if field else expected)
+        self.field = field
+        self.expected = expected
+
+
 class TimezoneError(DeviceError):
     """An offset from UTC that cannot be read."""
 

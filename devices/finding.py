@@ -1,6 +1,5 @@
 """Which devices somebody means by what they typed."""
 
-import hashlib
 import re
 import uuid
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from dataclasses import dataclass, field
 from django.db.models import F, Q
 from django.db.models.functions import Right
 
+from devices import normalizing
 from devices.models import Address, Application, Identity, Registration
 
 MOST_PEOPLE = 200  # whom a beginning may mean before more must be typed
@@ -67,7 +67,7 @@ def _address(typed: str) -> Q | None:
     if len(tail) < TAIL or re.search(r"\s", tail):
         return None
     condition = Q(tail=tail[-TAIL:], token__endswith=tail)
-    condition |= Q(token_digest=hashlib.sha256(tail.encode()).digest())
+    condition |= Q(token_digest=normalizing.digest(tail))
     try:
         return condition | Q(public_id=uuid.UUID(tail))
     except ValueError:

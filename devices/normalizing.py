@@ -1,7 +1,9 @@
 """One spelling of what devices write in many."""
 
+import hashlib
 import re
 
+from devices import subscriptions
 from devices.errors import TimezoneError, TokenError
 from devices.models import Provider
 
@@ -15,6 +17,8 @@ _MOST_MINUTES = 14 * 60  # Kiribati
 def token(provider: str, text: str) -> str:
     """A token as it is stored; APNs tokens are lower-case hex. Raises TokenError."""
     text = text.strip()
+    if provider == Provider.WEBPUSH:
+        return subscriptions.canonical(text)
     if provider == Provider.APNS:
         text = text.lower()
         if not _HEX.fullmatch(text):
@@ -22,6 +26,11 @@ def token(provider: str, text: str) -> str:
     elif not _PRINTABLE.fullmatch(text):
         raise TokenError(f"1 to {TOKEN_LENGTH} printable characters without spaces")
     return text
+
+
+def digest(token: str) -> bytes:
+    """What a stored token is found by. Of a subscription only the endpoint counts."""
+    return hashlib.sha256((subscriptions.endpoint_of(token) or token).encode()).digest()
 
 
 def timezone_offset(text: str) -> int | None:

@@ -1,6 +1,5 @@
 """Register a device and refresh what is known of it."""
 
-import hashlib
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -161,7 +160,7 @@ def _register(application: Application, device: Device) -> Registration:
     token = "" if isinstance(device.token, Unsaid) else device.token
     if token:
         token = normalizing.token(provider, token)
-        address = _addresses(application).filter(token_digest=_digest(token)).first()
+        address = _addresses(application).filter(token_digest=normalizing.digest(token)).first()
         if address is not None:
             _save(address, device, token=token)
             return address.registration
@@ -190,7 +189,7 @@ def _refresh(
     if not isinstance(token, Unsaid) and token:
         provider = address.provider if isinstance(device.provider, Unsaid) else device.provider
         token = normalizing.token(provider, token)
-        if token != address.token:
+        if normalizing.digest(token) != normalizing.digest(address.token):
             _take_away(application, token)
     _save(address, device, token=token)
     return address.registration
@@ -209,7 +208,7 @@ def _check_same_person(address: Address, caller: uuid.UUID) -> None:
 
 def _take_away(application: Application, token: str) -> None:
     """Part a token from the registration that holds it, which cannot be reached any more."""
-    for holder in _addresses(application).filter(token_digest=_digest(token)):
+    for holder in _addresses(application).filter(token_digest=normalizing.digest(token)):
         Address.objects.filter(pk=holder.pk).update(
             token="",
             token_digest=None,
@@ -264,7 +263,8 @@ def _apply(address: Address, device: Device, *, provider: Said[Provider], token:
 
 
 def _apply_token(address: Address, token: str) -> None:
-    address.token, address.token_digest = token, _digest(token) if token else None
+    address.token = token
+    address.token_digest = normalizing.digest(token) if token else None
     if not token:
         return
     address.token_changed_at = address.last_contact_at  # also unchanged: it is good today
@@ -302,7 +302,3 @@ def _merged(kept: Mapping[str, JSON], given: Mapping[str, JSON] | None) -> dict[
             next(iter(given)), f"one of at most {attributes.MOST} attributes of a device"
         )
     return merged
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()

@@ -1,7 +1,8 @@
 """Builders of valid rows: each names only what the caller does not care about."""
 
-import hashlib
+import base64
 import itertools
+import json
 import uuid
 from datetime import timedelta
 from functools import lru_cache
@@ -13,6 +14,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from campaigns.models import Bulk, Campaign, CampaignContent
+from devices import normalizing, subscriptions
 from devices.models import (
     Address,
     Application,
@@ -65,8 +67,28 @@ def make_person(*, external_id: str = "", phone: str = "", email: str = "", **gi
     return person
 
 
+def make_subscription(endpoint: str = "") -> str:
+    """A browser's subscription as it is kept; nobody has its private half."""
+    point = ec.generate_private_key(ec.SECP256R1()).public_key()
+    p256dh = point.public_bytes(
+        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+    )
+    told = {
+        "endpoint": endpoint
+        or f"https://updates.push.services.mozilla.com/wpush/v2/{uuid.uuid4()}",
+        "keys": {"auth": _web(uuid.uuid4().bytes), "p256dh": _web(p256dh)},
+    }
+    return subscriptions.canonical(json.dumps(told))
+
+
+def _web(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
 def make_token(platform: Platform) -> str:
     """A token of the form its cloud gives out."""
+    if platform == Platform.WEB:
+        return make_subscription()
     unique = uuid.uuid4().hex
     return unique + unique if platform == Platform.IOS else f"{unique[:22]}:APA91b{unique * 4}"
 
@@ -84,7 +106,7 @@ def make_registration(
         public_id=uuid.uuid4(),
         provider=PROVIDERS[platform],
         token=token,
-        token_digest=hashlib.sha256(token.encode()).digest() if token else None,
+        token_digest=normalizing.digest(token) if token else None,
         token_changed_at=timezone.now(),
     )
     return registration
@@ -107,7 +129,7 @@ def make_registrations(
                 public_id=uuid.uuid4(),
                 provider=PROVIDERS[platform],
                 token=token,
-                token_digest=hashlib.sha256(token.encode()).digest(),
+                token_digest=normalizing.digest(token),
                 token_changed_at=timezone.now(),
             )
         )
@@ -141,6 +163,20 @@ def apns_key() -> dict[str, str]:
     }
 
 
+@lru_cache(maxsize=1)
+def vapid_key() -> dict[str, str]:
+    """What a Web Push credential holds, with a key pair made now."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = key.public_key().public_bytes(
+        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+    )
+    return {
+        "subject": "mailto:push@shop.example",
+        "private_key": _web(key.private_numbers().private_value.to_bytes(32, "big")),
+        "public_key": _web(public),
+    }
+
+
 def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
     return key.private_bytes(
         serialization.Encoding.PEM,
@@ -153,7 +189,11 @@ def make_credential(
     application: Application, provider: Provider = Provider.FCM, **given: Any
 ) -> ProviderCredential:
     """A credential of the right form; no cloud has heard of it."""
-    data = apns_key() if provider == Provider.APNS else {"service_account": service_account()}
+    data: dict[str, Any] = {"service_account": service_account()}
+    if provider == Provider.APNS:
+        data = dict(apns_key())
+    elif provider == Provider.WEBPUSH:
+        data = dict(vapid_key())
     return ProviderCredential.objects.create(
         application=application, provider=provider, **{"data": data, "hint": "…test", **given}
     )

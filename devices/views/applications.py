@@ -39,11 +39,13 @@ from devices.permissions import (
     rights_of,
 )
 from devices.sms_form import SmsCredentialForm
+from devices.webpush_form import WebPushCredentialForm
 
 FORMS: dict[str, type[CredentialForm]] = {
     Provider.FCM: FcmCredentialForm,
     Provider.APNS: ApnsCredentialForm,
     Provider.SMS: SmsCredentialForm,
+    Provider.WEBPUSH: WebPushCredentialForm,
 }
 
 

@@ -1,7 +1,7 @@
 """Web Push: VAPID, aes128gcm. Source: contract/providers.md 5."""
 
 from providers.webpush.payload import WebPushPayload
-from providers.webpush.provider import WebPushProvider
+from providers.webpush.provider import RATE, WebPushProvider
 from providers.webpush.vapid import Vapid
 
-__all__ = ["Vapid", "WebPushPayload", "WebPushProvider"]
+__all__ = ["RATE", "Vapid", "WebPushPayload", "WebPushProvider"]

@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +16,7 @@ from devices.models import (
     Person,
     Registration,
 )
-from tests.factories import make_application
+from tests.factories import make_application, make_subscription
 
 pytestmark = pytest.mark.django_db
 IOS = "ab" * 32
@@ -156,3 +157,65 @@ def test_whatever_stands_in_the_rows_they_are_all_accounted_for(cells: list[list
     if run.status == ImportRun.Status.DONE:
         assert run.rows == run.created + run.updated + run.refused
         assert Registration.objects.filter(application=application).count() == run.created
+
+
+def quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def test_browsers_are_imported_by_their_subscription() -> None:
+    application = make_application()
+    first, second = (json.loads(make_subscription()) for _ in range(2))
+    keys = second["keys"]
+
+    whole = imported(application, f"platform,token\nWeb,{quoted(json.dumps(first))}\n")
+    parts = imported(
+        application,
+        "platform,endpoint,p256dh,auth,external_id\n"
+        f"web,{second['endpoint']},{keys['p256dh']},{keys['auth']},u-1\n",
+    )
+
+    assert [(run.created, run.refused) for run in (whole, parts)] == [(1, 0), (1, 0)]
+    kept = Address.objects.order_by("pk").values_list("provider", "token")
+    assert [(provider, json.loads(token)) for provider, token in kept] == [
+        ("webpush", first),
+        ("webpush", second),
+    ]
+    assert not AttributeDefinition.objects.exists()
+
+
+def test_a_browser_is_one_device_whatever_its_keys() -> None:
+    application = make_application()
+    first = json.loads(make_subscription())
+    again = json.loads(make_subscription(first["endpoint"]))
+
+    imported(application, f"platform,token\nWeb,{quoted(json.dumps(first))}\n")
+    run = imported(application, f"platform,token\nWeb,{quoted(json.dumps(again))}\n")
+
+    assert (run.created, run.updated) == (0, 1)
+    assert json.loads(Address.objects.get().token) == again
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "column"),
+    [
+        ("platform,token", "Web,abc", "token"),
+        ("platform,token", 'Web,"{""endpoint"": ""https://evil.example/x""}"', "token"),
+        ("platform,endpoint,p256dh,auth", "Web,https://127.0.0.1/x,{p256dh},{auth}", "endpoint"),
+        ("platform,endpoint,p256dh,auth", "Web,{endpoint},short,{auth}", "p256dh"),
+        ("platform,endpoint,p256dh,auth", "Web,{endpoint},{p256dh},", "auth"),
+        ("platform,endpoint,p256dh,auth", "Android,{endpoint},{p256dh},{auth}", "token"),
+    ],
+)
+def test_a_browser_that_may_not_be_called_is_refused_by_its_column(
+    columns: str, row: str, column: str
+) -> None:
+    known = json.loads(make_subscription())
+    for name, value in {"endpoint": known["endpoint"], **known["keys"]}.items():
+        row = row.replace("{" + name + "}", value)
+
+    run = imported(make_application(), f"{columns}\n{row}\n")
+
+    assert run.status == ImportRun.Status.DONE
+    [refusal] = run.refusals.all()
+    assert refusal.column == column
