@@ -17,9 +17,9 @@ order, and never raises for one of them:
 - the server reset the stream with REFUSED_STREAM before any status (RFC 9113 8.7);
 - the server's GOAWAY names a lower last stream (RFC 9113 6.8).
 
-A request is repeated inside `send_many` for the last two reasons only, and only while its
-time to start has not passed. Every call ends: after the time to start and the limit for
-an answer at the latest (`Limits`).
+For the last three reasons a request is repeated inside `send_many`, a few times and only
+while its time to start has not passed; for no other. Every call ends: after the time to
+start and the limit for an answer at the latest (`Limits`).
 
 On the wire it keeps to RFC 9113, RFC 7541 and rules H2-1 to H2-14 of contract/providers.md
 1.3: TLS 1.2 or later with a checked certificate and ALPN `h2`; never more streams than the
