@@ -264,4 +264,6 @@ def _explain(error: BaseException) -> str:
         return f"certificate refused: {error.verify_message}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error) or "no connection in time"
+    if isinstance(error, TimeoutError):
+        return "no connection in time"
+    return str(error) or "the connection broke in the handshake"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ import uvloop
 from providers.base import Network
 from providers.http2 import Common, Limits, Pool, Request
 from tests.providers.certificates import Authority
+from tests.providers.cutting import cut_wire
 from tests.providers.server import Behaviour, Server, serving
 
 T = TypeVar("T")
@@ -37,11 +38,19 @@ def make_requests(count: int, *, size: int = 100, common: Common = COMMON) -> li
 
 @asynccontextmanager
 async def pooled(
-    authority: Authority, tls: ssl.SSLContext, behaviour: Behaviour, **limits: Any
+    authority: Authority,
+    tls: ssl.SSLContext,
+    behaviour: Behaviour,
+    *,
+    cuts: Sequence[int] = (),
+    **limits: Any,
 ) -> AsyncIterator[tuple[Pool, Server]]:
-    """A pool and its server; at the end the client must have kept to the protocol."""
-    async with serving(tls, behaviour) as server:
-        network = Network(("127.0.0.1", server.port), str(authority.file))
+    """A pool and its server; at the end the client must have kept to the protocol.
+
+    `cuts`: the n-th connection is reset after so many bytes, both ways together.
+    """
+    async with serving(tls, behaviour) as server, cut_wire(server.port, cuts) as port:
+        network = Network(("127.0.0.1", port), str(authority.file))
         pool = Pool(network, HOST, limits=Limits(**limits))
         try:
             yield pool, server

@@ -95,6 +95,18 @@ def test_a_server_that_accepts_and_stays_silent_is_not_sent() -> None:
     run(scenario())
 
 
+def test_a_handshake_that_is_cut_is_not_sent(authority: Authority, tls: ssl.SSLContext) -> None:
+    async def scenario() -> None:
+        async with pooled(authority, tls, Behaviour(), cuts=[300] * 9, backoff=5) as (pool, server):
+            results = await pool.send_many(make_requests(2), start_within=0.4)
+
+            assert only(results, NotSent)
+            assert reasons(results) == {"cannot connect: the connection broke in the handshake"}
+            assert server.ledger == {}
+
+    run(scenario())
+
+
 def test_failed_connects_are_spaced_out_and_one_at_a_time() -> None:
     """H2-13: 1, 2, 4 … times the pause, less up to a half; windows share the attempts."""
     attempts: list[float] = []

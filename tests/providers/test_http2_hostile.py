@@ -326,3 +326,58 @@ def test_no_bytes_crash_it_or_end_a_request_twice(
         assert len(peer.connection._answers) == len(peer.connection._writer) == 0
 
     asyncio.run(scenario())
+
+
+def conversation() -> bytes:
+    """What a good server sends: settings, answers in several shapes, a farewell."""
+    parts = [frame(SETTINGS, 0, 0, b"\x00\x03" + number(100) + b"\x00\x04" + number(1000))]
+    for stream in range(1, 2 * REQUESTS, 2):
+        parts += [
+            frame(HEADERS, 4, stream, b"\x08\x03103"),
+            frame(HEADERS, 0, stream, b"\x88\x0f\x0d"),
+            frame(CONTINUATION, 4, stream, b"\x015"),
+            frame(DATA, 8, stream, b"\x02hel\0\0"),
+            frame(WINDOW_UPDATE, 0, 0, number(5)),
+            frame(DATA, 1, stream, b"lo"),
+        ]
+    parts += [frame(PING, 0, 0, b"12345678"), frame(GOAWAY, 0, 0, number(15) + number(0))]
+    return b"".join(parts)
+
+
+def test_the_conversation_that_is_spoilt_below_is_a_good_one() -> None:
+    async def scenario() -> None:
+        peer = Peer(greeted=False)
+        peer.feed(conversation(), piece=7)
+        results = peer.end()
+
+        assert [(type(one), getattr(one, "body", b"")) for one in results] == [
+            (Answer, b"hello")
+        ] * REQUESTS
+
+    run(scenario())
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    changes=st.lists(
+        st.tuples(st.integers(0, len(conversation()) - 1), st.integers(0, 255)), max_size=6
+    ),
+    cut=st.none() | st.integers(0, len(conversation())),
+    piece=st.sampled_from([1, 13, 4096]),
+)
+def test_a_spoilt_conversation_ends_each_request_once_and_holds_little(
+    changes: list[tuple[int, int]], cut: int | None, piece: int
+) -> None:
+    spoilt = bytearray(conversation())
+    for place, value in changes:
+        spoilt[place] = value
+
+    async def scenario() -> None:
+        peer = Peer(greeted=False)
+        peer.feed(bytes(spoilt[:cut]), piece=piece)
+        assert len(peer.transport.written) < 20_000
+        peer.end()
+        assert not peer.connection._streams
+        assert len(peer.connection._answers) == len(peer.connection._writer) == 0
+
+    asyncio.run(scenario())
