@@ -6,7 +6,7 @@ from uuid import UUID
 
 RECIPIENT_BITS = 42
 BULK_BITS = 32
-_RECIPIENT_MASK = (1 << RECIPIENT_BITS) - 1
+RECIPIENT_MASK = (1 << RECIPIENT_BITS) - 1  # of an id: its recipient's number
 
 
 class Started(Protocol):
@@ -37,17 +37,13 @@ def message_id(bulk: Started, recipient: int) -> UUID:
 def id_range(bulk: Started) -> tuple[UUID, UUID]:
     """The first and the last id a bulk can hold."""
     first = first_id(bulk)
-    return UUID(int=first), UUID(int=first | _RECIPIENT_MASK)
+    return UUID(int=first), UUID(int=first | RECIPIENT_MASK)
 
 
 def bulk_number(identifier: UUID) -> int:
     """Which bulk (modulo 2³²) an id was made for."""
     value = identifier.int
     return (value >> 64 & 0xFFF) << 20 | value >> RECIPIENT_BITS & 0xFFFFF
-
-
-def recipient_number(identifier: UUID) -> int:
-    return identifier.int & _RECIPIENT_MASK
 
 
 def lowest_id(moment: datetime) -> UUID:

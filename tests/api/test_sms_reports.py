@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from campaigns import ids, reports, statistics
+from campaigns import folding, ids, reports, statistics
 from campaigns.models import Bulk, Counter, Message, Reason
 from campaigns.store import store
 from devices.models import ClosedNumber, Platform, Provider, ProviderCredential
@@ -111,8 +111,8 @@ def callback(
 
 def states(bulk: Bulk) -> list[tuple[int, int]]:
     """State and reason of each message, after the stream was folded and counters agree."""
-    for _, fields in cast("Any", store().xrange(reports.STREAM)):
-        reports.fold(reports._unpack(fields[b"r"]))
+    entries = cast("Any", store().xrange(reports.STREAM))
+    folding.fold(json.loads(fields[b"r"]) for _, fields in entries)
     assert statistics.funnel(bulk) == statistics.recount(bulk)
     rows = Message.objects.of_bulk(bulk).order_by("pk")
     return list(rows.values_list("state", "reason"))

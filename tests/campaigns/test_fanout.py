@@ -101,7 +101,7 @@ def test_an_id_tells_its_time_its_bulk_and_its_recipient(
     assert identifier.version == 8
     assert identifier.variant == "specified in RFC 4122"
     assert ids.bulk_number(identifier) == bulk_pk
-    assert ids.recipient_number(identifier) == recipient
+    assert identifier.int & ids.RECIPIENT_MASK == recipient
     low, high = ids.id_range(bulk)
     assert low <= identifier <= high
     assert ids.lowest_id(bulk.starts_at) <= identifier

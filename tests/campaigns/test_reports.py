@@ -1,6 +1,7 @@
 """campaigns.reports: what phones say becomes states, times and counters that agree."""
 
 import itertools
+import json
 import random
 import threading
 import time
@@ -17,9 +18,10 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from campaigns import dispatch, fanout, ids, reports, statistics
+from campaigns import dispatch, fanout, folding, ids, reports, statistics
+from campaigns.folding import Call
 from campaigns.models import Bulk, Chunk, Counter, EarlyReceipt, Message, Reason, ReasonCounter
-from campaigns.reports import Entry, Receipt
+from campaigns.reports import Receipt
 from campaigns.store import store
 from devices.models import ProviderCredential
 from providers.base import Cause, Outcome, Verdict
@@ -78,7 +80,16 @@ def messages(bulk: Bulk) -> list[UUID]:
 def tell(bulk: Bulk, *told: tuple[UUID, State], ago: float = 0, device: int | None = None) -> None:
     """Fold receipts at once, as the consumer does with a batch."""
     at = timezone.now() - timedelta(seconds=ago)
-    reports.fold([Entry(bulk.application_id, device, each, state, at) for each, state in told])
+    receipts = [Receipt(each, state, at) for each, state in told]
+    folding.fold([call(bulk.application_id, *receipts, device=device)])
+
+
+def call(application_id: int, *receipts: Receipt, device: int | None = None) -> Call:
+    return reports.packed_call(application_id, device, receipts)
+
+
+def receipt(message: UUID, state: State = State.DELIVERED) -> Receipt:
+    return Receipt(message, state, timezone.now())
 
 
 def counts(bulk: Bulk) -> tuple[int, int, int, int]:
@@ -202,16 +213,16 @@ def test_a_wrong_clock_cannot_see_a_message_before_it_was_sent(sent: Callable[..
 def test_only_its_own_application_may_report_a_message(sent: Callable[..., Bulk]) -> None:
     bulk = sent(1)
     (one,) = messages(bulk)
-    foreign, now = make_application().pk, timezone.now()
+    foreign = make_application().pk
 
-    reports.fold([Entry(foreign, None, one, State.CLICKED, now)])
+    folding.fold([call(foreign, receipt(one, State.CLICKED))])
     assert counts(bulk) == (1, 0, 0, 0)
 
     # In one batch, whichever comes first: neither speaks for the other, nor hides it.
-    mine = Entry(bulk.application_id, None, one, State.DELIVERED, now)
-    theirs = Entry(foreign, None, one, State.CLICKED, now)
-    reports.fold([theirs, mine])
-    reports.fold([mine, theirs])
+    mine = call(bulk.application_id, receipt(one))
+    theirs = call(foreign, receipt(one, State.CLICKED))
+    folding.fold([theirs, mine])
+    folding.fold([mine, theirs])
     assert counts(bulk) == (1, 1, 0, 0)
     assert not EarlyReceipt.objects.exists()
 
@@ -272,7 +283,7 @@ def end(
 ) -> None:
     """What a gateway says of a message that does not go on."""
     at = timezone.now() - timedelta(seconds=ago)
-    reports.fold([Entry(bulk.application_id, None, message, state, at, reason, answer)])
+    folding.fold([call(bulk.application_id, Receipt(message, state, at, reason, answer))])
 
 
 @pytest.mark.parametrize("before", [ACCEPTED, DOUBT])
@@ -305,9 +316,8 @@ def test_what_was_delivered_cannot_fail_any_more(sent: Callable[..., Bulk]) -> N
     tell(bulk, (one, State.DELIVERED))
 
     end(bulk, one, State.FAILED, Reason.UNDELIVERABLE)
-    now = timezone.now()
-    failed = Entry(bulk.application_id, None, two, State.FAILED, now, Reason.UNDELIVERABLE)
-    reports.fold([failed, Entry(bulk.application_id, None, two, State.DELIVERED, now)])
+    failed = Receipt(two, State.FAILED, timezone.now(), Reason.UNDELIVERABLE)
+    folding.fold([call(bulk.application_id, failed, receipt(two))])
 
     assert counts(bulk) == (2, 2, 0, 0)
     assert not ReasonCounter.objects.filter(bulk=bulk).exists()
@@ -349,9 +359,7 @@ def test_counters_agree_with_rows_whatever_a_gateway_reports(
 ) -> None:
     bulk = sent(3, data.draw(st.sampled_from([ACCEPTED, DOUBT, REFUSED])))
     told = st.builds(
-        Entry,
-        st.just(bulk.application_id),
-        st.none(),
+        Receipt,
         st.sampled_from(messages(bulk)),
         st.sampled_from([state for state in State if state != State.UNKNOWN]),
         st.floats(-10, 1e6).map(lambda ago: timezone.now() - timedelta(seconds=ago)),
@@ -359,7 +367,7 @@ def test_counters_agree_with_rows_whatever_a_gateway_reports(
         st.just(""),
     )
     for batch in data.draw(st.lists(st.lists(told, max_size=6), max_size=4)):
-        reports.fold(batch)
+        folding.fold([call(bulk.application_id, each) for each in batch])
 
     counts(bulk)
     rows = Message.objects.of_bulk(bulk).exclude(reason=0).values_list("reason")
@@ -388,7 +396,7 @@ def test_an_end_that_comes_too_early_waits_with_its_reason(cloud_for: CloudFor) 
     assert EarlyReceipt.objects.count() == 1
 
     hand_over(bulk, cloud_for)
-    reports.fold_early()
+    folding.fold_early()
 
     message = Message.objects.get(pk=one)
     assert (message.state, message.reason) == (State.FAILED, Reason.OPTED_OUT)
@@ -417,13 +425,43 @@ def test_a_receipt_before_its_row_waits_and_then_counts(cloud_for: CloudFor) -> 
     one, two = messages(bulk)
     tell(bulk, (one, State.SEEN), (two, State.DELIVERED))
     assert counts(bulk) == (0, 0, 0, 0)
-    assert reports.fold_early() == 3  # seen implies delivered
+    assert folding.fold_early() == 3  # seen implies delivered
     assert EarlyReceipt.objects.count() == 3  # still too early
 
     hand_over(bulk, cloud_for)
-    reports.fold_early()
+    folding.fold_early()
 
     assert counts(bulk) == (2, 2, 1, 0)
+    assert not EarlyReceipt.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_receipts_that_race_with_their_rows_are_never_lost(cloud_for: CloudFor) -> None:
+    bulk = frozen(300)
+    reporting, raised = threading.Event(), []
+
+    def report() -> None:
+        try:
+            for each in messages(bulk):
+                folding.fold([call(bulk.application_id, receipt(each))])
+                reporting.set()
+        except Exception as error:  # noqa: BLE001 (a thread's error must reach the test)
+            raised.append(error)
+        finally:
+            connection.close()
+
+    phones = threading.Thread(target=report)
+    cloud = cloud_for(make_credential(bulk.application))
+    cloud.answer = lambda one: ACCEPTED
+    cloud.before_answering = reporting.wait
+    phones.start()
+    dispatch.work(seconds=10)
+    phones.join(timeout=60)
+    assert not raised
+
+    folding.fold_early()
+
+    assert counts(bulk) == (300, 300, 0, 0)
     assert not EarlyReceipt.objects.exists()
 
 
@@ -435,7 +473,7 @@ def test_a_receipt_of_a_window_on_the_wire_waits_also_when_the_bulk_was_cancelle
     assert EarlyReceipt.objects.count() == 1
 
     Chunk.objects.filter(bulk=bulk).update(status=Chunk.Status.CANCELLED)
-    reports.fold_early()
+    folding.fold_early()
     assert not EarlyReceipt.objects.exists()
 
 
@@ -443,11 +481,11 @@ def test_a_receipt_waits_ten_minutes() -> None:
     bulk = frozen(1)
     tell(bulk, (messages(bulk)[0], State.DELIVERED))
     EarlyReceipt.objects.update(arrived_at=timezone.now() - timedelta(minutes=9))
-    reports.fold_early()
+    folding.fold_early()
     assert EarlyReceipt.objects.count() == 1
 
     EarlyReceipt.objects.update(arrived_at=timezone.now() - timedelta(minutes=11))
-    reports.fold_early()
+    folding.fold_early()
     assert not EarlyReceipt.objects.exists()
 
 
@@ -457,7 +495,7 @@ def test_a_receipt_that_nobody_tried_for_long_still_counts(cloud_for: CloudFor) 
     hand_over(bulk, cloud_for)
     EarlyReceipt.objects.update(arrived_at=timezone.now() - timedelta(hours=1))
 
-    reports.fold_early()
+    folding.fold_early()
 
     assert counts(bulk) == (1, 1, 0, 0)
     assert not EarlyReceipt.objects.exists()
@@ -466,24 +504,20 @@ def test_a_receipt_that_nobody_tried_for_long_still_counts(cloud_for: CloudFor) 
 def test_receipts_that_wait_do_not_hold_up_others(
     cloud_for: CloudFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reports, "BATCH", 2)
+    monkeypatch.setattr(folding, "BATCH", 2)
     waiting, ready = frozen(5), frozen(1)
     Bulk.objects.filter(pk=waiting.pk).update(status=Bulk.Status.PAUSED)
     tell(waiting, *((each, State.DELIVERED) for each in messages(waiting)))
     tell(ready, (messages(ready)[0], State.DELIVERED))
     hand_over(ready, cloud_for)
 
-    reports.fold_early()
+    folding.fold_early()
 
     assert counts(ready) == (1, 1, 0, 0)
     assert EarlyReceipt.objects.count() == 5
 
 
 # ------------------------------------------------------------------- stream and consumer
-
-
-def receipt(message: UUID, state: State = State.DELIVERED) -> Receipt:
-    return Receipt(message, state, timezone.now())
 
 
 def test_taken_receipts_reach_the_ledger_through_the_stream(sent: Callable[..., Bulk]) -> None:
@@ -511,18 +545,38 @@ def test_without_the_store_receipts_go_straight_to_the_ledger(
     assert counts(bulk) == (1, 1, 0, 0)
 
 
-def test_what_a_dead_consumer_had_taken_is_folded_first(sent: Callable[..., Bulk]) -> None:
+def test_what_a_dead_consumer_folded_and_did_not_cut_off_counts_once(
+    sent: Callable[..., Bulk],
+) -> None:
     bulk = sent(2)
     one, two = messages(bulk)
     reports.take(bulk.application_id, None, [receipt(one)])
-    store().xgroup_create(reports.STREAM, reports.GROUP, id="0")
-    dead: Any = store().xreadgroup(reports.GROUP, reports.GROUP, {reports.STREAM: ">"})
-    assert len(dead[0][1]) == 1  # taken, and never folded
+    entries: Any = store().xrange(reports.STREAM)
+    folding.fold(json.loads(fields[b"r"]) for _, fields in entries)  # and here it died
     reports.take(bulk.application_id, None, [receipt(two)])
 
     assert reports.consume(seconds=0.2) == 2
 
     assert counts(bulk) == (2, 2, 0, 0)
+
+
+def test_a_long_stream_is_folded_piece_by_piece(
+    sent: Callable[..., Bulk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "ENTRIES", 2)
+    monkeypatch.setattr(reports, "BATCH_SIZE", 100)  # bytes
+    bulk = sent(7)
+    one, *others, last = messages(bulk)
+    reports.take(bulk.application_id, None, [receipt(each) for each in others])
+    reports.take(bulk.application_id, None, [receipt(one)])
+    reports.take(bulk.application_id, None, [receipt(last)])
+
+    assert reports._fold_entries(store()) == 6
+    assert store().xlen(reports.STREAM) == 1  # what was not read is not cut off
+    assert reports.consume(seconds=0.2) == 1
+
+    assert counts(bulk) == (7, 7, 0, 0)
+    assert store().xlen(reports.STREAM) == 0
 
 
 def test_one_consumer_works_at_a_time(sent: Callable[..., Bulk]) -> None:
@@ -542,7 +596,7 @@ def test_a_fold_that_breaks_leaves_its_receipts_in_the_stream(
     bulk = sent(1)
     reports.take(bulk.application_id, None, [receipt(messages(bulk)[0])])
     with monkeypatch.context() as broken:
-        broken.setattr(reports, "_FOLD", "SELECT nothing_of_this_name")
+        broken.setattr(folding, "_FOLD", "SELECT nothing_of_this_name")
         with pytest.raises(ProgrammingError):
             reports.consume(seconds=0.2)
 
