@@ -54,3 +54,15 @@ class CustomAttributeError(DeviceError):
         super().__init__(f"{name[:100]} should be {expected}")
         self.name = name
         self.expected = expected
+
+
+class CertificateError(DeviceError):
+    """A file that cannot be a push certificate."""
+
+    code = "certificate"
+
+
+class PasswordError(CertificateError):
+    """A file of a certificate that opens with another password."""
+
+    code = "password"
