@@ -1,9 +1,9 @@
 """A whole campaign: freeze, claim, render, send over TLS and HTTP/2, record.
 
 Worker processes as in production (without Celery around them), the database, and a sink that
-takes every push, all on this machine. The baseline, in the same run: the same devices by
-one task per 500 messages that loads rows with the ORM, sends with httpx over HTTP/2 and
-saves a row per message.
+takes every push, all on this machine. The baselines, in the same run: a Celery task per 500
+messages with firebase-admin, which records nothing at all, and tasks that load rows with the
+ORM, send with httpx over HTTP/2 and save a row per message.
 """
 
 import argparse
@@ -12,13 +12,14 @@ import contextlib
 import json
 import os
 import resource
+import signal
 import ssl
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
@@ -31,11 +32,15 @@ from django.conf import settings  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from benchmarks import nginx_sink  # noqa: E402
+from benchmarks.contenders import fcm_token, service_account  # noqa: E402
+from benchmarks.results import Row, Table, report  # noqa: E402
 from campaigns import dispatch, fanout, partitions, statistics  # noqa: E402
 from campaigns.models import Bulk, Message  # noqa: E402
 from devices.models import Address, Application, Platform, Provider, ProviderCredential  # noqa: E402
 from tests.factories import apns_key, make_bulk  # noqa: E402
 
+PEER_MESSAGES = 2000  # of a peer in each round
 MANY_DEVICES = """
 WITH made AS (
     INSERT INTO devices_registration (application_id, platform, language, app_version, os_version,
@@ -54,25 +59,6 @@ SELECT id, %(application)s, gen_random_uuid(), 'apns', 'token', 'production',
        '', '', '', '', '', ''
 FROM made
 """
-
-
-@contextlib.contextmanager
-def sink() -> Iterator[tuple[int, str]]:
-    """The port of a sink, and the certificate to trust."""
-    with tempfile.TemporaryDirectory() as folder:
-        server = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("sink.py")), folder],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert server.stdin is not None
-        assert server.stdout is not None
-        try:
-            yield int(server.stdout.readline()), str(Path(folder) / "ca.pem")
-        finally:
-            server.stdin.close()
-            server.wait(10)
 
 
 def make_devices(count: int) -> Application:
@@ -156,9 +142,39 @@ def naive(application: Application, count: int) -> float:
     return len(addresses) / (time.perf_counter() - began)
 
 
+@contextlib.contextmanager
+def celery_peer(workers: int, port: int, folder: Path) -> Iterator[Callable[[int], float]]:
+    """Messages a second that a Celery worker with firebase-admin reaches, for so many."""
+    environment = {**os.environ, "PEER_PORT": str(port), "PEER_FOLDER": str(folder)}
+    os.environ.update(environment)
+    service_account(folder)
+    command = [sys.executable, "-m", "celery", "-q", "-A", "benchmarks.celery_peer", "worker"]
+    command += ["-c", str(workers), "-l", "ERROR", "--without-gossip", "--without-mingle"]
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    from benchmarks.celery_peer import COUNT, PAGE, send, store  # noqa: PLC0415
+
+    def reach(messages: int) -> float:
+        store().delete(COUNT)
+        began = time.perf_counter()
+        for start in range(0, messages, PAGE):
+            send.delay([fcm_token(n) for n in range(start, min(start + PAGE, messages))])
+        while int(store().get(COUNT) or 0) < messages:
+            assert process.poll() is None, "the Celery worker ended"
+            assert time.perf_counter() - began < 60, "the Celery worker does not get on"
+            time.sleep(0.01)
+        return messages / (time.perf_counter() - began)
+
+    try:
+        reach(PAGE * workers)  # its processes are up, their libraries loaded
+        yield reach
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--devices", type=int, default=50_000)
+    parser.add_argument("--devices", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--work", action="store_true", help="be one of the workers")
@@ -167,24 +183,39 @@ def main() -> None:
         work(seconds=600)
         return
     partitions.make_ahead()
-    with sink() as (port, ca_file):
-        settings.GATEWAYS, settings.GATEWAYS_CA_FILE = ("127.0.0.1", port), ca_file
+    with (
+        tempfile.TemporaryDirectory() as place,
+        nginx_sink.serving(Path(place)) as port,
+        celery_peer(options.workers, port, Path(place)) as celery,
+    ):
+        settings.GATEWAYS = ("127.0.0.1", port)
+        settings.GATEWAYS_CA_FILE = f"{place}/ca.pem"
         application = make_devices(options.devices)
         half = make_devices(options.devices // 2)
-        runs, halves, peers = [], [], []
+        runs, halves, peers, tasks = [], [], [], []
         for _ in range(options.rounds):
             runs.append(campaign(application, options.workers))
             halves.append(campaign(half, options.workers))
             peers.append(naive(half, min(1000, options.devices // 2)))
+            tasks.append(celery(PEER_MESSAGES))
     freeze, rate, peak = (median(run[n] for run in runs) for n in range(3))
     half_rate, peer = median(run[1] for run in halves), median(peers)
-    print(f"{options.devices:,} devices, {options.workers} workers, medians of {options.rounds}")
-    print(f"{'freeze':44}{freeze:>12,.0f} devices/s")
-    print(f"{'whole campaign':44}{rate:>12,.0f} messages/s")
-    print(f"{'the same with half the devices':44}{half_rate:>12,.0f} messages/s")
-    print(f"{'ORM rows and httpx, one task per 500':44}{peer:>12,.0f} messages/s")
-    print(f"{'whole campaign / ORM and httpx':44}{rate / peer:>12.1f} x")
-    print(f"{'largest worker':44}{peak:>12,.0f} MB")
+    task = median(tasks)
+    size = f"{options.devices:,} devices"
+    rows = [
+        Row("freezing an audience", freeze, "devices/s", floor=500_000),
+        Row(f"whole campaign, {size}", rate, "messages/s", floor=10_000),
+        Row("the same with half the devices", half_rate, "messages/s"),
+        Row("time for twice the devices", 2 * half_rate / rate, "x", ceiling=2.2),
+        Row("largest worker", peak, "MB", ceiling=300),
+        Row("Celery task per 500 with firebase-admin", task, "messages/s", "records nothing"),
+        Row("ORM rows and httpx", peer, "messages/s"),
+        Row("whole campaign / Celery with firebase-admin", rate / task, "x", floor=10),
+        Row("whole campaign / ORM and httpx", rate / peer, "x"),
+    ]
+    how = f"manage.py bench campaign --devices {options.devices} --rounds {options.rounds}"
+    title = f"A whole campaign, {options.workers} workers, database and sink on the same machine"
+    report(Table("campaign", title, how, rows))
 
 
 if __name__ == "__main__":

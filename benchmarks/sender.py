@@ -1,45 +1,49 @@
-"""Our sender against httpx over HTTP/2, on the same sink, in the same run.
+"""Our sender on one core beside its peers, against nginx on another, in the same run.
 
-`python benchmarks/sender.py [--messages N] [--rounds N]`. The runs take turns, because a
-machine's speed drifts; each figure is the median of its rounds. The sink is a process
-of its own, so a second core should be free.
+The contenders take turns, because a machine's speed drifts; each figure is the median of its
+rounds. h2load, a load generator in C, marks what the machine can do at all. Then the same
+with a cloud 50 ms away.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
+import json
+import os
 import resource
-import ssl
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Awaitable, Callable
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 from uuid import UUID
 
-import httpx
-import uvloop
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from benchmarks import nginx_sink
+from benchmarks.contenders import (
+    FCM,
+    NOTIFICATION,
+    PROJECT,
+    TOPIC,
+    apns_token,
+    apple_key,
+    fcm_token,
+    service_account,
+)
+from benchmarks.nginx_sink import pin
+from benchmarks.results import Row, Table, report
+from embedded import packages, tools
+from providers.apns import ApnsPayload
+from providers.fcm import FcmPayload
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from benchmarks.sink import HOST
-from providers.base import Addressed, Network, PushNotification, Verdict
-from providers.fcm import FcmProvider
-from providers.http2 import Answer, Common, Limits, Pool, Request
-
-PATH = "/v1/projects/shop/messages:send"
-AUTHORIZATION = "Bearer " + "t" * 200
-CONTENT_TYPE = "application/json; charset=UTF-8"
-WINDOW = 250  # messages handed over together
-IN_FLIGHT = 2  # windows on the wire
-BODY_SIZE = 484  # bytes, an ordinary FCM message
+HERE = Path(__file__).parent
+FCM_PATH = f"/v1/projects/{PROJECT}/messages:send"
+AWAY = 0.05  # seconds
+FCM_BODY = FcmPayload(NOTIFICATION).body(fcm_token(0), "token", UUID(int=0), 3600)
+APNS_BODY = ApnsPayload(NOTIFICATION).body(UUID(int=0))
 
 
 class Run(NamedTuple):
@@ -47,150 +51,183 @@ class Run(NamedTuple):
     cpu: float  # CPU seconds per 10,000 messages
 
 
-def body(number: int) -> bytes:
-    return b"%0*d" % (BODY_SIZE, number)
+Contender = Callable[[int], Run]  # port → what it reached
 
 
-async def own(port: int, ca: Path, messages: int, connections: int) -> None:
-    pool = Pool(Network(("127.0.0.1", port), str(ca)), HOST, limits=Limits(connections=connections))
-    fields = (("authorization", AUTHORIZATION), ("content-type", CONTENT_TYPE))
-    common = Common(HOST, fields, path=PATH)
-    windows = iter(range(0, messages, WINDOW))
-
-    async def work() -> None:
-        for start in windows:
-            numbers = range(start, min(start + WINDOW, messages))
-            results = await pool.send_many([Request(common, body(n)) for n in numbers])
-            assert all(
-                isinstance(r, Answer) and (r.status, bool(r.body)) == (200, True) for r in results
-            )
-
-    await asyncio.gather(*[work() for _ in range(IN_FLIGHT)])
-    await pool.close()
+def python(name: str, folder: Path, messages: int, port: int, *, connections: int = 1) -> Run:
+    command = [sys.executable, "-m", "benchmarks.contenders", name, str(port), str(folder)]
+    return _told([*command, str(messages), "--connections", str(connections)], {}, messages)
 
 
-async def fcm(port: int, ca: Path, messages: int) -> None:
-    """The same with all that a campaign needs: bodies spliced, answers read."""
-    token = httpx.MockTransport(
-        lambda request: httpx.Response(200, json={"access_token": "t" * 200, "expires_in": 3599})
+def node(script: str, folder: Path, messages: int, port: int) -> Run:
+    command = [str(packages.node()), str(HERE / script), str(port), str(folder), str(messages)]
+    variables = {
+        "NODE_EXTRA_CA_CERTS": str(folder / "ca.pem"),
+        "NODE_PATH": str(packages.NODE_MODULES),
+    }
+    return _told(command, variables, messages)
+
+
+def _told(command: list[str], variables: dict[str, str], messages: int) -> Run:
+    """Run a contender on the first core, and take its own word for seconds and CPU."""
+    run = subprocess.run(
+        command,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=partial(pin, 0),
     )
-    provider = FcmProvider(
-        make_service_account(),
-        network=Network(("127.0.0.1", port), str(ca)),
-        limits=Limits(connections=4),
-        token_transport=token,
+    if run.returncode:
+        raise SystemExit(f"{' '.join(command[:4])} failed:\n{run.stderr[-2000:]}")
+    figures = json.loads(run.stdout.splitlines()[-1])
+    return Run(messages / figures["seconds"], figures["cpu"] / messages * 10_000)
+
+
+def h2load(path: str, folder: Path, messages: int, port: int, *, connections: int = 1) -> Run:
+    tool = tools.h2load()
+    body = folder / "h2load.body"
+    body.write_bytes(FCM_BODY if path == FCM_PATH else APNS_BODY)
+    headers = {"content-type": "application/json", "authorization": "Bearer " + "t" * 200}
+    if path != FCM_PATH:
+        headers |= {"apns-topic": TOPIC, "apns-push-type": "alert", "apns-priority": "10"}
+        headers |= {"apns-expiration": "1800000000", "apns-id": "0" * 36}
+    command = [str(tool.program), "-t1", f"-c{connections}", "-m100", f"-n{messages}", f"-d{body}"]
+    command += [f"-H{name}: {value}" for name, value in headers.items()]
+    before = _children()
+    run = subprocess.run(
+        [*command, f"https://127.0.0.1:{port}{path}"],
+        env=tool.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=partial(pin, 0),
     )
-    payload = provider.compile(PushNotification(title="Sale", text="x" * 200))
-    windows = iter(range(0, messages, WINDOW))
-
-    async def work() -> None:
-        for start in windows:
-            numbers = range(start, min(start + WINDOW, messages))
-            window = [Addressed(payload, UUID(int=n), f"{n:0150d}", ttl=3600) for n in numbers]
-            outcomes = await provider.send(window)
-            assert {outcome.verdict for outcome in outcomes} == {Verdict.ACCEPTED}
-
-    await asyncio.gather(*[work() for _ in range(IN_FLIGHT)])
-    await provider.close()
+    used = _children() - before
+    line = next(line for line in run.stdout.splitlines() if line.startswith("finished in"))
+    seconds = line.split()[2].rstrip(",")
+    took = float(seconds[:-2]) / 1000 if seconds.endswith("ms") else float(seconds.rstrip("s"))
+    if f"{messages} 2xx" not in run.stdout:
+        raise SystemExit(f"h2load was refused:\n{run.stdout[-1000:]}")
+    return Run(messages / took, used / messages * 10_000)
 
 
-@cache
-def make_service_account() -> dict[str, object]:
-    key = rsa.generate_private_key(65537, 2048).private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def turns(contenders: dict[str, Contender], port: int, rounds: int) -> dict[str, Run]:
+    """The median of each, one after the other in every round."""
+    runs: dict[str, list[Run]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, contender in contenders.items():
+            runs[name].append(contender(port))
     return {
-        "project_id": "shop",
-        "client_email": "sender@shop.iam.gserviceaccount.com",
-        "private_key_id": "bench",
-        "private_key": key.decode(),
-        "token_uri": "https://oauth2.googleapis.com/token",
+        name: Run(median(run.rate for run in of), median(run.cpu for run in of))
+        for name, of in runs.items()
     }
 
 
-async def stock(port: int, ca: Path, messages: int) -> None:
-    """httpx, one client, 100 requests in flight."""
-    numbers = iter(range(messages))
-    context = ssl.create_default_context(cafile=str(ca))
-    url = f"https://127.0.0.1:{port}{PATH}"
-    headers = {"host": HOST, "authorization": AUTHORIZATION, "content-type": CONTENT_TYPE}
-    async with httpx.AsyncClient(http2=True, verify=context, timeout=30) as client:
+def near(folder: Path, messages: int, rounds: int) -> list[Row]:
+    """nginx without delay, one connection where the contender lets us choose."""
+    few, slow = max(500, messages // 60), max(2000, messages // 10)
+    apns_path = f"/3/device/{apns_token(1)}"
+    contenders: dict[str, Contender] = {
+        "h2load, FCM": partial(h2load, FCM_PATH, folder, messages),
+        "own sender, FCM": partial(python, "own-sender", folder, messages),
+        "own sender with payloads and answers, FCM": partial(python, "own-fcm", folder, messages),
+        "firebase-admin (Node)": partial(node, "firebase_admin.js", folder, slow),
+        "firebase-admin (Python)": partial(python, "firebase-admin", folder, few),
+        "httpx, HTTP/2": partial(python, "httpx", folder, few),
+        "h2load, APNs": partial(h2load, apns_path, folder, messages),
+        "own sender, APNs": partial(python, "own-sender-apns", folder, messages),
+        "own sender with payloads and answers, APNs": partial(python, "own-apns", folder, messages),
+        "node-apn": partial(node, "node_apn.js", folder, slow),
+        "aioapns": partial(python, "aioapns", folder, slow),
+    }
+    with nginx_sink.serving(folder, core=1) as port:
+        found = turns(contenders, port, rounds)
+    rows = [
+        Row(name, run.rate, "messages/s", f"{run.cpu:.3f} CPU-s per 10,000")
+        for name, run in found.items()
+    ]
+    for cloud in ("FCM", "APNs"):
+        own, limit = found[f"own sender, {cloud}"], found[f"h2load, {cloud}"]
+        rows += [
+            Row(f"own sender, {cloud} / h2load", own.rate / limit.rate, "x", floor=0.6),
+            Row(f"own sender, {cloud}: CPU / h2load's", own.cpu / limit.cpu, "x", ceiling=1.5),
+        ]
+    # Peers make their payloads and read the answers, so ours does too.
+    fcm, apns = (found[f"own sender with payloads and answers, {c}"] for c in ("FCM", "APNs"))
+    return rows + [
+        Row(
+            f"own sender with payloads and answers / {peer}",
+            own.rate / found[peer].rate,
+            "x",
+            floor=goal,
+        )
+        for own, peer, goal in (
+            (fcm, "firebase-admin (Python)", 30),
+            (fcm, "firebase-admin (Node)", 4),
+            (fcm, "httpx, HTTP/2", None),
+            (apns, "aioapns", 10),
+            (apns, "node-apn", 4),
+        )
+    ]
 
-        async def work() -> None:
-            for number in numbers:
-                answer = await client.post(
-                    url,
-                    content=body(number),
-                    headers=headers,
-                    extensions={"sni_hostname": HOST},
-                )
-                assert answer.status_code == 200
 
-        await asyncio.gather(*[work() for _ in range(100)])
+@contextmanager
+def distant(folder: Path) -> Iterator[int]:
+    """Our own sink on the second core, which answers after AWAY seconds: nginx cannot wait."""
+    server = subprocess.Popen(
+        [sys.executable, str(HERE / "sink.py"), str(folder), "--delay", str(AWAY)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(pin, 1),  # noqa: PLW1509
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    try:
+        yield int(server.stdout.readline())
+    finally:
+        server.stdin.close()
+        server.wait(10)
 
 
-def measure(send: Callable[[], Awaitable[None]], messages: int) -> Run:
-    def cpu() -> float:
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        return used.ru_utime + used.ru_stime
-
-    async def run() -> None:
-        await send()
-
-    cpu_before, before = cpu(), time.perf_counter()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run())
-    took = time.perf_counter() - before
-    return Run(messages / took, (cpu() - cpu_before) / messages * 10_000)
+def far(folder: Path, messages: int, rounds: int) -> list[Row]:
+    """Ten connections of a hundred streams to a cloud 50 ms away."""
+    contenders: dict[str, Contender] = {
+        "h2load, 10 connections": partial(h2load, FCM_PATH, folder, messages, connections=10),
+        "own sender, 10 connections": partial(
+            python, "own-sender", folder, messages, connections=10
+        ),
+    }
+    with distant(folder) as port:
+        found = turns(contenders, port, rounds)
+    rows = [
+        Row(f"{name}, 50 ms away", run.rate, "messages/s", f"{run.cpu:.3f} CPU-s per 10,000")
+        for name, run in found.items()
+    ]
+    limit, own = found.values()
+    return [*rows, Row("own sender / h2load, 50 ms away", own.rate / limit.rate, "x", floor=0.7)]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--messages", type=int, default=50_000, help="of ours, in each round")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=60_000, help="of ours, in each round")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    few = max(500, options.messages // 50)  # httpx is slow
-    with tempfile.TemporaryDirectory() as folder:
-        ca = Path(folder) / "ca.pem"
-        sink = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("sink.py")), folder],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert sink.stdin is not None
-        assert sink.stdout is not None
-        try:
-            port = int(sink.stdout.readline())
-            senders: dict[str, tuple[Callable[[], Awaitable[None]], int]] = {
-                "own sender, 1 connection": (
-                    lambda: own(port, ca, options.messages, 1),
-                    options.messages,
-                ),
-                "own sender, up to 4 connections": (
-                    lambda: own(port, ca, options.messages, 4),
-                    options.messages,
-                ),
-                "FcmProvider, up to 4 connections": (
-                    lambda: fcm(port, ca, options.messages),
-                    options.messages,
-                ),
-                "httpx HTTP/2": (lambda: stock(port, ca, few), few),
-            }
-            runs: dict[str, list[Run]] = {name: [] for name in senders}
-            for _ in range(options.rounds):
-                for name, (send, messages) in senders.items():
-                    runs[name].append(measure(send, messages))
-        finally:
-            sink.stdin.close()
-            sink.wait(10)
-    rates = {name: median(run.rate for run in of) for name, of in runs.items()}
-    print(f"{'':34}{'messages/s':>12}{'CPU-s/10,000':>14}{'x httpx':>9}")
-    for name, of in runs.items():
-        cpu = median(run.cpu for run in of)
-        print(f"{name:34}{rates[name]:12,.0f}{cpu:14.3f}{rates[name] / rates['httpx HTTP/2']:9.1f}")
+    packages.install(dev=True)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "google.json").write_text(json.dumps(service_account(folder)))
+        apple_key(folder)
+        rows = near(folder, options.messages, options.rounds)
+        rows += far(folder, options.messages, options.rounds)
+    how = f"manage.py bench sender --messages {options.messages} --rounds {options.rounds}"
+    report(Table("sender", f"The sender, on one core ({FCM} and APNs played by nginx)", how, rows))
 
 
 if __name__ == "__main__":

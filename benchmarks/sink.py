@@ -1,12 +1,13 @@
 """A server that takes every push and does nothing else, as fast as Python can.
 
-`python benchmarks/sink.py FOLDER` makes a certificate there, listens on a free port of
-loopback, prints the port and serves until its input is closed. HTTP/2 over TLS; it
-answers like FCM, without looking at what it was sent.
+`python benchmarks/sink.py FOLDER [--delay SECONDS]` makes a certificate there, listens on a
+free port of loopback, prints the port and serves until its input is closed. HTTP/2 over TLS;
+it answers like FCM, without looking at what it was sent, after the delay if there is one.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import datetime as dt
 import ssl
@@ -22,7 +23,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 HOST = "push.example"
-NAMES = (HOST, "api.push.apple.com", "fcm.googleapis.com")  # what its certificate is good for
+NAMES = (
+    HOST,
+    "api.push.apple.com",
+    "fcm.googleapis.com",
+    "oauth2.googleapis.com",
+)  # what its certificate is good for
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEAD = struct.Struct(">HBBBL")
 DATA, HEADERS, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 4, 6, 8
@@ -37,7 +43,8 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 class Sink(asyncio.BufferedProtocol):
-    def __init__(self) -> None:
+    def __init__(self, delay: float) -> None:
+        self._delay = delay
         self._buffer = bytearray(2**18)
         self._view = memoryview(self._buffer)
         self._filled = 0
@@ -80,7 +87,12 @@ class Sink(asyncio.BufferedProtocol):
         self._filled = end - at
         buffer[: self._filled] = buffer[at:end]
         self._return_window(out)
-        if out:
+        if not out:
+            return
+        if self._delay:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._delay, self._transport.write, b"".join(out))
+        else:
             self._transport.write(b"".join(out))
 
     def _return_window(self, out: list[bytes]) -> None:
@@ -125,14 +137,20 @@ def make_certificate(folder: Path) -> ssl.SSLContext:
     return context
 
 
-async def serve(folder: Path) -> None:
+async def serve(folder: Path, delay: float) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Sink, "127.0.0.1", 0, ssl=make_certificate(folder))
+    server = await loop.create_server(
+        lambda: Sink(delay), "127.0.0.1", 0, ssl=make_certificate(folder)
+    )
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     server.close()
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
+    options = parser.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(Path(sys.argv[1])))
+        runner.run(serve(options.folder, options.delay))

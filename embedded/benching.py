@@ -13,7 +13,8 @@ from embedded.home import Home
 from embedded.servers import MARK, Postgres, Valkey
 
 FOLDER = ROOT / "benchmarks"
-NOT_BENCHMARKS = {"__init__", "chaos"}
+NOT_BENCHMARKS = {"__init__", "chaos", "contenders", "docs", "sink"}
+WRITER = "docs"  # puts what was measured into docs/benchmarks.md
 
 
 class BenchFailure(Exception):
@@ -21,9 +22,14 @@ class BenchFailure(Exception):
 
 
 def bench(arguments: Sequence[str]) -> int:
-    """`bench` runs all benchmarks, `bench NAME …` one, with its own options."""
+    """`bench` runs all benchmarks, `bench NAME …` one, with its own options.
+
+    `bench docs` writes docs/benchmarks.md from the last runs.
+    """
     known = benchmarks()
     name, options = next(iter(arguments), ""), arguments[1:]
+    if name == WRITER:
+        return run_module([f"benchmarks.{WRITER}"], dict(os.environ))
     if name and name not in known:
         raise BenchFailure(f"there is no benchmark {name!r}; there are: {', '.join(known)}")
     return on_servers([[chosen, *options] for chosen in ([name] if name else known)])
