@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(question: Callable[[], T], seconds: float = 10) -> T:
+def eventually(question: Callable[[], T], seconds: float = 30) -> T:
     """Ask until the answer is true, and return it; fails when it never is."""
     deadline = time.monotonic() + seconds
     while not (answer := question()):

@@ -72,7 +72,7 @@ def test_every_device_of_the_audience_is_handed_over_once(cloud_for: CloudFor) -
     bulk, credential = frozen(30)
     cloud = cloud_for(credential)
 
-    assert dispatch.work(seconds=10) == 30
+    assert dispatch.work(seconds=60) == 30
 
     assert len({one.token for one in cloud.taken}) == len(cloud.taken) == 30
     assert {one.message_id for one in cloud.taken} == set(
@@ -94,7 +94,7 @@ def test_the_window_is_claimed_before_the_first_byte_leaves(cloud_for: CloudFor)
         connection.close()
 
     cloud_for(credential).before_answering = look_from_another_connection
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     assert claims == [(0, 5)]
 
@@ -131,7 +131,7 @@ def test_a_verdict_becomes_a_state_with_a_reason(
     bulk, credential = frozen(2)
     cloud_for(credential).answer = lambda one: outcome
 
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     assert states(bulk) == {(state, reason): 2}
     assert_consistent(bulk)
@@ -145,7 +145,7 @@ def test_what_the_cloud_did_not_take_waits_for_another_try(
     cloud = cloud_for(credential)
     cloud.answer = lambda one: Outcome(verdict=verdict, retry_after=30.0)
 
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     assert states(bulk) == {}
     assert statistics.funnel(bulk).waiting == 5
@@ -157,7 +157,7 @@ def test_what_the_cloud_did_not_take_waits_for_another_try(
 
     Chunk.objects.filter(pk=retry.pk).update(not_before=LONG_AGO)
     cloud.answer = lambda one: Outcome(verdict=Verdict.ACCEPTED)
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     assert states(bulk) == {(Message.State.ACCEPTED, Reason.NONE): 5}
     assert len({one.message_id for one in cloud.taken}) == 5  # the repeat keeps its id
@@ -174,7 +174,7 @@ def test_tries_end_after_the_sixth(cloud_for: CloudFor) -> None:
 
     for _ in range(outcomes.ATTEMPTS):
         Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
-        dispatch.work(seconds=10)
+        dispatch.work(seconds=60)
 
     assert len(cloud.taken) == outcomes.ATTEMPTS
     assert states(bulk) == {(Message.State.FAILED, Reason.CLOUD_UNAVAILABLE): 1}
@@ -184,7 +184,7 @@ def test_a_try_that_would_come_too_late_expires(cloud_for: CloudFor) -> None:
     bulk, credential = frozen(1, ttl=60)
     cloud_for(credential).answer = lambda one: Outcome(verdict=Verdict.TRY_LATER, retry_after=120.0)
 
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     assert states(bulk) == {(Message.State.EXPIRED, Reason.TOO_LATE): 1}
 
@@ -193,7 +193,7 @@ def test_nothing_leaves_after_the_time_to_live(cloud_for: CloudFor) -> None:
     bulk, credential = frozen(3, ttl=30, starts_at=timezone.now() - timedelta(seconds=31))
     cloud = cloud_for(credential)
 
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     assert not cloud.taken
     assert states(bulk) == {(Message.State.EXPIRED, Reason.TOO_LATE): 3}
@@ -204,7 +204,7 @@ def test_the_cloud_is_told_the_time_that_is_left(cloud_for: CloudFor) -> None:
     _, credential = frozen(1, ttl=100, starts_at=timezone.now() - timedelta(seconds=40))
     cloud = cloud_for(credential)
 
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     assert 55 <= cloud.taken[0].ttl <= 60
 
@@ -217,7 +217,7 @@ def test_a_dead_workers_window_becomes_unknown_and_is_not_sent_again(cloud_for: 
     assert ledger.claim_window(chunk, 5)
     Chunk.objects.filter(pk=chunk.id).update(lease_until=LONG_AGO)
 
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     assert states(bulk) == {
         (Message.State.UNKNOWN, Reason.WORKER_LOST): 5,
@@ -236,7 +236,7 @@ def test_who_asked_for_repeats_in_doubt_gets_them_with_the_same_ids(cloud_for: C
     assert ledger.claim_window(chunk, 5)
     Chunk.objects.filter(pk=chunk.id).update(lease_until=LONG_AGO)
 
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     assert states(bulk) == {(Message.State.ACCEPTED, Reason.NONE): 5}
     assert {one.message_id for one in cloud.taken} == {
@@ -265,10 +265,10 @@ def test_a_paused_bulk_sends_nothing_and_goes_on_where_it_stopped(cloud_for: Clo
     bulk, credential = frozen(10)
     cloud = cloud_for(credential)
     Bulk.objects.filter(pk=bulk.pk).update(status=Bulk.Status.PAUSED)
-    assert dispatch.work(seconds=10) == 0
+    assert dispatch.work(seconds=60) == 0
 
     Bulk.objects.filter(pk=bulk.pk).update(status=Bulk.Status.SENDING)
-    assert dispatch.work(seconds=10) == 10
+    assert dispatch.work(seconds=60) == 10
     assert len(cloud.taken) == 10
 
 
@@ -320,7 +320,7 @@ def test_a_wrong_environment_trips_the_breaker_within_500_answers_and_closes_nob
     cloud = cloud_for(credential)
     cloud.answer = lambda one: Outcome(verdict=Verdict.UNREGISTERED, cause=Cause.MALFORMED_TOKEN)
 
-    dispatch.work(seconds=20)
+    dispatch.work(seconds=60)
 
     assert len(cloud.taken) == 500
     assert not Address.objects.filter(closed_at__isnull=False).exists()
@@ -337,7 +337,7 @@ def test_a_wrong_environment_trips_the_breaker_within_500_answers_and_closes_nob
     assert not is_paused(credential)
     cloud.answer = lambda one: Outcome(verdict=Verdict.ACCEPTED)
     Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
-    dispatch.work(seconds=20)
+    dispatch.work(seconds=60)
     assert states(bulk)[Message.State.ACCEPTED, Reason.NONE] == 200
     assert_consistent(bulk)
 
@@ -357,7 +357,7 @@ def test_a_third_of_the_audience_gone_is_closed_and_not_sent_to_again(
     alive = Outcome(verdict=Verdict.ACCEPTED)
     cloud.answer = lambda one: dead if one.token in gone else alive
 
-    dispatch.work(seconds=20)
+    dispatch.work(seconds=60)
     Breaker.objects.update(began_at=LONG_AGO)
     closing.judge_old_pages()
 
@@ -372,7 +372,7 @@ def test_a_refused_credential_pauses_sending_and_loses_nobody(cloud_for: CloudFo
     cloud = cloud_for(credential)
     cloud.answer = lambda one: Outcome(verdict=Verdict.MISCONFIGURED, status=403, reason="BadKey")
 
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     credential.refresh_from_db()
     assert credential.paused_at is not None
@@ -388,7 +388,7 @@ def test_a_notification_refused_for_everybody_stops_the_bulk(cloud_for: CloudFor
         verdict=Verdict.REJECTED, cause=Cause.PAYLOAD_REFUSED, status=400, reason="INVALID_ARGUMENT"
     )
 
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     bulk.refresh_from_db()
     assert bulk.status == Bulk.Status.PAUSED
@@ -408,7 +408,7 @@ def test_devices_that_cannot_be_sent_to_fail_with_their_reason(cloud_for: CloudF
     deleted.delete()
     cloud = cloud_for(make_credential(application))
 
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     assert not cloud.taken
     assert states(bulk) == {
@@ -429,7 +429,7 @@ def test_what_a_cloud_cannot_carry_fails_where_it_cannot(cloud_for: CloudFor) ->
         raise NotPossible("silent", "A browser shows every push.")
 
     cloud.compile = refuse
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     assert states(bulk) == {(Message.State.FAILED, Reason.PAYLOAD_REFUSED): 2}
     assert cloud.taken == []
@@ -446,7 +446,7 @@ def test_a_throttle_is_kept_and_can_be_changed_while_it_runs(cloud_for: CloudFor
     slow = list(moments)
     Bulk.objects.filter(pk=bulk.pk).update(throttle=None)
     Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
-    dispatch.work(seconds=20)
+    dispatch.work(seconds=60)
 
     assert [len(cloud.taken)] == [30]
     gaps = [later - earlier for earlier, later in itertools.pairwise(slow)]
@@ -466,13 +466,13 @@ def test_one_answer_that_speaks_for_the_account_pauses_it_for_everybody(
     accepted = Outcome(verdict=Verdict.ACCEPTED)
     cloud.answer = lambda one: first if len(cloud.taken) == 5 else accepted
 
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     taken = len(cloud.taken)
     assert taken <= 10  # the windows that were on the wire
     assert pacing.paused_for(pacing.bucket_of(credential)) > 25
     assert statistics.funnel(bulk).waiting > 0
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
     assert len(cloud.taken) == taken
     assert_consistent(bulk)
 
@@ -489,7 +489,7 @@ def test_one_busy_device_pauses_nobody(cloud_for: CloudFor) -> None:
     assert unlucky is not None
     cloud.answer = lambda one: busy if one.token == unlucky.token else accepted
 
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     assert states(bulk) == {(Message.State.ACCEPTED, Reason.NONE): 19}
     assert statistics.funnel(bulk).waiting == 1
@@ -506,13 +506,13 @@ def test_a_single_503_is_no_outage_and_a_page_of_them_is(cloud_for: CloudFor) ->
     chosen = {address.token for address in Address.objects.order_by("pk")[::7]}
     cloud.answer = lambda one: away if one.token in chosen else accepted
 
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
     assert len(cloud.taken) == 20
     assert pacing.paused_for(pacing.bucket_of(credential)) == 0
 
     cloud.answer = lambda one: away
     fanout.freeze(make_bulk(bulk.application))
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
     assert pacing.paused_for(pacing.bucket_of(credential)) > 4
 
 
@@ -525,11 +525,11 @@ def test_the_repeat_policy_decides_about_a_refusal_that_may_have_been_delivered(
     cloud.answer = lambda one: Outcome(
         verdict=Verdict.TRY_LATER, may_have_sent=True, cause=Cause.CLOUD_UNAVAILABLE, status=503
     )
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
     cloud.answer = lambda one: Outcome(verdict=Verdict.ACCEPTED)
     store().flushdb()
     Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     again = policy != RepeatPolicy.NEVER
     assert len(cloud.taken) == (8 if again else 4)
@@ -549,7 +549,7 @@ def test_the_repeat_policy_decides_about_what_was_never_answered(
 
     for _ in range(4):
         Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
-        dispatch.work(seconds=10)
+        dispatch.work(seconds=60)
 
     tries = 3 if policy == RepeatPolicy.WHEN_UNSURE else 1  # twice more at most
     assert len(cloud.taken) == 4 * tries
@@ -562,12 +562,12 @@ def test_the_repeat_policy_decides_about_what_was_never_answered(
 def test_what_may_have_arrived_is_not_called_expired(cloud_for: CloudFor) -> None:
     bulk, credential = frozen(3, repeat_policy=RepeatPolicy.WHEN_UNSURE)
     cloud_for(credential).answer = lambda one: Outcome(verdict=Verdict.UNKNOWN)
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     Bulk.objects.filter(pk=bulk.pk).update(ttl=1, starts_at=bulk.starts_at)
     Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
     time.sleep(max(0.0, 2 - (timezone.now() - bulk.starts_at).total_seconds()))
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     assert states(bulk) == {(Message.State.UNKNOWN, Reason.NO_ANSWER): 3}
 
@@ -577,13 +577,13 @@ def test_a_pause_that_outlives_the_time_to_live_blames_the_credential(cloud_for:
     cloud_for(credential).answer = lambda one: Outcome(
         verdict=Verdict.MISCONFIGURED, cause=Cause.CREDENTIAL_REFUSED, reason="PERMISSION_DENIED"
     )
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
     assert statistics.funnel(bulk).waiting == 4
 
     Bulk.objects.filter(pk=bulk.pk).update(ttl=1)
     Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
     time.sleep(max(0.0, 2 - (timezone.now() - bulk.starts_at).total_seconds()))
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     assert states(bulk) == {(Message.State.FAILED, Reason.CREDENTIAL_REFUSED): 4}
     assert_consistent(bulk)
@@ -600,7 +600,7 @@ def test_more_than_a_twentieth_refused_stops_the_bulk(cloud_for: CloudFor, setti
     accepted = Outcome(verdict=Verdict.ACCEPTED)
     cloud.answer = lambda one: refused if one.message_id.int % 10 == 0 else accepted
 
-    dispatch.work(seconds=20)
+    dispatch.work(seconds=60)
 
     bulk.refresh_from_db()
     assert bulk.status == Bulk.Status.PAUSED
@@ -627,7 +627,7 @@ def test_log_lines_of_a_window_name_their_bulk_and_chunk(
     listener = Listener()
     logging.getLogger("campaigns.channels").addHandler(listener)
     try:
-        dispatch.work(seconds=10)
+        dispatch.work(seconds=60)
     finally:
         logging.getLogger("campaigns.channels").removeHandler(listener)
 

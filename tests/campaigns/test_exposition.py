@@ -55,7 +55,7 @@ def test_a_campaign_can_be_followed_by_its_metrics(
     fanout.freeze(bulk)
 
     before = scraped(client)
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
     after = scraped(client)
 
     assert 90 <= before["pushadmin_queue_age_seconds", ("normal",)] < 200

@@ -45,7 +45,7 @@ def test_sending_counts_verdicts_windows_and_chunks(
     store().delete(metrics.COUNTS)
     fanout.freeze(make_bulk(application))
 
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
     assert counted("verdicts") == {
         ("fcm", "accepted", "none"): 29,

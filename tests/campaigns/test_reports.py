@@ -66,7 +66,7 @@ def frozen(count: int) -> Bulk:
 
 def hand_over(bulk: Bulk, cloud_for: CloudFor, outcome: Outcome = ACCEPTED) -> None:
     cloud_for(make_credential(bulk.application)).answer = lambda one: outcome
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
 
 
 def recipients(bulk: Bulk) -> list[int]:
@@ -455,7 +455,7 @@ def test_receipts_that_race_with_their_rows_are_never_lost(cloud_for: CloudFor) 
     cloud.answer = lambda one: ACCEPTED
     cloud.before_answering = reporting.wait
     phones.start()
-    dispatch.work(seconds=10)
+    dispatch.work(seconds=60)
     phones.join(timeout=60)
     assert not raised
 

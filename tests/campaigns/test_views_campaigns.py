@@ -300,7 +300,7 @@ def test_the_campaign_page_tells_every_device(shop: Application, cloud_for: Clou
         verdict=Verdict.UNREGISTERED, cause=Cause.UNINSTALLED, status=404, reason="UNREGISTERED"
     )
     campaign = sent(shop)
-    dispatch.work(seconds=5)
+    dispatch.work(seconds=60)
     client = signed_in(shop)
 
     page = client.get(url("detail", shop, campaign.pk)).content.decode()
@@ -390,7 +390,7 @@ def test_the_log_holds_what_the_funnel_counts(
     cloud = cloud_for(shop.credentials.get())
     cloud.answer = lambda one: Outcome(verdict=Verdict.ACCEPTED, provider_id="0:1")
     campaign = sent(shop)
-    dispatch.work(seconds=5)
+    dispatch.work(seconds=60)
     one = Message.objects.filter(state=Message.State.ACCEPTED).first()
     assert one is not None
     Message.objects.filter(pk=one.pk).update(state=Message.State.SEEN)

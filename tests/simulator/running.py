@@ -222,7 +222,7 @@ class Client:
         return token
 
 
-def eventually(condition: Callable[[], object], what: str, *, seconds: float = 10) -> None:
+def eventually(condition: Callable[[], object], what: str, *, seconds: float = 30) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, f"after {seconds} s still not: {what}"

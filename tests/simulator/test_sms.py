@@ -390,7 +390,7 @@ def send_many(client: Client, count: int, url: str, **given: Any) -> list[str]:
 
 
 def test_infobip_reports_in_batches(infobip: Client, sms: Simulator, receiver: Receiver) -> None:
-    sms.post("/operators", {"batch": 20, "seconds": 0.5})
+    sms.post("/operators", {"batch": 20, "seconds": 0.05})
     sent = send_many(infobip, 100, f"{receiver.base_url}/r/token")
 
     eventually(lambda: len(results(receiver)) >= 100, "all are reported")
