@@ -21,6 +21,13 @@ class Person(models.Model):
         MALE = "MALE", "Male"
         FEMALE = "FEMALE", "Female"
 
+    class Source(models.TextChoices):
+        """Who told us: another system, the dashboard, or a phone."""
+
+        API = "API", "API"
+        PORTAL = "PORTAL", "Dashboard"
+        PUSH = "PUSH", "App"
+
     first_name = models.CharField(max_length=255, blank=True, default="")
     last_name = models.CharField(max_length=255, blank=True, default="")
     middle_name = models.CharField(max_length=50, blank=True, default="")
@@ -29,6 +36,17 @@ class Person(models.Model):
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.LEAD)
     tags = ArrayField(models.CharField(max_length=256), default=list, blank=True)
     attributes = models.JSONField(default=dict, blank=True)
+    address = models.CharField(max_length=256, blank=True, default="", db_default="")
+    city = models.CharField(max_length=50, blank=True, default="", db_default="")
+    country = models.CharField(max_length=50, blank=True, default="", db_default="")
+    preferred_language = models.CharField(max_length=5, blank=True, default="", db_default="")
+    profile_picture = models.CharField(max_length=2083, blank=True, default="", db_default="")
+    origin = models.CharField(
+        max_length=8, choices=Source, default=Source.PUSH, db_default=Source.PUSH
+    )
+    changed_from = models.CharField(
+        max_length=8, choices=Source, default=Source.PUSH, db_default=Source.PUSH
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
 
