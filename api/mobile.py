@@ -33,7 +33,8 @@ from devices.errors import (
     UnknownRegistrationError,
 )
 from devices.models import Address, Platform, Provider, Registration
-from devices.registering import UNSAID, Device, Said, Unsaid
+from devices.registering import Device
+from devices.unsaid import UNSAID, Said, Unsaid
 
 BAD_FORMAT = "REQUEST_FORMAT_INVALID"
 MOST_RECEIPTS = 500  # in one call

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from api import carousels, mobile, sdk, sms_reports
+from api import carousels, mobile, sms_reports
 
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -11,9 +11,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("mobile/1/messages/deliveryreport", mobile.delivery_reports),
     path("mobile/2/messages/seen", mobile.seen_messages),
     path("sdk/1/carousels/<str:key>/<int:content>/<uuid:message_id>", carousels.carousel),
-    path("sdk/1/receipts", sdk.receipts),
-    path("sdk/1/subscriptions", sdk.subscriptions),
-    re_path(r"^sdk(?:/[\s\S]*)?$", sdk.nothing),
     path("callbacks/sms/<int:application>/<str:token>", sms_reports.infobip_reports),
     path(
         "callbacks/sms/<int:application>/<str:token>/<uuid:message_id>",

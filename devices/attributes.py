@@ -118,6 +118,20 @@ def _compare(found: Mapping[str, Type], known: Mapping[str, Type]) -> None:
             raise CustomAttributeError(name, _EXPECTED[wanted])
 
 
+def merged(
+    kept: Mapping[str, JSON], given: Mapping[str, JSON] | None, *, owner: str = "device"
+) -> dict[str, JSON]:
+    """Attributes after a change: a value of None takes one away, None itself takes all."""
+    if given is None:
+        return {}
+    after = {name: value for name, value in {**kept, **given}.items() if value is not None}
+    if len(after) > MOST:
+        raise CustomAttributeError(
+            next(iter(given)), f"one of at most {MOST} attributes of a {owner}"
+        )
+    return after
+
+
 def types(application: Application | None) -> dict[str, Type]:
     """The types learned so far; kept in the process for half a minute."""
     key = application.pk if application else None

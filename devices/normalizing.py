@@ -3,8 +3,11 @@
 import hashlib
 import re
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
 from devices import subscriptions
-from devices.errors import TimezoneError, TokenError
+from devices.errors import EmailError, ExternalIdError, PhoneError, TimezoneError, TokenError
 from devices.models import Provider
 
 TOKEN_LENGTH = 4096  # characters; FCM's are about 160, HMS's 200
@@ -58,3 +61,35 @@ def timezone_text(offset: int | None) -> str:
 def language(text: str) -> str:
     """A language tag with dashes: Android writes `en_GB` where iOS writes `en-GB`."""
     return text.strip().replace("_", "-")
+
+
+EXTERNAL_ID_LENGTH = 256  # characters
+EMAIL_LENGTH = 255
+_PHONE = re.compile(r"[1-9][0-9]{4,14}")
+
+
+def external_id(text: str) -> str:
+    """An external id; `null` in any case counts as none (contract/people.md 5)."""
+    if len(text) > EXTERNAL_ID_LENGTH or "\0" in text:
+        raise ExternalIdError(f"a string of at most {EXTERNAL_ID_LENGTH} characters")
+    return "" if text.lower() == "null" else text
+
+
+def phone(text: str) -> str:
+    """Digits of an international number, without its plus. Raises PhoneError."""
+    digits = text.removeprefix("+")
+    if not _PHONE.fullmatch(digits):
+        raise PhoneError(text[:50], "5 to 15 digits beginning with a country code")
+    return digits
+
+
+def email(text: str) -> str:
+    """An e-mail address in lower case. Raises EmailError."""
+    lower = text.lower()
+    try:
+        if len(lower) > EMAIL_LENGTH:
+            raise EmailError(text[:EMAIL_LENGTH])
+        validate_email(lower)
+    except ValidationError as error:
+        raise EmailError(text[:EMAIL_LENGTH]) from error
+    return lower

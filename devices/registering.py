@@ -1,31 +1,23 @@
 """Register a device and refresh what is known of it."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
-from typing import Any, Final, TypeAlias, TypeVar
+from functools import partial
+from typing import Any
 
-from django.db import IntegrityError, transaction
 from django.db.models import CharField, QuerySet
 from django.utils import timezone
 
-from devices import attributes, normalizing
+from devices import attributes, audit, normalizing
 from devices.attributes import JSON
-from devices.errors import CustomAttributeError, UnknownPlatformError, UnknownRegistrationError
+from devices.audit import Author
+from devices.errors import UnknownPlatformError, UnknownRegistrationError
 from devices.models import Address, Application, Platform, Provider, Registration
+from devices.personalizing.copies import yield_primary
+from devices.racing import until_settled
+from devices.unsaid import UNSAID, Said, Unsaid
 from devices.versions import pack_version
-
-
-class Unsaid(Enum):
-    """What a device did not speak of: it stays as it is."""
-
-    UNSAID = "unsaid"
-
-
-UNSAID: Final = Unsaid.UNSAID
-T = TypeVar("T")
-Said: TypeAlias = T | Unsaid
 
 CLOUDS = {
     Platform.ANDROID: Provider.FCM,
@@ -33,7 +25,6 @@ CLOUDS = {
     Platform.HUAWEI: Provider.HMS,
     Platform.WEB: Provider.WEBPUSH,
 }
-_RACES = 4  # that a call may lose before it gives up
 _RACED_FOR = ("a_token_belongs_to_one_registration", "one_primary_device_per_person")
 
 
@@ -81,7 +72,7 @@ def register(application: Application, device: Device) -> Registration:
     device is new each time. Raises DeviceError with nothing written.
     """
     _check_attributes(application, device)
-    return _until_settled(lambda: _register(application, device))
+    return until_settled(partial(_register, application, device), rules=_RACED_FOR)
 
 
 def refresh(
@@ -90,16 +81,20 @@ def refresh(
     device: Device,
     *,
     caller: uuid.UUID | None = None,
+    author: Author | None = None,
 ) -> Registration:
     """Change what a device speaks of, and keep the rest.
 
     A token that another registration holds moves here: the newest word counts. Another
-    device (`caller`) may speak for this one when both belong to the same person.
+    device (`caller`) may speak for this one when both belong to the same person. When an
+    `author` does, nothing was heard of the device itself, and the audit trail says who.
 
     Raises UnknownRegistrationError and other DeviceErrors with nothing written.
     """
     _check_attributes(application, device)
-    return _until_settled(lambda: _refresh(application, public_id, device, caller))
+    return until_settled(
+        partial(_refresh, application, public_id, device, caller, author), rules=_RACED_FOR
+    )
 
 
 def _check_attributes(application: Application, device: Device) -> None:
@@ -125,23 +120,6 @@ def find_key(application: Application, public_id: uuid.UUID) -> int:
     for (pk,) in key:
         return int(pk)
     raise UnknownRegistrationError("Registration not found")
-
-
-def _until_settled(step: Callable[[], Registration]) -> Registration:
-    """Repeat a step that lost a race: now the winner's row is there to be seen.
-
-    A token never has two registrations and a person never two primary devices, however many
-    calls come at once: constraints hold it.
-    """
-    for _ in range(_RACES):
-        try:
-            with transaction.atomic():
-                return step()
-        except IntegrityError as conflict:
-            if not any(rule in str(conflict) for rule in _RACED_FOR):
-                raise
-    with transaction.atomic():
-        return step()
 
 
 def _addresses(application: Application) -> QuerySet[Address]:
@@ -178,7 +156,11 @@ def _register(application: Application, device: Device) -> Registration:
 
 
 def _refresh(
-    application: Application, public_id: uuid.UUID, device: Device, caller: uuid.UUID | None
+    application: Application,
+    public_id: uuid.UUID,
+    device: Device,
+    caller: uuid.UUID | None,
+    author: Author | None,
 ) -> Registration:
     address = _addresses(application).filter(public_id=public_id).first()
     if address is None:
@@ -191,7 +173,7 @@ def _refresh(
         token = normalizing.token(provider, token)
         if normalizing.digest(token) != normalizing.digest(address.token):
             _take_away(application, token)
-    _save(address, device, token=token)
+    _save(address, device, token=token, author=author)
     return address.registration
 
 
@@ -218,22 +200,28 @@ def _take_away(application: Application, token: str) -> None:
         Registration.objects.filter(pk=holder.pk).update(enabled=False)
 
 
-def _save(address: Address, device: Device, *, token: Said[str]) -> None:
+def _save(
+    address: Address, device: Device, *, token: Said[str], author: Author | None = None
+) -> None:
     """Write the columns that changed, and that we heard of the device."""
     if isinstance(device.provider, Unsaid):  # Huawei's devices call themselves Android, too
         device = replace(device, platform=UNSAID)
     registration = address.registration
     before = _columns(registration), _columns(address)
+    if author is None:
+        address.last_contact_at = timezone.now()
+        if registration.last_seen_day != address.last_contact_at.date():
+            registration.last_seen_day = address.last_contact_at.date()
     _apply(address, device, provider=device.provider, token=token)
-    if registration.last_seen_day != address.last_contact_at.date():
-        registration.last_seen_day = address.last_contact_at.date()
-    if registration.primary and not before[0]["primary"] and registration.person_id is not None:
-        Registration.objects.filter(
-            person=registration.person_id, application=registration.application_id, primary=True
-        ).update(primary=False)
+    if registration.primary and not before[0]["primary"]:
+        yield_primary(registration)
     if changed := _changed(before[0], _columns(registration)):
         Registration.objects.filter(pk=registration.pk).update(**changed)
-    Address.objects.filter(pk=address.pk).update(**_changed(before[1], _columns(address)))
+        if author is not None:
+            was = {name: before[0][name] for name in changed}
+            audit.note(author, "change device", registration, before=was, after=changed)
+    if moved := _changed(before[1], _columns(address)):
+        Address.objects.filter(pk=address.pk).update(**moved)
 
 
 def _columns(row: Registration | Address) -> dict[str, Any]:
@@ -247,7 +235,6 @@ def _changed(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
 def _apply(address: Address, device: Device, *, provider: Said[Provider], token: Said[str]) -> None:
     """Put what a device says into its rows, unsaved."""
     registration = address.registration
-    address.last_contact_at = timezone.now()
     if not isinstance(provider, Unsaid):
         address.provider = provider
     if not isinstance(token, Unsaid):
@@ -259,7 +246,7 @@ def _apply(address: Address, device: Device, *, provider: Said[Provider], token:
         if (value := getattr(device, name)) is not UNSAID:
             setattr(registration, name, value)
     if not isinstance(device.attributes, Unsaid):
-        registration.attributes = _merged(registration.attributes, device.attributes)
+        registration.attributes = attributes.merged(registration.attributes, device.attributes)
 
 
 def _apply_token(address: Address, token: str) -> None:
@@ -290,15 +277,3 @@ def _fitting(row: Registration | Address, name: str, text: str) -> str:
     column = row._meta.get_field(name)
     assert isinstance(column, CharField)
     return text[: column.max_length]
-
-
-def _merged(kept: Mapping[str, JSON], given: Mapping[str, JSON] | None) -> dict[str, JSON]:
-    """Attributes after a change: a value of None takes one away, None itself takes all."""
-    if given is None:
-        return {}
-    merged = {name: value for name, value in {**kept, **given}.items() if value is not None}
-    if len(merged) > attributes.MOST:
-        raise CustomAttributeError(
-            next(iter(given)), f"one of at most {attributes.MOST} attributes of a device"
-        )
-    return merged

@@ -1,0 +1,34 @@
+"""Join a device to a person, or part them (contract/people.md 5).
+
+Everybody who changes people comes through here: the people API, the mobile API and the pages.
+An identity belongs to one person and a person has one primary device per application because
+constraints say so; a call that loses a race looks again and sees the winner.
+
+Rows are locked in one order: people by key, then the device's address and registration, then
+other registrations, then identities are inserted in the order of their kind and value.
+"""
+
+from devices.personalizing.attaching import Choice, depersonalize, personalize
+from devices.personalizing.people import (
+    change,
+    change_owner,
+    create,
+    delete_device,
+    erase,
+    replace,
+)
+from devices.personalizing.portrait import Described, Identities
+
+__all__ = [
+    "Choice",
+    "Described",
+    "Identities",
+    "change",
+    "change_owner",
+    "create",
+    "delete_device",
+    "depersonalize",
+    "erase",
+    "personalize",
+    "replace",
+]
