@@ -22,10 +22,16 @@ def by_application_code(request: HttpRequest) -> Application:
     code = code.strip()
     if scheme.lower() != "app" or not code:
         raise Refusal(401, "APP_CODE_MISSING", "Application code missing")
-    application = _find(code) if len(code) <= _LONGEST and code.isascii() else None
+    application = find_application(code)
     if application is None or not application.enabled:
         raise Refusal(401, "1", "Invalid Application Id")
     return application
+
+
+def find_application(code: str) -> Application | None:
+    """The application with a code, if it can be one."""
+    can_be = len(code) <= _LONGEST and code.isascii() and code.isprintable()
+    return _find(code) if can_be else None
 
 
 def _find(code: str) -> Application | None:

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from api import carousels, mobile, sms_reports
+from api import carousels, huawei_receipts, mobile, sms_reports
 
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "callbacks/sms/<int:application>/<str:token>/<uuid:message_id>",
         sms_reports.twilio_report,
     ),
+    path("callbacks/huawei/<str:code>", huawei_receipts.receipts, name="huawei-receipts"),
     re_path(r"^callbacks/sms(?:/[\s\S]*)?$", sms_reports.nothing),
     re_path(r"^/*mobile(?:/[\s\S]*)?$", mobile.nothing),
 ]

@@ -46,6 +46,11 @@ def bulk_number(identifier: UUID) -> int:
     return (value >> 64 & 0xFFF) << 20 | value >> RECIPIENT_BITS & 0xFFFFF
 
 
+def sibling(identifier: UUID, recipient: int) -> UUID:
+    """The id of another recipient's message of the same bulk."""
+    return UUID(int=identifier.int & ~RECIPIENT_MASK | recipient)
+
+
 def lowest_id(moment: datetime) -> UUID:
     """The bound of a partition that begins at this moment."""
     return UUID(int=int(moment.timestamp() * 1000) << 80)

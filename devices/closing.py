@@ -4,14 +4,20 @@ Source: contract/providers.md 1.6 (DROP-1 to DROP-6).
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.utils import timezone
 
-from devices.models import Address, Breaker, ProviderCredential, SuspectAddress
+from devices.models import (
+    Address,
+    Breaker,
+    ProviderCredential,
+    Registration,
+    SuspectAddress,
+)
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +28,7 @@ MISMATCHED_SHARE = 0.05
 PATIENCE = timedelta(seconds=60)
 GONE_SLACK = 10
 MISMATCHED_SLACK = 3
+MONTH = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,3 +186,16 @@ def _close_suspects(breaker: Breaker) -> int:
         closed: int = cursor.rowcount
     _start_anew(breaker)
     return closed
+
+
+def mute(registrations: Iterable[int]) -> int:
+    """Note that the owners of these devices switched notifications off; how many were on."""
+    rows = Registration.objects.filter(pk__in=sorted(registrations), notifications_enabled=True)
+    return rows.update(notifications_enabled=False)
+
+
+def rest(registrations: Iterable[int]) -> int:
+    """Note that nobody has seen these devices for a month; how many we thought to be in use."""
+    day = timezone.now().date() - MONTH
+    rows = Registration.objects.filter(pk__in=sorted(registrations), last_seen_day__gt=day)
+    return rows.update(last_seen_day=day)

@@ -60,6 +60,10 @@ class Cause(IntEnum):
     ACCOUNT_REFUSED = 34  # credit, sender or route of our gateway account
     NOT_IN_TIME = 35
     NEVER_LEARNED = 36
+    NOTIFICATIONS_OFF = 41  # what Huawei's receipts tell of a device
+    DORMANT = 42
+    REPLACED = 43  # by a newer message, before it was shown
+    LIMITED = 44  # the cloud lets no more through to this device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -177,6 +177,16 @@ def vapid_key() -> dict[str, str]:
     }
 
 
+def huawei_client() -> dict[str, str]:
+    """What a Huawei credential holds, with the key that receipts are signed with."""
+    return {
+        "client_id": "101234567",
+        "client_secret": "s3cret",
+        "callback_user": "receipts",
+        "callback_key": "receipt-key",
+    }
+
+
 def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
     return key.private_bytes(
         serialization.Encoding.PEM,
@@ -194,6 +204,8 @@ def make_credential(
         data = dict(apns_key())
     elif provider == Provider.WEBPUSH:
         data = dict(vapid_key())
+    elif provider == Provider.HMS:
+        data = dict(huawei_client())
     return ProviderCredential.objects.create(
         application=application, provider=provider, **{"data": data, "hint": "…test", **given}
     )

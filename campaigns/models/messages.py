@@ -92,6 +92,8 @@ class Reason(models.IntegerChoices):
     NO_TOKEN = 16, "The device never reported a token"
     NUMBER_REFUSED = 17, "No text message can reach this number"
     OPTED_OUT = 18, "The number's owner wants no text messages"
+    DORMANT = 19, "The device has not been seen for a month"
+    LIMITED = 20, "The cloud lets no more through to the device"
     PAYLOAD_REFUSED = 21, "The cloud refused the notification"
     TOO_LARGE = 22, "The notification is larger than the cloud takes"
     CLOUD_ERROR = 23, "The cloud reported an error of its own"
@@ -104,6 +106,7 @@ class Reason(models.IntegerChoices):
     TOO_LATE = 31, "The time to live ended before it could be sent"
     NOT_IN_TIME = 32, "It could not be delivered before its time to live ended"
     NEVER_LEARNED = 33, "Nobody could say what became of it"
+    REPLACED = 34, "A newer message replaced it"
     WORKER_LOST = 41, "A worker stopped while sending"
     NO_ANSWER = 42, "The cloud did not answer"
     NOTIFICATIONS_OFF = 51, "Notifications are switched off"
@@ -161,6 +164,14 @@ REASONS: dict[Reason, Explanation] = {
         "The owners of these numbers want no text messages.",
         "Nothing: they asked not to be written to.",
     ),
+    Reason.DORMANT: Explanation(
+        "These devices have not been seen for a month.",
+        "Nothing: target devices by when they were last seen to leave them out.",
+    ),
+    Reason.LIMITED: Explanation(
+        "The cloud limits how much such a device gets a day.",
+        "Send less often, or ask Huawei for the right to another category than marketing.",
+    ),
     Reason.PAYLOAD_REFUSED: Explanation(
         "The cloud refused the notification itself.",
         "Read the cloud's answer, correct the content and send it again.",
@@ -203,6 +214,9 @@ REASONS: dict[Reason, Explanation] = {
     Reason.NEVER_LEARNED: Explanation(
         "The operator never said what became of it.",
         "Nothing is sent twice. A late report is noted with the message.",
+    ),
+    Reason.REPLACED: Explanation(
+        "A newer message took its place before it was shown.", "Nothing to do."
     ),
     Reason.WORKER_LOST: Explanation(
         "A worker stopped while these were on the wire: they may have arrived.",
