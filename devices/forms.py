@@ -186,7 +186,7 @@ def service_account(text: str) -> dict[str, Any]:
     for name in ("project_id", "private_key_id", "private_key", "client_email", "token_uri"):
         if not isinstance(account.get(name), str) or not account[name].strip():
             raise forms.ValidationError(f'"{name}" is missing. Use the file as Google gave it.')
-    if not isinstance(_private_key(account["private_key"]), rsa.RSAPrivateKey):
+    if not isinstance(private_key(account["private_key"]), rsa.RSAPrivateKey):
         raise forms.ValidationError(
             '"private_key" is not an RSA key in PEM. Use the file as Google gave it.'
         )
@@ -283,7 +283,7 @@ class ApnsCredentialForm(CredentialForm):
         if "file" in self.errors or "key_text" in self.errors:
             return self.cleaned_data
         if text:
-            key = _private_key(text)
+            key = private_key(text)
             if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
                 self.add_error(
                     field, "This is not an APNs key. Choose the .p8 file as Apple gave it."
@@ -303,7 +303,7 @@ class ApnsCredentialForm(CredentialForm):
         return {name: self.cleaned_data[name] for name in names} | {"key_pem": self.key_pem}
 
 
-def _private_key(pem: str) -> object:
+def private_key(pem: str) -> object:
     """The key of a PEM text; None for what holds none."""
     try:
         return load_pem_private_key(pem.strip().encode() + b"\n", password=None)

@@ -21,6 +21,7 @@ from devices.forms import (
     FcmCredentialForm,
 )
 from devices.frame import LAST_APPLICATION, Frame
+from devices.huawei_form import HuaweiCredentialForm
 from devices.models import (
     Application,
     AuditEntry,
@@ -44,6 +45,7 @@ from devices.webpush_form import WebPushCredentialForm
 FORMS: dict[str, type[CredentialForm]] = {
     Provider.FCM: FcmCredentialForm,
     Provider.APNS: ApnsCredentialForm,
+    Provider.HMS: HuaweiCredentialForm,
     Provider.SMS: SmsCredentialForm,
     Provider.WEBPUSH: WebPushCredentialForm,
 }
