@@ -114,7 +114,7 @@ class ClientTokens(AccessTokens):
         numbers = [str(body[name]) for name in ("error", "sub_error") if body.get(name)]
         told = word(body.get("error_description"))
         reason = word("/".join(numbers)) or f"HTTP {status}"
-        return f"{reason}: {told} (are the app ID and its secret right?)"
+        return f"{reason}: {told}" if told else reason
 
 
 class SignedTokens:

@@ -22,7 +22,7 @@ from providers.base import (
 )
 from providers.credentials import Clock, TokenRefusedError, TokenUnavailableError
 from providers.gateway import Gateway
-from providers.huawei import answers
+from providers.huawei import advice, answers
 from providers.huawei.bodies import HuaweiPayload, Look
 from providers.huawei.credentials import Account, Client, ClientTokens, SignedTokens, Tokens
 
@@ -51,6 +51,8 @@ class Route:
 
     path: str
     tokens: Tokens
+    who: str  # the app ID, or the project of a service account
+    signed: bool = False  # by a service account
     v3: bool = False
 
 
@@ -90,13 +92,13 @@ class HuaweiProvider:
         account = data.get("service_account")
         if isinstance(account, Mapping):
             known = Account.read(account)
-            signed = SignedTokens(known, clock=clock)
-            self._hms = Route(f"/v2/{known.project_id}/messages:send", signed)
-            self._harmony = Route(f"/v3/{known.project_id}/messages:send", signed, v3=True)
+            signed, who = SignedTokens(known, clock=clock), known.project_id
+            self._hms = Route(f"/v2/{who}/messages:send", signed, who, signed=True)
+            self._harmony = Route(f"/v3/{who}/messages:send", signed, who, signed=True, v3=True)
         if data.get("client_id") or not account:
             client = Client.read(data)
             tokens = ClientTokens(client, network, clock=clock, transport=transport)
-            self._hms = Route(f"/v1/{client.client_id}/messages:send", tokens)
+            self._hms = Route(f"/v1/{client.client_id}/messages:send", tokens, client.client_id)
         if not 1 <= batch <= 1000:
             raise CredentialError("batch", "must be from 1 to 1000 tokens a call")
         self._batch = batch
@@ -179,7 +181,7 @@ class HuaweiProvider:
         outcomes: list[Outcome] = []
         for half, told, bad in zip(halves, answered, invalid, strict=True):
             if bad and not believed:
-                outcomes += [_misled(one) for one in told]
+                outcomes += [self._advised(call.route, _misled(one)) for one in told]
             elif bad and len(half.tokens) > 1:
                 outcomes += await self._halve(half)
             else:
@@ -195,8 +197,8 @@ class HuaweiProvider:
                 bearer = await route.tokens.renew(bearer)
                 outcomes = await self._call(route, body, tokens, bearer)
         except (TokenRefusedError, TokenUnavailableError) as error:
-            return [_without_token(error)] * len(tokens)
-        return outcomes
+            return [_without_token(route, error)] * len(tokens)
+        return [self._advised(route, outcome) for outcome in outcomes]
 
     async def _call(
         self, route: Route, body: bytes, tokens: Sequence[str], bearer: str
@@ -226,14 +228,21 @@ class HuaweiProvider:
         try:
             bearer = await route.tokens.fetch()
         except (TokenRefusedError, TokenUnavailableError) as error:
-            return _without_token(error)
+            return _without_token(route, error)
         [outcome] = await self._call(route, body, ["no-device"], bearer)
         known_good = {Verdict.ACCEPTED, Verdict.UNREGISTERED, Verdict.REJECTED}
         if outcome.verdict in known_good and outcome.cause is not Cause.CLOUD_ERROR:
             return Outcome(
                 verdict=Verdict.ACCEPTED, reason=outcome.reason or "OK", status=outcome.status
             )
-        return outcome
+        return self._advised(route, outcome)
+
+    def _advised(self, route: Route, outcome: Outcome) -> Outcome:
+        """With what an administrator should do about it."""
+        if outcome.verdict is not Verdict.MISCONFIGURED:
+            return outcome
+        remedy = advice.for_answer(outcome, who=route.who, signed=route.signed, now=self._clock())
+        return replace(outcome, remedy=remedy)
 
     async def close(self) -> None:
         await self._http.close()
@@ -251,16 +260,20 @@ def _misled(outcome: Outcome) -> Outcome:
     return Outcome(
         verdict=Verdict.MISCONFIGURED,
         cause=Cause.CREDENTIAL_REFUSED,
-        reason=f"{outcome.reason} (are these another app's tokens?)"[:100],
+        reason=outcome.reason,
         status=outcome.status,
         provider_id=outcome.provider_id,
     )
 
 
-def _without_token(error: TokenRefusedError | TokenUnavailableError) -> Outcome:
+def _without_token(route: Route, error: TokenRefusedError | TokenUnavailableError) -> Outcome:
     if isinstance(error, TokenRefusedError):
         return Outcome(
-            verdict=Verdict.MISCONFIGURED, cause=Cause.CREDENTIAL_REFUSED, reason=str(error)
+            verdict=Verdict.MISCONFIGURED,
+            cause=Cause.CREDENTIAL_REFUSED,
+            reason=str(error),
+            status=error.status,
+            remedy=advice.for_login(str(error), who=route.who),
         )
     if error.status == 0:
         return Outcome(verdict=Verdict.NOT_SENT, reason=str(error), cause=Cause.NOT_SENT)

@@ -310,7 +310,7 @@ def test_more_than_fifty_invalid_tokens_are_a_wrong_setting() -> None:
     outcomes = huawei.send([f"t{n}" for n in range(51)])
 
     assert {each.verdict for each in outcomes} == {V.MISCONFIGURED}
-    assert "another app's" in outcomes[0].reason
+    assert "not of the app 101010101" in outcomes[0].remedy
     assert sorted(map(len, huawei.calls)) == [25, 26, 51]
 
 
