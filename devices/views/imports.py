@@ -1,8 +1,5 @@
 """Pages of imports: upload a file, watch it become devices, take back what was refused."""
 
-import csv
-import re
-from collections.abc import Iterator
 from functools import partial
 
 from django.contrib import messages
@@ -12,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from devices import audit, importing, tasks
+from devices.csv_refusals import refused_rows
 from devices.forms import ImportForm
 from devices.models import ImportRun
 from devices.permissions import ApplicationRequest, Right, page
@@ -24,7 +22,6 @@ STATES = {
     ImportRun.Status.DONE: "done",
     ImportRun.Status.FAILED: "stopped",
 }
-FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d .()/-]*$)")  # what a spreadsheet would compute
 
 
 @page(Right.IMPORT_DEVICES)
@@ -90,28 +87,6 @@ def import_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
 def import_refusals(request: ApplicationRequest, pk: int) -> StreamingHttpResponse:
     """The refused rows as a file: mend them there, drop the first three columns, upload it."""
     run = get_object_or_404(ImportRun, pk=pk, application=request.application)
-    response = StreamingHttpResponse(_refused_rows(run), content_type="text/csv; charset=utf-8")
+    response = StreamingHttpResponse(refused_rows(run), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="import-{pk}-refused.csv"'
     return response
-
-
-class _Line:
-    """What csv.writer writes to, one row at a time."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def _refused_rows(run: ImportRun) -> Iterator[str]:
-    writer = csv.writer(_Line())
-    headings = [heading for heading, _ in run.columns]
-    yield "\ufeff"  # spreadsheets then read it as UTF-8
-    yield writer.writerow(["line", "column", "reason", *map(harmless, headings)])
-    for refusal in run.refusals.iterator():
-        cells = [refusal.line, refusal.column, refusal.reason, *refusal.row]
-        yield writer.writerow([harmless(str(cell)) for cell in cells])
-
-
-def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula; numbers with a sign stay as they are."""
-    return f"'{cell}" if FORMULA.match(cell) else cell

@@ -10,8 +10,8 @@ from django.urls import reverse
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from devices import importing, tasks
+from devices.csv_refusals import harmless
 from devices.models import Application, AuditEntry, ImportRun, Registration, Role
-from devices.views.imports import harmless
 from tests.factories import make_application, make_user
 
 pytestmark = pytest.mark.django_db

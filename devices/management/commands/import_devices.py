@@ -1,6 +1,5 @@
 """Import devices from a CSV file."""
 
-import csv
 import sys
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 
 from devices import importing
+from devices.csv_refusals import refused_rows
 from devices.models import Application, ImportRun
 
 
@@ -60,9 +60,6 @@ class Command(BaseCommand):
 
     def _write_refusals(self, run: ImportRun, file: Path) -> Path:
         place = file.with_name(f"{file.name}.refused.csv")
-        with place.open("w", newline="") as out:
-            writer = csv.writer(out)
-            writer.writerow(["line", "column", "reason", *[h for h, _ in run.columns]])
-            for refusal in run.refusals.iterator():
-                writer.writerow([refusal.line, refusal.column, refusal.reason, *refusal.row])
+        with place.open("w", newline="", encoding="utf-8") as out:
+            out.writelines(refused_rows(run))
         return place
