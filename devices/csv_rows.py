@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import re
 import uuid
@@ -55,6 +56,7 @@ PLATFORMS = {
 YES = {"true", "yes", "1", "y", "on"}
 NO = {"false", "no", "0", "n", "off"}
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,12})?")
+_STRAY = re.compile("[\udc80-\udcff]")  # octets that are no UTF-8, as surrogateescape hands them on
 _EMAIL = re.compile(r"[^@\s]{1,200}@[^@\s]{1,54}")
 
 
@@ -87,7 +89,7 @@ class Wanted:
     provider: Provider
     token: str
     digest: bytes | None
-    environment: str
+    environment: str  # "": the row does not say
     identities: list[tuple[int, str]]
     registration: dict[str, Any] = field(default_factory=dict)
     address: dict[str, Any] = field(default_factory=dict)
@@ -98,7 +100,7 @@ class Wanted:
 
 def lines(source: BinaryIO) -> Iterator[str]:
     """Lines of a UTF-8 file, none longer than can be held; raises FileFault."""
-    text = io.TextIOWrapper(source, encoding="utf-8-sig", newline="")
+    text = io.TextIOWrapper(source, "utf-8-sig", errors="surrogateescape", newline="")
     number = 0
     try:
         while line := text.readline(LONGEST_LINE):
@@ -108,14 +110,14 @@ def lines(source: BinaryIO) -> Iterator[str]:
                     f"Line {number} has more than {LONGEST_LINE:,} characters. Is this a CSV file"
                     " with one device a line?"
                 )
+            if not line.isascii() and _STRAY.search(line):
+                raise FileFault(
+                    f"Line {number} is not UTF-8. Save the file as “CSV UTF-8” and import it again."
+                )
             yield line
-    except UnicodeDecodeError:
-        raise FileFault(
-            f"Line {number + 1} or one soon after it is not UTF-8. Save the file as “CSV UTF-8”"
-            " and upload it again."
-        ) from None
     finally:
-        text.detach()
+        if not source.closed:
+            text.detach()  # or it would close the file with itself
 
 
 def header(cells: list[str]) -> list[Column]:
@@ -214,8 +216,8 @@ def _public_id(text: str) -> uuid.UUID | None:
 
 
 def _environment(text: str) -> str:
-    if text.lower() in ("", *Environment.values):
-        return text.lower() or Environment.PRODUCTION
+    if not text or text.lower() in Environment.values:
+        return text.lower()
     raise RowFault("environment", "The environment is production or sandbox.")
 
 
@@ -227,7 +229,7 @@ def _identities(said: dict[str, str]) -> list[tuple[int, str]]:
             raise RowFault("external_id", "An external id has at most 256 characters.")
         found.append((1, external_id))
     if phone:
-        digits = re.sub(r"[\s()\-.]", "", phone).removeprefix("+")
+        digits = re.sub(r"[\s()\-.]", "", phone).removeprefix("+").removeprefix("00")
         if not digits.isascii() or not digits.isdecimal() or not 5 <= len(digits) <= 15:
             raise RowFault("phone", "A phone number has 5 to 15 digits, with its country code.")
         found.append((2, digits))
@@ -320,11 +322,29 @@ def value(name: str, text: str, types: dict[str, Type]) -> Any:
 
 
 def rows(source: BinaryIO) -> Iterator[tuple[int, list[str]]]:
-    """Cells of each line with its number, the header first; raises FileFault."""
-    reader = csv.reader(lines(source))
+    """Cells of each line with its number, the header first; raises FileFault.
+
+    Spreadsheets of many countries write semicolons: what parts the header's cells counts.
+    """
+    text = lines(source)
+    first = next(text, "")
+    reader = csv.reader(itertools.chain([first], text), delimiter=max(",;\t", key=first.count))
+    began = 1
     try:
         for cells in reader:
+            began = reader.line_num + 1
             if cells:
                 yield reader.line_num, cells
     except csv.Error as fault:
-        raise FileFault(f"Line {reader.line_num} cannot be read as CSV: {fault}.") from None
+        raise FileFault(
+            f"Line {began} cannot be read as CSV: {fault}. Is a quotation mark not closed?"
+        ) from None
+
+
+def examine(source: BinaryIO) -> None:
+    """Read a whole file ahead, so that one that cannot be read changes nothing; FileFault."""
+    every = rows(source)
+    _, cells = next(every, (1, []))
+    header(cells)
+    for _ in every:
+        pass

@@ -4,35 +4,47 @@ Good rows are kept, bad ones collected with line and reason. The same file twice
 nothing. Each batch is one transaction, so a stopped import can simply run again.
 """
 
-import json
-import uuid
-from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
-from typing import Any, BinaryIO, cast
+import contextlib
+import io
+import itertools
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any, BinaryIO
 
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from devices import attributes
-from devices.csv_rows import Column, FileFault, RowFault, Wanted, guess, header, read, rows
+from devices.csv_batches import Written, write
+from devices.csv_rows import (
+    Column,
+    FileFault,
+    RowFault,
+    Wanted,
+    examine,
+    guess,
+    header,
+    read,
+    rows,
+)
 from devices.errors import CustomAttributeError
 from devices.models import (
-    Address,
     Application,
-    Identity,
     ImportPiece,
     ImportRefusal,
     ImportRun,
-    Person,
-    Registration,
 )
-from devices.registering import CLOUDS
 
 BATCH = 2000  # rows in one transaction
 MOST_REFUSALS = 100_000  # kept with their cells; beyond that they are only counted
 PIECE = 2**20  # bytes
 LEASE = timedelta(minutes=2)
+Refused = tuple[int, list[str], RowFault]
+_TOLD = (
+    "status", "error", "columns", "rows", "created", "updated", "refused", "bytes_read",
+    "lease_until", "started_at", "finished_at",
+)  # fmt: skip
 
 
 def receive(
@@ -52,44 +64,39 @@ def receive(
     return run
 
 
-class _Pieces:
+class _Pieces(io.RawIOBase):
     """An uploaded file, read piece by piece."""
 
     def __init__(self, run: ImportRun) -> None:
-        self._pieces: Iterator[bytes] = (
-            bytes(content)
-            for content in run.pieces.order_by("number")
-            .values_list("content", flat=True)
-            .iterator(chunk_size=1)
-        )
+        self._run = run
+        self._number = 0
         self._left = b""
 
     def readable(self) -> bool:
         return True
 
-    def writable(self) -> bool:
-        return False
-
     def seekable(self) -> bool:
-        return False
+        return True
 
-    closed = False
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if (offset, whence) != (0, io.SEEK_SET):
+            raise io.UnsupportedOperation("pieces are read from their start")
+        self._number, self._left = 0, b""
+        return 0
 
-    def flush(self) -> None:
-        """Nothing is written."""
-
-    def read1(self, size: int = -1) -> bytes:
+    def readinto(self, buffer: Any) -> int:
         if not self._left:
-            self._left = next(self._pieces, b"")
-        taken = self._left if size < 0 else self._left[:size]
+            piece = self._run.pieces.filter(number=self._number)
+            self._left = bytes(piece.values_list("content", flat=True).first() or b"")
+            self._number += 1
+        taken = self._left[: len(buffer)]
         self._left = self._left[len(taken) :]
-        return taken
-
-    read = read1
+        buffer[: len(taken)] = taken
+        return len(taken)
 
 
 def run_upload(pk: int) -> ImportRun | None:
-    """Import an uploaded file, unless somebody else does; again from its start after a kill."""
+    """Import an uploaded file, unless somebody else does; after a kill, from where it stood."""
     now = timezone.now()
     free = ImportRun.objects.filter(
         pk=pk, status__in=(ImportRun.Status.WAITING, ImportRun.Status.RUNNING)
@@ -97,8 +104,15 @@ def run_upload(pk: int) -> ImportRun | None:
     if not free.update(lease_until=now + LEASE, status=ImportRun.Status.RUNNING):
         return None
     run = ImportRun.objects.select_related("application").get(pk=pk)
-    run.refusals.all().delete()
-    run_file(run, cast("BinaryIO", _Pieces(run)))
+    if not run.pieces.exists():
+        run.status, run.error = ImportRun.Status.FAILED, "The command was stopped. Run it again."
+        run.finished_at, run.lease_until = timezone.now(), None
+        run.save()
+        return run
+    try:
+        run_file(run, io.BufferedReader(_Pieces(run), PIECE))
+    except OvertakenError:
+        return None
     run.pieces.all().delete()
     return run
 
@@ -106,37 +120,35 @@ def run_upload(pk: int) -> ImportRun | None:
 def run_file(
     run: ImportRun, source: BinaryIO, progress: Callable[[ImportRun], None] = lambda run: None
 ) -> ImportRun:
-    """Import a file into a run. A file that cannot be read ends it with the reason."""
-    run.status, run.started_at = ImportRun.Status.RUNNING, timezone.now()
-    run.rows = run.created = run.updated = run.refused = run.bytes_read = 0
+    """Import a file into a run, behind the rows it took before.
+
+    A file that cannot be read as a whole changes nothing and ends the run with the reason.
+    Raises OvertakenError when another process has taken the run over.
+    """
+    run.status, run.started_at = ImportRun.Status.RUNNING, run.started_at or timezone.now()
+    run.lease_until = timezone.now() + LEASE  # nobody else takes it for one that was left
     run.save()
     job = _Job(run)
     try:
-        read_rows = rows(source)
-        _, cells = next(read_rows, (1, []))
-        job.columns = header(cells)
-        run.columns = [[c.heading, c.name or "attribute"] for c in job.columns]
-        batch: list[tuple[int, list[str]]] = []
-        for line, cells in read_rows:
-            batch.append((line, cells))
-            if len(batch) >= BATCH:
-                job.take(batch)
-                progress(run)
-                batch = []
-        if batch:
-            job.take(batch)
+        examine(source)
+        source.seek(0)
+        job.read(source, progress)
     except FileFault as fault:
         run.status, run.error = ImportRun.Status.FAILED, str(fault)
     else:
         run.status = ImportRun.Status.DONE
-    run.finished_at, run.lease_until = timezone.now(), None
-    run.save()
+    run.finished_at, ended = timezone.now(), run.lease_until
+    job.advance(lease_until=None, held=ended)
     progress(run)
     return run
 
 
+class OvertakenError(Exception):
+    """The lease ran out, and another process goes on with the import."""
+
+
 class _Job:
-    """One import: its columns, and the tokens its file named so far."""
+    """One import: its columns, and what its file named so far."""
 
     def __init__(self, run: ImportRun) -> None:
         self.run = run
@@ -144,11 +156,28 @@ class _Job:
         self.columns: list[Column] = []
         self.seen: dict[bytes, int] = {}
         self.seen_ids: dict[str, int] = {}
+        self.devices: dict[int, int] = {}
+
+    def read(self, source: BinaryIO, progress: Callable[[ImportRun], None]) -> None:
+        """All rows, batch by batch; those that the run has taken already are only remembered."""
+        taken = self.run.rows
+        every = rows(source)
+        _, cells = next(every, (1, []))
+        self.columns = header(cells)
+        self.run.columns = [[c.heading, c.name or "attribute"] for c in self.columns]
+        self._check_names()
+        known = attributes.types(self.application)
+        for line, cells in itertools.islice(every, taken):
+            with contextlib.suppress(RowFault):
+                self._once(read(self.columns, cells, line, known))
+        while batch := list(itertools.islice(every, BATCH)):
+            self.take(batch)
+            progress(self.run)
 
     def take(self, batch: list[tuple[int, list[str]]]) -> None:
-        """One batch: read, then write in one transaction."""
-        refused: list[tuple[int, list[str], RowFault]] = []
+        """One batch in one transaction, with how far the run is."""
         types = self._types(batch)
+        refused: list[Refused] = []
         wanted: list[Wanted] = []
         for line, cells in batch:
             try:
@@ -157,17 +186,56 @@ class _Job:
                 wanted.append(row)
             except RowFault as fault:
                 refused.append((line, cells, fault))
+        run = self.run
         with transaction.atomic():
-            created, updated = _write(self.application, wanted, refused)
+            written = self._store(wanted)
+            refused += [(row.line, row.cells, fault) for row, fault in written.refused]
             self._refuse(refused)
-            run = self.run
             run.rows += len(batch)
-            run.created += created
-            run.updated += updated
+            run.created += written.created
+            run.updated += written.updated
             run.refused += len(refused)
             run.bytes_read += sum(sum(map(len, cells)) + len(cells) for _, cells in batch)
-            run.lease_until = timezone.now() + LEASE
-            run.save()
+            self.advance(lease_until=timezone.now() + LEASE, held=run.lease_until)
+        self.devices |= written.devices
+
+    def advance(self, *, lease_until: datetime | None, held: datetime | None) -> None:
+        """Write the run, if it is still ours."""
+        run = self.run
+        run.lease_until = lease_until
+        told = {name: getattr(run, name) for name in _TOLD}
+        if not ImportRun.objects.filter(pk=run.pk, lease_until=held).update(**told):
+            raise OvertakenError
+
+    def _store(self, wanted: list[Wanted]) -> Written:
+        """Write rows; when somebody writes the same at this moment, those rows are refused."""
+        try:
+            with transaction.atomic():
+                return write(self.application, wanted, self.devices)
+        except IntegrityError:
+            if len(wanted) == 1:
+                fault = RowFault("", "Somebody wrote the same just now. Import this row again.")
+                return Written(refused=[(wanted[0], fault)])
+        half = len(wanted) // 2
+        first = self._store(wanted[:half])
+        self.devices |= first.devices
+        second = self._store(wanted[half:])
+        return Written(
+            first.created + second.created,
+            first.updated + second.updated,
+            first.refused + second.refused,
+            first.devices | second.devices,
+        )
+
+    def _check_names(self) -> None:
+        """All its attributes must have room, or nothing of the file is taken."""
+        known = attributes.types(self.application)
+        new = {c.heading for c in self.columns if not c.name} - set(known)
+        if len(known) + len(new) > attributes.MOST_NAMES:
+            raise FileFault(
+                f"The file has {len(new)} columns that would become new attributes, beside"
+                f" {len(known)}; an application has at most {attributes.MOST_NAMES}."
+            )
 
     def _types(self, batch: list[tuple[int, list[str]]]) -> dict[str, attributes.Type]:
         """Types of the custom attributes; new ones are learned from their first value."""
@@ -202,7 +270,7 @@ class _Job:
                     "registration_id", f"The same registration stands in line {first}. Remove one."
                 )
 
-    def _refuse(self, refused: list[tuple[int, list[str], RowFault]]) -> None:
+    def _refuse(self, refused: list[Refused]) -> None:
         room = max(0, MOST_REFUSALS - self.run.refused)
         ImportRefusal.objects.bulk_create(
             ImportRefusal(
@@ -223,231 +291,3 @@ def _sample(text: str) -> Any:
         case attributes.Type.NUMBER:
             return float(text) if "." in text else int(text)
     return text[:4096]
-
-
-Refused = list[tuple[int, list[str], RowFault]]
-
-
-def _write(application: Application, wanted: list[Wanted], refused: Refused) -> tuple[int, int]:
-    """Write a batch; rows that meet something else in the database join the refused."""
-    known = _known(application, wanted)
-    new: list[Wanted] = []
-    changed: list[tuple[Wanted, Address]] = []
-    fits: list[Wanted] = []
-    for row in wanted:
-        by_id = known.get(row.public_id.hex) if row.public_id else None
-        by_token = known.get(row.digest.hex()) if row.digest else None
-        address = by_id or by_token
-        fault = _misfit(application, row, by_id, by_token)
-        if fault is not None:
-            refused.append((row.line, row.cells, fault))
-            continue
-        fits.append(row)
-        if address is None:
-            new.append(row)
-        else:
-            changed.append((row, address))
-    people = _people(fits, refused, {id(row): address for row, address in changed})
-    out = {line for line, _, _ in refused}
-    new = [row for row in new if row.line not in out]
-    changed = [(row, address) for row, address in changed if row.line not in out]
-    _insert(application, new, people)
-    return len(new), _update(changed, people)
-
-
-def _known(application: Application, wanted: list[Wanted]) -> dict[str, Address]:
-    """Addresses that rows name, by registration id and by digest of their token."""
-    ids = [row.public_id for row in wanted if row.public_id]
-    digests = [row.digest for row in wanted if row.digest]
-    found: dict[str, Address] = {}
-    if ids:
-        for address in Address.objects.select_related("registration__person").filter(
-            public_id__in=ids
-        ):
-            found[address.public_id.hex] = address
-    for address in Address.objects.select_related("registration__person").filter(
-        application=application, token_digest__in=digests
-    ):
-        found[bytes(cast("bytes", address.token_digest)).hex()] = address
-    return found
-
-
-def _misfit(
-    application: Application, row: Wanted, by_id: Address | None, by_token: Address | None
-) -> RowFault | None:
-    if by_id is not None and by_id.application_id != application.pk:
-        return RowFault("registration_id", "This registration belongs to another application.")
-    if by_token is not None and row.public_id is not None and by_token.public_id != row.public_id:
-        return RowFault("token", "This token belongs to another registration of the application.")
-    return None
-
-
-def _people(  # noqa: C901 (one decision per row, told in order)
-    fits: list[Wanted], refused: Refused, addresses: dict[int, Address]
-) -> dict[int, Person]:
-    """The person of each row, by the row's line: found by identity, or made."""
-    named = [row for row in fits if row.identities]
-    values = {identity for row in named for identity in row.identities}
-    owners: dict[tuple[int, str], Person] = {}
-    for identity in Identity.objects.select_related("person").filter(
-        kind__in={kind for kind, _ in values}, value__in={value for _, value in values}
-    ):
-        owners[identity.kind, identity.value] = identity.person
-    external = dict(
-        Identity.objects.filter(
-            kind=Identity.Kind.EXTERNAL_ID, person__in={p.pk for p in owners.values()}
-        ).values_list("person_id", "value")
-    )
-    people: dict[int, Person] = {}
-    fresh: list[Person] = []
-    joined: list[tuple[tuple[int, str], Person]] = []
-    for row in named:
-        found = {id(owners[each]): owners[each] for each in row.identities if each in owners}
-        mine = addresses.get(id(row))
-        attached = mine.registration.person if mine else None
-        own = dict(row.identities).get(1)
-        if len(found) > 1 and len({p.pk or id(p) for p in found.values()}) > 1:
-            fault = RowFault("external_id", "These identities belong to different people.")
-            refused.append((row.line, row.cells, fault))
-            continue
-        person = next(iter(found.values()), None)
-        if person is not None and own and external.get(person.pk or id(person), own) != own:
-            fault = RowFault("external_id", "Phone or e-mail belong to another external id.")
-            refused.append((row.line, row.cells, fault))
-            continue
-        if person is None:
-            person = attached or Person(kind=Person.Kind.CUSTOMER)
-            if attached is None:
-                fresh.append(person)
-        if own:
-            external[person.pk or id(person)] = own
-        for each in row.identities:
-            if each not in owners:
-                owners[each] = person
-                joined.append((each, person))
-        people[row.line] = person
-    described = {
-        id(people[row.line]): people[row.line]
-        for row in named
-        if row.line in people and _describe(people[row.line], row)
-    }
-    Person.objects.bulk_create(fresh)
-    for made in fresh:
-        described.pop(id(made), None)
-    for each_person in described.values():
-        each_person.save(update_fields=["first_name", "last_name", "tags", "changed_at"])
-        Registration.objects.filter(person=each_person).update(person_tags=each_person.tags)
-    Identity.objects.bulk_create(
-        Identity(kind=kind, value=value, person=person) for (kind, value), person in joined
-    )
-    return people
-
-
-def _describe(person: Person, row: Wanted) -> bool:
-    """Give a person a row's names and tags, which are added, never taken away; did it change?"""
-    tags = sorted({*person.tags, *row.tags})
-    names = {name: text for name, text in row.person.items() if getattr(person, name) != text}
-    differs = tags != person.tags or bool(names)
-    person.tags = tags
-    for name, text in names.items():
-        setattr(person, name, text)
-    return differs
-
-
-_COPY_REGISTRATIONS = """
-COPY devices_registration (id, application_id, person_id, platform, app_version, os_version,
-    sdk_version, timezone_offset, enabled, notifications_enabled, "primary", language,
-    manufacturer, model, person_tags, attributes) FROM STDIN
-"""
-_COPY_ADDRESSES = """
-COPY devices_address (registration_id, application_id, public_id, provider, kind, environment,
-    token, token_digest, token_changed_at, closed_reason, closed_answer, app_version,
-    os_version, sdk_version, device_name) FROM STDIN
-"""
-
-
-def _insert(application: Application, new: list[Wanted], people: dict[int, Person]) -> None:
-    """New devices by COPY: five times as fast as the ORM (docs/decisions: the ledger)."""
-    if not new:
-        return
-    now = timezone.now()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT nextval(pg_get_serial_sequence('devices_registration', 'id'))"
-            " FROM generate_series(1, %s)",
-            [len(new)],
-        )
-        ids = [row[0] for row in cursor.fetchall()]
-        with cursor.copy(_COPY_REGISTRATIONS) as copy:
-            for pk, row in zip(ids, new, strict=True):
-                copy.write_row(_registration(pk, application, row, people))
-        with cursor.copy(_COPY_ADDRESSES) as copy:
-            for pk, row in zip(ids, new, strict=True):
-                said = row.address
-                copy.write_row(
-                    (
-                        pk, application.pk, row.public_id or uuid.uuid4(), CLOUDS[row.platform],
-                        "token", row.environment, row.token, row.digest,
-                        now if row.token else None, "", "", said.get("app_version", ""),
-                        said.get("os_version", ""), said.get("sdk_version", ""),
-                        said.get("device_name", ""),
-                    )
-                )  # fmt: skip
-
-
-def _registration(
-    pk: int, application: Application, row: Wanted, people: dict[int, Person]
-) -> tuple[Any, ...]:
-    said, person = row.registration, people.get(row.line)
-    return (
-        pk, application.pk, person.pk if person else None, int(row.platform),
-        said.get("app_version", 0), said.get("os_version", 0), said.get("sdk_version", 0),
-        said.get("timezone_offset"), said.get("enabled", True),
-        said.get("notifications_enabled", True), False, said.get("language", ""),
-        said.get("manufacturer", ""), said.get("model", ""), _tags(row, people),
-        json.dumps(row.attributes),
-    )  # fmt: skip
-
-
-def _tags(row: Wanted, people: dict[int, Person]) -> list[str]:
-    person = people.get(row.line)
-    return person.tags if person is not None else row.tags
-
-
-def _update(changed: list[tuple[Wanted, Address]], people: dict[int, Person]) -> int:
-    """Write what differs; how many devices did."""
-    count = 0
-    now = timezone.now()
-    for row, address in changed:
-        registration = address.registration
-        wished: dict[str, Any] = {
-            **row.registration,
-            "platform": row.platform,
-            "attributes": {**registration.attributes, **row.attributes},
-        }
-        if row.line in people:
-            wished["person_id"] = people[row.line].pk
-            wished["person_tags"] = people[row.line].tags
-        elif row.tags:
-            wished["person_tags"] = sorted({*registration.person_tags, *row.tags})
-        placed: dict[str, Any] = {**row.address}
-        if row.token and row.token != address.token:
-            placed |= {
-                "token": row.token, "token_digest": row.digest, "token_changed_at": now,
-                "provider": CLOUDS[row.platform], "environment": row.environment,
-                "closed_at": None, "closed_reason": "", "closed_answer": "",
-            }  # fmt: skip
-        fresh = {k: v for k, v in wished.items() if getattr(registration, k) != v}
-        moved = {k: v for k, v in placed.items() if getattr(address, k) != v}
-        if fresh:
-            Registration.objects.filter(pk=registration.pk).update(**fresh)
-        if moved:
-            Address.objects.filter(pk=address.pk).update(**moved)
-        count += bool(fresh or moved)
-    return count
-
-
-def analyze() -> None:
-    """Tell the planner of a large import."""
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE devices_registration, devices_address, devices_identity")
