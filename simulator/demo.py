@@ -35,7 +35,6 @@ from devices.models import (
     Membership,
     Provider,
     ProviderCredential,
-    Registration,
     Role,
 )
 from simulator import infobip
@@ -326,10 +325,11 @@ def _public(private: str) -> str:
 
 
 def _import(places: Places, application: Application, count: int, *, seed: int) -> None:
-    """Write a CSV of believable devices, and import it as anybody would."""
-    if Registration.objects.filter(application=application).exists():
-        return
+    """Write a CSV of believable devices, and import it as anybody would; once to its end."""
     file = places.home / f"{application.name.lower()}-devices.csv"
+    runs = ImportRun.objects.filter(application=application, filename=file.name)
+    if runs.filter(status=ImportRun.Status.DONE).exists():
+        return
     write_csv(file, count, seed=seed)
     run = ImportRun(application=application, filename=file.name, size=file.stat().st_size)
     with file.open("rb") as source:

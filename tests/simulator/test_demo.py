@@ -1,0 +1,137 @@
+"""The demo's content: demo.json as documented, and nothing made twice."""
+
+import json
+import stat
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import authenticate
+
+from campaigns import tasks
+from campaigns.models import Bulk, Campaign
+from devices import importing
+from devices.csv_batches import Written, write
+from devices.models import (
+    Application,
+    ImportRun,
+    Membership,
+    Person,
+    Provider,
+    ProviderCredential,
+)
+from devices.models import Registration as Device
+from simulator import demo
+from tests.simulator.running import Simulator
+
+pytestmark = pytest.mark.django_db(transaction=True)
+BASE = "http://127.0.0.1:8000"
+DEVICES = 50
+
+
+@pytest.fixture
+def places(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> demo.Places:
+    monkeypatch.setattr(tasks.freeze_audience, "apply_async", lambda **kwargs: None)
+    return demo.Places(tmp_path, BASE, simulator.home / "gateways.json")
+
+
+def load(places: demo.Places) -> dict[str, Any]:
+    demo.load(places, devices=DEVICES)
+    written: dict[str, Any] = json.loads(places.facts.read_text())
+    return written
+
+
+def known(simulator: Simulator, credential: ProviderCredential) -> bool:
+    """Whether its cloud knows the key, which can be taken from it only then; it is now."""
+    data = credential.data
+    match credential.provider:
+        case Provider.FCM:
+            cloud, key = "fcm", data["service_account"]["private_key_id"]
+        case Provider.APNS:
+            cloud, key = "apns", data["key_id"]
+        case _:
+            cloud, key = data["shape"], data["api_key"]
+    answer = simulator.ask("POST", "/credentials/revoke", {"cloud": cloud, "key_id": key})
+    return answer.status_code == 200
+
+
+def test_demo_json_holds_what_scripts_need(places: demo.Places, simulator: Simulator) -> None:
+    facts = load(places)
+
+    assert set(facts) == {
+        "base_url", "staff", "api", "insider_api_key", "applications", "sms_sender",
+        "inbox_topic", "sample", "campaign", "gateways",
+    }  # fmt: skip
+    assert stat.S_IMODE(places.facts.stat().st_mode) == 0o600
+    assert (facts["base_url"], facts["gateways"]) == (BASE, {"control": simulator.control})
+    assert set(facts["staff"]) == {"admin", "marketer", "support", "analyst"}
+    for login in facts["staff"].values():
+        assert authenticate(username=login["username"], password=login["password"])
+    for told in facts["applications"]:
+        application = Application.objects.get(code=told["application_code"])
+        assert (application.name, application.application_id) == (
+            told["name"],
+            told["application_id"],
+        )
+    bulk = Bulk.objects.get(bulk_id=facts["campaign"]["bulk_id"])
+    assert bulk.campaign is not None
+    assert facts["campaign"]["url"] == BASE + bulk.campaign.get_absolute_url()
+
+
+def test_the_sample_device_belongs_to_the_person_it_names(places: demo.Places) -> None:
+    sample = load(places)["sample"]
+
+    owned = Device.objects.get(address__public_id=uuid.UUID(sample["registration_id"]))
+    assert owned.person is not None
+    assert {sample[name] for name in ("external_id", "phone", "email")} == set(
+        owned.person.identities.values_list("value", flat=True)
+    )
+    anonymous = Device.objects.get(
+        address__public_id=uuid.UUID(sample["anonymous_registration_id"])
+    )
+    assert anonymous.person is None
+
+
+def test_loading_again_makes_nothing_twice_and_keeps_the_logins(places: demo.Places) -> None:
+    first = load(places)
+    counted = (Application, Membership, ProviderCredential, Device, Person, Campaign, Bulk)
+    before = [model.objects.count() for model in counted]
+
+    assert load(places) == first
+    assert [model.objects.count() for model in counted] == before
+
+
+def test_clouds_that_forgot_everything_know_the_credentials_after_loading_again(
+    places: demo.Places, simulator: Simulator
+) -> None:
+    load(places)
+    simulator.post("/reset", {"credentials": True, "phones": True})
+    assert not any(known(simulator, each) for each in ProviderCredential.objects.all())
+
+    load(places)
+
+    assert ProviderCredential.objects.count() == 6
+    assert all(known(simulator, each) for each in ProviderCredential.objects.all())
+
+
+def test_a_demo_killed_while_it_imported_has_all_its_devices_the_next_time(
+    places: demo.Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies_later(*args: Any) -> Written:
+        if Device.objects.exists():
+            raise KeyboardInterrupt
+        return write(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(importing, "BATCH", 20)
+        patched.setattr(importing, "write", dies_later)
+        with pytest.raises(KeyboardInterrupt):
+            load(places)
+    assert 0 < Device.objects.count() < DEVICES
+    assert not Bulk.objects.exists()
+
+    load(places)
+
+    assert Device.objects.filter(application__name=demo.SHOP).count() == DEVICES
+    assert ImportRun.objects.filter(status=ImportRun.Status.DONE).count() == 2
