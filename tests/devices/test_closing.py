@@ -86,7 +86,7 @@ def test_sixty_of_a_hundred_may_be_gone_and_five_mismatched(
         st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 250)), max_size=12
     )
 )
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_nobody_is_closed_by_an_unbelievable_share(pages: list[tuple[int, int, int]]) -> None:
     """Whatever the windows: an address is closed, suspected, or forgotten by decision."""
     credential, devices = shop(sum(gone + wrong for gone, wrong, _ in pages))
