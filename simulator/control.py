@@ -6,6 +6,7 @@
 | `POST /credentials` | `{"fcm": [{project_id, client_email, private_key_id, public_key_pem}], "apns": [{team_id, key_id, public_key_pem, topics, environment}], "apns_certificates": [{certificate_pem}], "infobip": [{api_key, senders, credit, price, currency}], "twilio": [{account_sid, auth_token, senders, …}]}` |
 | `POST /credentials/revoke` | `{"cloud": "fcm", "key_id": …}`; a certificate's is its SHA-256 in hex |
 | `POST /devices` | what is known about tokens: see registry.Device |
+| `POST /browsers` | `{"server_key", "host", "count" or "names"}`: that many subscriptions for a VAPID key; a name may hold a fate |
 | `GET`, `POST /phones` | where and how phones report: see phones.PhoneSettings |
 | `GET`, `POST /operators` | what becomes of texts, and how SMS gateways report it: see operators.OperatorSettings |
 | `GET`, `POST /behaviour` | see settings.NAMES and behaviour.Rule |
@@ -27,6 +28,7 @@ import json
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs, urlsplit
 
+from simulator import browsers
 from simulator.exchange import Flavour
 from simulator.http1 import MAX_HEAD, Malformed, read_body, read_head, response
 from simulator.inputs import BadInput, json_object, one_of, only, text, whole
@@ -64,6 +66,7 @@ class Control:
             "/phones": world.phones.change,
             "/operators": world.operators.change,
             "/behaviour": world.change_behaviour,
+            "/browsers": browsers.made,
             "/clock": world.move_clock,
             "/connections": self._connections,
             "/reset": world.reset,

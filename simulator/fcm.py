@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
 
 from simulator.behaviour import Behaviour, Decision
+from simulator.browsers import CHROME
 from simulator.clock import Clock
 from simulator.credentials import Credentials
 from simulator.exchange import Answer, Ending, Headers, Manners, Request, Traffic
@@ -92,7 +93,9 @@ class Fcm:
         registry: Registry,
         ledger: Ledger,
         phones: Phones,
+        browsers: Callable[[Request], Answer],
     ) -> None:
+        """`browsers` answers for Chrome's, whose push service has the same name."""
         self.traffic = Traffic()
         self.validated = 0  # dry runs that were in order
         self._clock = clock
@@ -102,6 +105,7 @@ class Fcm:
         self._registry = registry
         self._ledger = ledger
         self._phones = phones
+        self._browsers = browsers
         self._counts = PerMinute(clock)
         self._paused: dict[str, float] = {}  # project → until, Unix time
         self._collapsible: dict[str, tuple[int, float]] = {}  # token → free ones left, last
@@ -116,6 +120,8 @@ class Fcm:
         self._collapsible.clear()
 
     def answer(self, request: Request) -> Answer:
+        if request.path.startswith(CHROME):
+            return self._browsers(request)
         sent = Sent(project="")
         delay = 0.0
         try:

@@ -15,6 +15,7 @@ import json
 import os
 from array import array
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
@@ -129,9 +130,11 @@ class Ledger:
         provider_id: str,
         wire: tuple[int, int],
         answer: str,
+        more: Mapping[str, object] | None = None,
     ) -> None:
         """One notification is taken. `wire` is connection and stream; `answer` is what the
-        client will see of it, "answered" or the way in which it is lost."""
+        client will see of it, "answered" or the way in which it is lost; `more` is what else
+        the row shows."""
         account = self.accounts[provider]
         account.accepted += 1
         if message_id:
@@ -141,7 +144,7 @@ class Ledger:
             f'"provider":"{provider}","verdict":"accepted","message_id":{quoted(message_id)},'
             f'"token":{quoted(token)},"provider_id":{quoted(provider_id)},'
             f'"application":{quoted(application)},"answer":"{answer}",'
-            f'"connection":{wire[0]},"stream":{wire[1]}}}\n'.encode()
+            f'"connection":{wire[0]},"stream":{wire[1]}{_rest(more)}}}\n'.encode()
         )
 
     def refuse(
@@ -197,6 +200,10 @@ class Ledger:
     def close(self) -> None:
         self._accepted.close()
         self._refused.close()
+
+
+def _rest(more: Mapping[str, object] | None) -> str:
+    return f",{json.dumps(more, separators=(',', ':'))[1:-1]}" if more else ""
 
 
 def compact(message_id: str) -> bytes | str:

@@ -1,6 +1,6 @@
 """What the clouds keep for devices that are offline.
 
-Source: contract/providers.md SIM-37 (FCM) and SIM-49 (APNs).
+Source: contract/providers.md SIM-37 (FCM) and SIM-49 (APNs); RFC 8030 5.4 (browsers).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ class Delivery:
     """One accepted notification on its way to a device."""
 
     cloud: str
-    application: str  # FCM project id, APNs topic
+    application: str  # FCM project id, APNs topic, VAPID public key
     token: str
     message_id: str
     draw: int  # 64 random bits of this message on this device
     expires: float  # Unix time; 0 is "now or never"
-    collapse_key: str
+    collapse_key: str  # of browsers the topic
     reports_delivery: bool  # app code runs on arrival
     visible: bool  # something to see, so somebody may tap it
 
@@ -51,6 +51,8 @@ class Mailbox:
             self.waiting = [delivery]
             return
         self.waiting.append(delivery)
+        if delivery.cloud == "webpush":
+            return
         keys = list(dict.fromkeys(one.collapse_key for one in self.waiting if one.collapse_key))
         if len(keys) > FCM_COLLAPSE_KEYS:
             self.waiting = [one for one in self.waiting if one.collapse_key != keys[0]]

@@ -27,6 +27,7 @@ from simulator.registry import Registry
 from simulator.reporter import Report, Reporter
 
 STEPS = 1024
+OPENED = 0.2  # share of the notifications that somebody touches in a browser
 TICK = 0.05  # seconds
 SILENT_AN_HOUR = 3  # content-available pushes that reach an iPhone
 ID_SPACE = uuid.UUID("6f1c0f5e-63a0-4c05-8f0c-4d0f2e7a3b11")  # for ids nobody ever sent
@@ -35,11 +36,13 @@ ID_SPACE = uuid.UUID("6f1c0f5e-63a0-4c05-8f0c-4d0f2e7a3b11")  # for ids nobody e
 @dataclass(frozen=True)
 class PhoneSettings:
     base_url: str = ""  # of the device API; "" and no phone reports
-    applications: Mapping[str, str] = field(default_factory=dict)  # project or topic → code
+    applications: Mapping[str, str] = field(
+        default_factory=dict
+    )  # project, topic or VAPID key → code
     connections: int = 4
     speed: float = 1.0  # all delays are divided by it
     delivered: float = 0.92  # share of what reaches a device that is on
-    seen: float = 0.40  # share of the delivered
+    seen: float = 0.40  # share of the delivered; browsers tell it as opened or dismissed
     offline: float = 0.05  # share of devices that are off, for `offline_seconds`
     repeated: float = 0.01
     unknown: float = 0.002  # reports about ids that were never sent
@@ -143,17 +146,22 @@ class Phones:
         is_seen = delivery.visible and _unit(chance, 32) < settings.seen
         if is_seen and _unit(mishap, 0) < settings.out_of_order:
             arrived = tapped + arrived
+        in_browser = delivery.cloud == "webpush"
         if delivery.reports_delivery:
-            self._schedule(arrived, Report("delivered", code, message_id))
+            report = Report("delivered", code, message_id, from_page=in_browser)
+            self._schedule(arrived, report)
             if _unit(mishap, 16) < settings.repeated:
-                self._schedule(2 * arrived, Report("delivered", code, message_id))
+                self._schedule(2 * arrived, replace(report))
         if is_seen:
             wrong = _unit(mishap, 32) < settings.wrong_clock
             ago = (mishap % 10**6) - 5 * 10**5 if wrong else mishap % 3
-            self._schedule(tapped, Report("seen", code, message_id, ago))
+            kind = "seen"
+            if in_browser:
+                kind = "opened" if _unit(chance, 48) < OPENED else "dismissed"
+            self._schedule(tapped, Report(kind, code, message_id, ago, in_browser))
         if _unit(mishap, 48) < settings.unknown:
             stranger = str(uuid.uuid5(ID_SPACE, message_id))
-            self._schedule(arrived, Report("delivered", code, stranger))
+            self._schedule(arrived, Report("delivered", code, stranger, from_page=in_browser))
         if _unit(self._behaviour.hash("uninstall", message_id), 0) < settings.uninstalled:
             self._registry.uninstall(delivery.cloud, delivery.token)
             self.counts["uninstalled"] += 1

@@ -17,7 +17,7 @@ from simulator.clock import Clock
 from simulator.inputs import BadInput, json_list, json_object, number, only, text
 
 KINDS = ("token", "fid")
-CLOUDS = ("fcm", "apns")
+CLOUDS = ("fcm", "apns", "webpush")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Device:
     """One address. Empty text means "whatever is asked for"."""
 
     cloud: str
-    token: str
+    token: str  # of a browser its endpoint
     owner: str = ""  # FCM project id, APNs topic
     environment: str = ""  # APNs: production or sandbox
     kind: str = ""  # FCM: token or fid
@@ -51,7 +51,7 @@ class Registry:
         return self._devices.get((cloud, token)) if self._devices else None
 
     def add(self, given: Mapping[str, object]) -> int:
-        """All of `{"fcm": [{…}], "apns": [{…}]}` or none. Raises BadInput."""
+        """All of `{"fcm": [{…}], "apns": [{…}], …}` or none. Raises BadInput."""
         only(given, set(CLOUDS))
         devices = [
             _device(cloud, one, f"{cloud}[{place}]")

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from simulator.http1 import MAX_HEAD, Malformed, read_body, read_head
 
 PATHS = {"delivered": "/mobile/1/messages/deliveryreport", "seen": "/mobile/2/messages/seen"}
+PATH_OF_PAGES = "/sdk/1/receipts"  # for service workers
 MAX_TRIES = 10
 FIRST_PAUSE = 0.25  # seconds, doubled with each try: two minutes in all
 TIMEOUT = 15.0  # seconds for one report
@@ -23,13 +24,21 @@ MAX_ANSWER = 1_000_000  # bytes
 
 @dataclass(slots=True)
 class Report:
-    kind: str  # delivered or seen
+    kind: str  # delivered or seen; of a browser delivered, opened or dismissed
     code: str  # of the application
     message_id: str
     ago: int = 0  # seconds since it was seen, by the phone's own clock
+    from_page: bool = False  # a browser's service worker says it
     tries: int = 0
 
+    @property
+    def path(self) -> str:
+        return PATH_OF_PAGES if self.from_page else PATHS[self.kind]
+
     def body(self) -> bytes:
+        if self.from_page:
+            event = {"id": self.message_id, "kind": self.kind, "ago_ms": self.ago * 1000}
+            return json.dumps({"events": [event]}).encode()
         if self.kind == "delivered":
             return json.dumps({"dlrIds": [self.message_id]}).encode()
         seen = {"messageId": self.message_id, "timestampDelta": self.ago}
@@ -111,7 +120,7 @@ class Reporter:
         """The status and whether the connection may be used again."""
         body = report.body()
         writer.write(
-            f"POST {self._prefix}{PATHS[report.kind]} HTTP/1.1\r\n"
+            f"POST {self._prefix}{report.path} HTTP/1.1\r\n"
             f"host: {self._host}:{self._port}\r\n"
             f"authorization: App {report.code}\r\n"
             "content-type: application/json\r\naccept: application/json\r\n"

@@ -62,6 +62,7 @@ class CloudSettings:
     project_per_minute: int = 600_000  # messages of one FCM project
     device_per_minute: int = 240  # messages to one device
     collapsible_burst: int = 20  # FCM: to one device, then one every three minutes
+    largest_body: int = 4096  # bytes that a browser's push service takes
     outage: Fate | None = None  # everybody's fate
     outage_until: float = 0.0  # Unix time
     one_token_per_key: bool = False  # APNs: token updates are counted over all connections
@@ -87,6 +88,11 @@ DEFAULTS = {
         manners=Manners(max_streams=1000, first_streams=1, max_header_list=8000, idle_seconds=3600),
     ),
     "google": CloudSettings(),  # the token endpoint
+    "webpush": CloudSettings(
+        rates={Fate.UNREGISTERED: 0.02, Fate.UNAVAILABLE: 0.0003},
+        latency_ms=60,
+        latency_p99_ms=500,
+    ),
     "infobip": CloudSettings(latency_ms=80, latency_p99_ms=600),
     "twilio": CloudSettings(latency_ms=120, latency_p99_ms=800),
 }
@@ -103,6 +109,7 @@ _plain: dict[str, Check] = {
     "project_per_minute": whole(1, 10**9),
     "device_per_minute": whole(1, 10**9),
     "collapsible_burst": whole(1, 10**9),
+    "largest_body": whole(0, 4096),
     "one_token_per_key": flag,
     "tls": one_of(Tls),
 }

@@ -25,8 +25,9 @@ from simulator.phones import Phones
 from simulator.registry import Registry
 from simulator.settings import DEFAULTS, NAMES, CloudSettings, Fate, changed, restored, shown
 from simulator.twilio import Twilio
+from simulator.webpush import WebPush
 
-SENDING = ("fcm", "apns", "infobip", "twilio")  # clouds that take notifications
+SENDING = ("fcm", "apns", "infobip", "twilio", "webpush")  # clouds that take notifications
 STORED_BEHAVIOUR = "behaviour.json"
 
 
@@ -54,9 +55,10 @@ class World:
         self.ledger = Ledger(home, self.clock, SENDING)
         self.phones = Phones(home, self.clock, self.behaviour, self.registry)
         self.google = Google(home, self.clock, self.credentials, self.behaviour)
+        self.webpush = WebPush(self.clock, self.behaviour, self.registry, self.ledger, self.phones)
         self.fcm = Fcm(
             self.clock, self.credentials, self.google, self.behaviour, self.registry,
-            self.ledger, self.phones,
+            self.ledger, self.phones, self.webpush.answer,
         )  # fmt: skip
         self.apns = Apns(
             self.clock, self.credentials, self.behaviour, self.registry, self.ledger, self.phones
@@ -65,7 +67,7 @@ class World:
         texting = (self.clock, self.credentials, self.behaviour, self.ledger, self.operators)
         self.infobip, self.twilio = Infobip(*texting), Twilio(*texting)
         self.clouds: tuple[Cloud, ...] = (
-            self.google, self.fcm, self.apns, self.infobip, self.twilio,
+            self.google, self.fcm, self.apns, self.infobip, self.twilio, self.webpush,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -155,6 +157,7 @@ class World:
         self.apns.forget()
         self.infobip.forget()
         self.twilio.forget()
+        self.webpush.forget()
         self.operators.clear()
         self.behaviour.forget()
         self.behaviour.clouds, self.behaviour.rules = dict(self._defaults), []
