@@ -227,7 +227,7 @@ def make_bulk(application: Application | None = None, **given: Any) -> Bulk:
     return Bulk.objects.create(
         application=application or make_application(),
         **{
-            "starts_at": timezone.now() - timedelta(seconds=1),
+            "starts_at": timezone.now() - timedelta(seconds=30),  # before the test's transaction
             "content": [{"language": "", "variant": 0, "title": "Sale", "text": "Today only"}],
             "rule": {"all": []},
             **given,
