@@ -9,11 +9,13 @@ from django.utils import timezone
 from campaigns.ids import lowest_id
 
 DAYS_AHEAD = 14
+NAME = "campaigns_message_%Y%m%d"
+DEFAULT = "campaigns_message_default"
 LOCK = 0x70757368_6164  # any number, the same everywhere
 
 
 def name_of(day: datetime) -> str:
-    return f"campaigns_message_{day:%Y%m%d}"
+    return day.strftime(NAME)
 
 
 def existing() -> set[str]:
@@ -61,14 +63,23 @@ def make_ahead(*, days: int = DAYS_AHEAD) -> list[str]:
     return made
 
 
+def kept_since() -> datetime:
+    """Bulks that start at this time or later have all their rows, for a day to come at least.
+
+    Not the setting alone: days that it called too old once stay gone when it grows.
+    """
+    oldest = timezone.now() - timedelta(days=settings.MESSAGE_RETENTION_DAYS - 1)
+    days = sorted(existing() - {DEFAULT})
+    if not days:
+        return oldest
+    first = datetime.strptime(days[0], NAME).replace(tzinfo=UTC)
+    return max(oldest, first)
+
+
 def drop_old() -> list[str]:
     """Drop the days that are past MESSAGE_RETENTION_DAYS; the names of those that went."""
     oldest = timezone.now() - timedelta(days=settings.MESSAGE_RETENTION_DAYS)
-    gone = sorted(
-        name
-        for name in existing()
-        if name != "campaigns_message_default" and name < name_of(oldest)
-    )
+    gone = sorted(name for name in existing() if name != DEFAULT and name < name_of(oldest))
     with connection.cursor() as cursor:
         for name in gone:
             cursor.execute(f"DROP TABLE {name}")

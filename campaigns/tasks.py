@@ -8,7 +8,17 @@ from celery.signals import heartbeat_sent, worker_process_shutdown, worker_ready
 from django.conf import settings
 from django.utils import timezone
 
-from campaigns import channels, dispatch, fanout, ledger, metrics, partitions, reports, watching
+from campaigns import (
+    channels,
+    dispatch,
+    fanout,
+    ledger,
+    metrics,
+    partitions,
+    reconciling,
+    reports,
+    watching,
+)
 from campaigns.models import Bulk, Chunk
 from devices import closing
 from devices.models import ProviderCredential
@@ -90,6 +100,14 @@ def make_partitions() -> None:
     """Days ahead are made, days past their keeping are dropped."""
     partitions.make_ahead()
     partitions.drop_old()
+
+
+@shared_task
+def reconcile() -> None:
+    """Compare counters with rows, once a night; a long run is done in parts."""
+    run = reconciling.nightly(seconds=WORK_SECONDS)
+    if run is not None and run.finished_at is None:
+        reconcile.delay()
 
 
 @worker_process_shutdown.connect

@@ -39,6 +39,7 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         ("whatever Postgres calls unfinished", "campaigns.tasks.revive", 3.0),
         ("receipts", "campaigns.tasks.consume_receipts", 5.0),
         ("days of the ledger", "campaigns.tasks.make_partitions", 3600.0),
+        ("the counters' proof", "campaigns.tasks.reconcile", 600.0),
         ("credentials", "campaigns.tasks.test_credentials", 3600.0),
         ("refused credentials", "campaigns.tasks.test_paused_credentials", 60.0),
         ("imports nobody works on", "devices.tasks.revive_imports", 15.0),

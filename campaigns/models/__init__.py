@@ -13,6 +13,7 @@ from campaigns.models.messages import (
     Reason,
     ReasonCounter,
 )
+from campaigns.models.reconciliations import Reconciliation
 from campaigns.models.scenarios import InboxTopic, Scenario, SmsSender
 from campaigns.models.segments import Segment
 
@@ -30,6 +31,7 @@ __all__ = [
     "MessageQuerySet",
     "Reason",
     "ReasonCounter",
+    "Reconciliation",
     "RepeatPolicy",
     "Scenario",
     "Segment",

@@ -11,7 +11,17 @@ from django.db import connection
 from django.utils import timezone
 from structlog.contextvars import clear_contextvars, get_contextvars
 
-from campaigns import channels, dispatch, fanout, ids, ledger, outcomes, pacing, statistics
+from campaigns import (
+    channels,
+    dispatch,
+    fanout,
+    ids,
+    ledger,
+    outcomes,
+    pacing,
+    reconciling,
+    statistics,
+)
 from campaigns.models import Bulk, Chunk, Message, Reason, RepeatPolicy
 from campaigns.store import store
 from devices import closing
@@ -65,6 +75,7 @@ def assert_consistent(bulk: Bulk) -> None:
     bulk.refresh_from_db()
     counted = statistics.funnel(bulk)
     assert counted == statistics.recount(bulk)
+    assert reconciling.differences(bulk) == []
     assert counted.adds_up
 
 

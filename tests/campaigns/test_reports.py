@@ -18,7 +18,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from campaigns import dispatch, fanout, folding, ids, reports, statistics
+from campaigns import dispatch, fanout, folding, ids, reconciling, reports, statistics
 from campaigns.folding import Call
 from campaigns.models import Bulk, Chunk, Counter, EarlyReceipt, Message, Reason, ReasonCounter
 from campaigns.reports import Receipt
@@ -97,6 +97,7 @@ def counts(bulk: Bulk) -> tuple[int, int, int, int]:
     bulk.refresh_from_db()
     funnel = statistics.funnel(bulk)
     assert funnel == statistics.recount(bulk)
+    assert reconciling.differences(bulk) == []
     assert funnel.adds_up
     return funnel.accepted, funnel.delivered, funnel.seen, funnel.clicked
 
