@@ -87,10 +87,10 @@ _COLUMNS = (
     " c.repeated, c.fence, c.cursor, c.window_to, c.size, c.recipients"
 )
 
+# Found before it is updated: a planner that expects a row or none (a table analysed while it
+# was empty) would look for the next chunk again for each row of the table, and lease them all.
 _CLAIM = f"""
-UPDATE campaigns_chunk c
-SET lease_until = now() + %s::interval, fence = c.fence + 1
-FROM (
+WITH due AS MATERIALIZED (
     SELECT c.id
     FROM campaigns_chunk c
     JOIN campaigns_bulk b ON b.id = c.bulk_id
@@ -100,22 +100,26 @@ FROM (
     ORDER BY c.not_before, c.id
     LIMIT 1
     FOR UPDATE OF c SKIP LOCKED
-) due
+)
+UPDATE campaigns_chunk c
+SET lease_until = now() + %s::interval, fence = c.fence + 1
+FROM due
 WHERE c.id = due.id
 RETURNING {_COLUMNS}
 """  # noqa: S608
 
 # Windows of workers that died, also in bulks that were paused or cancelled meanwhile.
 _CLAIM_ABANDONED = f"""
-UPDATE campaigns_chunk c
-SET lease_until = now() + %s::interval, fence = c.fence + 1
-FROM (
+WITH lost AS MATERIALIZED (
     SELECT id FROM campaigns_chunk
     WHERE status = 0 AND window_to IS NOT NULL AND lease_until < now()
     ORDER BY id
     LIMIT 1
     FOR UPDATE SKIP LOCKED
-) lost
+)
+UPDATE campaigns_chunk c
+SET lease_until = now() + %s::interval, fence = c.fence + 1
+FROM lost
 WHERE c.id = lost.id
 RETURNING {_COLUMNS}
 """  # noqa: S608
@@ -129,7 +133,7 @@ def _lease() -> str:
 def claim_chunk(*, urgent: bool = False) -> ClaimedChunk | None:
     """Take the next chunk that may be sent now, or None. The lock lasts for this statement."""
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [_lease(), urgent])
+        cursor.execute(_CLAIM, [urgent, _lease()])
         row = cursor.fetchone()
     return ClaimedChunk(*row) if row else None
 

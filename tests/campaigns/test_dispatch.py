@@ -95,6 +95,25 @@ def test_every_device_of_the_audience_is_handed_over_once(cloud_for: CloudFor) -
     assert bulk.finished_at is not None
 
 
+@pytest.mark.parametrize("claim", [ledger.claim_chunk, ledger.claim_abandoned])
+def test_one_claim_takes_one_chunk_whatever_the_planner_expects(
+    claim: Callable[[], Any], settings: Any
+) -> None:
+    settings.CHUNK_SIZE = 5
+    frozen(1)[0].chunks.update(status=Chunk.Status.CANCELLED)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE campaigns_chunk")  # so it plans for one row
+    bulk, _ = frozen(15)
+    now = timezone.now()
+    bulk.chunks.update(lease_until=now - timedelta(minutes=2))
+    if claim is ledger.claim_abandoned:
+        bulk.chunks.update(window_to=5)
+
+    assert claim() is not None
+
+    assert bulk.chunks.filter(lease_until__gt=now).count() == 1
+
+
 @pytest.mark.django_db(transaction=True)
 def test_the_window_is_claimed_before_the_first_byte_leaves(cloud_for: CloudFor) -> None:
     bulk, credential = frozen(5)
