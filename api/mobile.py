@@ -56,11 +56,13 @@ FAMILY = Family(
 
 # ------------------------------------------------------------------- registration
 
-PLATFORMS = {"Android": Platform.ANDROID, "iOS": Platform.IOS}
+PLATFORMS = {"Android": Platform.ANDROID, "iOS": Platform.IOS, "HarmonyOS": Platform.HUAWEI}
+HARMONY = "Harmony"  # ours: Infobip has no SDK for HarmonyOS 5, whose tokens are others
 CLOUDS = {
     "GCM": Provider.FCM,
     "Firebase": Provider.FCM,
     "HMS": Provider.HMS,
+    HARMONY: Provider.HMS,
     "APNS": Provider.APNS,
 }
 PLATFORM_OF_CLOUD = {
@@ -79,7 +81,7 @@ class Installation(Schema):
     notifications_enabled: bool | None = Field(None, alias="notificationsEnabled")
     sdk_version: Text | None = Field(None, alias="sdkVersion")
     app_version: Text | None = Field(None, alias="appVersion")
-    os: Literal["Android", "iOS"] | None = None
+    os: Literal["Android", "iOS", "HarmonyOS"] | None = None
     os_version: Text | None = Field(None, alias="osVersion")
     manufacturer: Text | None = Field(None, alias="deviceManufacturer")
     model: Text | None = Field(None, alias="deviceModel")
@@ -105,6 +107,7 @@ def _device(body: Installation, *, user_agent: str = "") -> Device:
     return Device(
         platform=platform,
         provider=provider,
+        kind=Address.Kind.HARMONY if body.cloud == HARMONY else Address.Kind.TOKEN,
         token=body.said("token", ""),
         app_version=body.said("app_version", ""),
         os_version=body.said("os_version", ""),
@@ -129,7 +132,8 @@ def _platform(body: Installation, user_agent: str) -> tuple[Said[Platform], Said
         if provider is None:
             raise Refusal(400, "2", f"Invalid cloud type: use one of {', '.join(CLOUDS)}")
         platform = PLATFORM_OF_CLOUD[provider]
-        if body.os is not None and body.os != OS_NAMES[platform]:
+        system = "HarmonyOS" if body.cloud == HARMONY else OS_NAMES[platform]
+        if body.os is not None and body.os != system:
             raise Refusal(
                 400, "4", f"Unsupported cloud type: {body.cloud} does not reach {body.os}"
             )
@@ -163,10 +167,14 @@ def _refused(error: DeviceError) -> Refusal:
 def instance_json(registration: Registration, *, with_token: bool = False) -> Json:
     """A registration as the SDK reads it; what is not known is left out."""
     address: Address = registration.address
+    system = OS_NAMES.get(Platform(registration.platform), "")
+    cloud = CLOUD_NAMES.get(Provider(address.provider), "")
+    if address.kind == Address.Kind.HARMONY:
+        system, cloud = "HarmonyOS", HARMONY
     known: Mapping[str, Any] = {
         "sdkVersion": address.sdk_version,
         "appVersion": address.app_version,
-        "os": OS_NAMES.get(Platform(registration.platform), ""),
+        "os": system,
         "osVersion": address.os_version,
         "deviceManufacturer": registration.manufacturer,
         "deviceModel": registration.model,
@@ -174,7 +182,7 @@ def instance_json(registration: Registration, *, with_token: bool = False) -> Js
         "language": registration.language,
         "deviceTimezoneOffset": normalizing.timezone_text(registration.timezone_offset),
         "customAttributes": registration.attributes,
-        "pushServiceType": CLOUD_NAMES.get(Provider(address.provider), ""),
+        "pushServiceType": cloud,
         "pushServiceToken": address.token if with_token else "",
     }
     answer = {
@@ -200,7 +208,7 @@ def register(request: ApiRequest, body: Installation) -> Json:
     try:
         device = _device(body, user_agent=request.headers.get("User-Agent", ""))
         if device.platform is UNSAID:
-            raise Refusal(400, BAD_FORMAT, "os should be Android or iOS")
+            raise Refusal(400, BAD_FORMAT, "os should be Android, iOS or HarmonyOS")
         registration = registering.register(request.application, device)
     except DeviceError as error:
         raise _refused(error) from error

@@ -20,8 +20,9 @@ _REGISTRATION = {
     "attributes": "jsonb",
 }  # fmt: skip
 _ADDRESS = {
-    "provider": "text", "environment": "text", "token": "text", "closed_reason": "text",
-    "app_version": "text", "os_version": "text", "sdk_version": "text", "device_name": "text",
+    "provider": "text", "kind": "text", "environment": "text", "token": "text",
+    "closed_reason": "text", "app_version": "text", "os_version": "text", "sdk_version": "text",
+    "device_name": "text",
 }  # fmt: skip
 _PERSON = {"kind": "text", "first_name": "text", "last_name": "text", "tags": "text[]"}
 
@@ -270,7 +271,7 @@ def _insert(application: Application, new: Sequence[Wanted], owners: Mapping[int
         place = row.address
         addresses.append((
             pk, application.pk, row.public_id or uuid.uuid4(), row.provider,
-            Address.Kind.TOKEN, row.environment or Environment.PRODUCTION, row.token,
+            row.kind, row.environment or Environment.PRODUCTION, row.token,
             row.digest, now if row.token else None, "", "", place.get("app_version", ""),
             place.get("os_version", ""), place.get("sdk_version", ""),
             place.get("device_name", ""),
@@ -339,7 +340,7 @@ def _place(row: Wanted, device: _Device) -> dict[str, Any]:
     if row.environment:
         there["environment"] = row.environment
     if row.token:
-        there["provider"] = row.provider
+        there |= {"provider": row.provider, "kind": row.kind}
         if row.token != there["token"]:
             there |= {"token": row.token, "closed_reason": ""}
     return there

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from devices import normalizing
 from devices.attributes import NAME_LENGTH, Type
 from devices.errors import DeviceError, SubscriptionError
-from devices.models import Environment, Platform, Provider
+from devices.models import Address, Environment, Platform, Provider
 from devices.registering import CLOUDS
 from devices.versions import pack_version
 
@@ -52,7 +52,9 @@ PLATFORMS = {
     "android": Platform.ANDROID, "gcm": Platform.ANDROID, "fcm": Platform.ANDROID,
     "ios": Platform.IOS, "apns": Platform.IOS, "iphone": Platform.IOS,
     "huawei": Platform.HUAWEI, "hms": Platform.HUAWEI, "web": Platform.WEB,
+    "harmony": Platform.HUAWEI, "harmonyos": Platform.HUAWEI,
 }  # fmt: skip
+HARMONY = {"harmony", "harmonyos"}  # HarmonyOS 5, whose tokens are of another kind
 YES = {"true", "yes", "1", "y", "on"}
 NO = {"false", "no", "0", "n", "off"}
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,12})?")
@@ -90,6 +92,7 @@ class Wanted:
     token: str
     digest: bytes | None
     environment: str  # "": the row does not say
+    kind: str
     identities: list[tuple[int, str]]
     registration: dict[str, Any] = field(default_factory=dict)
     address: dict[str, Any] = field(default_factory=dict)
@@ -163,7 +166,9 @@ def read(columns: list[Column], cells: list[str], line: int, types: dict[str, Ty
             raise RowFault(column.heading, "The cell holds the character NUL. Remove it.")
     platform = PLATFORMS.get(said["platform"].lower())
     if platform is None:
-        raise RowFault("platform", "The platform is one of Android, iOS, Huawei and Web.")
+        raise RowFault(
+            "platform", "The platform is one of Android, iOS, Huawei, HarmonyOS and Web."
+        )
     provider = CLOUDS[platform]
     token = _token(provider, said)
     public_id = _public_id(said.get("registration_id", ""))
@@ -178,6 +183,7 @@ def read(columns: list[Column], cells: list[str], line: int, types: dict[str, Ty
         token=token,
         digest=normalizing.digest(token) if token else None,
         environment=_environment(said.get("environment", "")),
+        kind=Address.Kind.HARMONY if said["platform"].lower() in HARMONY else Address.Kind.TOKEN,
         identities=_identities(said),
     )
     _system(wanted, said)

@@ -34,6 +34,7 @@ class Device:
 
     platform: Said[Platform] = UNSAID
     provider: Said[Provider] = UNSAID  # the cloud of the token; unsaid: the platform's own
+    kind: Address.Kind = Address.Kind.TOKEN  # of the token, where the cloud has several
     token: Said[str] = UNSAID  # "": there is none any more
     app_version: Said[str] = UNSAID
     os_version: Said[str] = UNSAID
@@ -236,7 +237,7 @@ def _apply(address: Address, device: Device, *, provider: Said[Provider], token:
     """Put what a device says into its rows, unsaved."""
     registration = address.registration
     if not isinstance(provider, Unsaid):
-        address.provider = provider
+        address.provider, address.kind = provider, device.kind
     if not isinstance(token, Unsaid):
         _apply_token(address, token)
     for name in (*_TEXTS, *_VERSIONS):

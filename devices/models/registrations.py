@@ -100,6 +100,7 @@ class Address(models.Model):
     class Kind(models.TextChoices):
         TOKEN = "token", "Token"
         FID = "fid", "Firebase installation id"
+        HARMONY = "harmony", "Token of HarmonyOS 5"
 
     class Closed(models.TextChoices):
         """Why an address may not be used any more (contract/providers.md 1.6)."""

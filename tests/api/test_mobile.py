@@ -16,7 +16,14 @@ from campaigns import reports
 from campaigns.models import EarlyReceipt
 from campaigns.store import store
 from devices import attributes
-from devices.models import Address, Application, AttributeDefinition, Platform, Registration
+from devices.models import (
+    Address,
+    Application,
+    AttributeDefinition,
+    Platform,
+    Provider,
+    Registration,
+)
 from tests.factories import make_application, make_person, make_registration, make_token
 
 pytestmark = pytest.mark.django_db
@@ -157,8 +164,8 @@ def test_cookies_are_neither_needed_nor_set(app: App) -> None:
         (b'{"appVersion":1.16}', "appVersion should be string"),
         (b'{"deviceModel":"a\\u0000b"}', "deviceModel should be a string without NUL"),
         (b'{"customAttributes":[]}', "customAttributes should be object"),
-        (b'{"os":"BeOS"}', "os should be Android or iOS"),
-        (b"{}", "os should be Android or iOS"),
+        (b'{"os":"BeOS"}', "os should be Android, iOS or HarmonyOS"),
+        (b"{}", "os should be Android, iOS or HarmonyOS"),
         (
             b'{"os":"iOS","deviceTimezoneOffset":"noon"}',
             "deviceTimezoneOffset should be an offset from GMT such as GMT+03:00",
@@ -184,12 +191,17 @@ def test_a_body_that_cannot_be_read_names_the_member(app: App, body: bytes, text
         (
             {"pushServiceType": "Pigeon"},
             "2",
-            "Invalid cloud type: use one of GCM, Firebase, HMS, APNS",
+            "Invalid cloud type: use one of GCM, Firebase, HMS, Harmony, APNS",
         ),
         (
             {"pushServiceType": "APNS", "os": "Android"},
             "4",
             "Unsupported cloud type: APNS does not reach Android",
+        ),
+        (
+            {"pushServiceType": "HMS", "os": "HarmonyOS"},
+            "4",
+            "Unsupported cloud type: HMS does not reach HarmonyOS",
         ),
     ],
 )
@@ -372,6 +384,24 @@ def test_a_huawei_phone_stays_one_when_it_says_android(app: App) -> None:
 
     assert Registration.objects.get().platform == Platform.HUAWEI
     assert app.call("GET", path).json() == {**answered, "osVersion": "13"}
+
+
+def test_harmony_5_and_older_phones_of_huawei_have_tokens_of_different_kinds(app: App) -> None:
+    answered = app.register(os="HarmonyOS", pushServiceType="Harmony", pushServiceToken="MAMzLg")
+    address = Address.objects.get()
+    assert (answered["os"], answered["pushServiceType"]) == ("HarmonyOS", "Harmony")
+    assert (address.provider, address.kind) == (Provider.HMS, Address.Kind.HARMONY)
+    assert address.registration.platform == Platform.HUAWEI
+    path = f"{INSTANCES}/{answered['pushRegId']}"
+
+    app.call("PATCH", path, {"os": "HarmonyOS", "osVersion": "5.0.1"})
+
+    assert app.call("GET", path).json() == {**answered, "osVersion": "5.0.1"}
+
+    app.call("PATCH", path, {"pushServiceType": "HMS", "pushServiceToken": "AQAAxyz"})
+
+    address.refresh_from_db()
+    assert (address.token, address.kind) == ("AQAAxyz", Address.Kind.TOKEN)
 
 
 def test_registering_takes_few_statements(app: App, django_assert_max_num_queries: Any) -> None:

@@ -21,6 +21,7 @@ from devices.models import (
     Identity,
     ImportRun,
     Person,
+    Platform,
     Registration,
 )
 from tests.factories import make_application, make_subscription
@@ -62,6 +63,24 @@ def test_a_row_becomes_a_device_and_its_person() -> None:
     }
     types = dict(AttributeDefinition.objects.values_list("name", "type"))
     assert types == {"plan": "text", "orders": "number", "since": "date", "vip": "boolean"}
+
+
+def test_huawei_s_tokens_are_of_two_kinds() -> None:
+    application = make_application()
+    identifier = "8621824c-86b2-41f7-bf6f-20d3b1426005"
+    rows = "platform,token,registration id\nHuawei,AQAAxyz,\nHarmonyOS,MAMzLg,\n"
+    run = imported(application, f"{rows}HMS,AQAAold,{identifier}\n")
+    assert (run.created, run.refused) == (3, 0)
+
+    run = imported(application, f"platform,token,registration id\nharmony,MAMnew,{identifier}\n")
+
+    assert (run.updated, run.refused) == (1, 0)
+    kinds = Address.objects.values_list("token", "provider", "kind", "registration__platform")
+    assert set(kinds) == {
+        ("AQAAxyz", "hms", "token", Platform.HUAWEI),
+        ("MAMzLg", "hms", "harmony", Platform.HUAWEI),
+        ("MAMnew", "hms", "harmony", Platform.HUAWEI),
+    }
 
 
 def test_the_same_file_twice_changes_nothing() -> None:
