@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import wraps
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
@@ -17,9 +18,11 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.urls import resolve
 from django.views.decorators.csrf import csrf_exempt
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from devices.attributes import is_date
 from devices.models import Application
+from devices.unsaid import UNSAID
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +43,13 @@ class Schema(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
+    def said(self, name: str, cleared: Any) -> Any:
+        """A member, `cleared` for null, UNSAID if it was left out."""
+        if name not in self.model_fields_set:
+            return UNSAID
+        value = getattr(self, name)
+        return cleared if value is None else value
+
 
 def _without_nul(text: str) -> str:
     if "\0" in text:
@@ -47,7 +57,18 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def _day(value: object) -> date:
+    """The day of `1985-07-12`, also of a longer ISO text (contract/people.md 5)."""
+    if isinstance(value, str) and is_date(value[:10]) and value[10:11] in {"", "T"}:
+        return date.fromisoformat(value[:10])
+    raise ValueError("date (YYYY-MM-DD)")
+
+
 Text = Annotated[str, AfterValidator(_without_nul)]  # what Postgres can store
+Text50 = Annotated[str, Field(max_length=50), AfterValidator(_without_nul)]
+Text255 = Annotated[str, Field(max_length=255), AfterValidator(_without_nul)]
+Text256 = Annotated[str, Field(max_length=256), AfterValidator(_without_nul)]
+Day = Annotated[date, BeforeValidator(_day)]
 
 
 @dataclass(eq=False)

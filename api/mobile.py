@@ -1,6 +1,7 @@
 """What an app with Infobip's SDK calls: /mobile/ (contract/mobile-sdk.md)."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -24,7 +25,8 @@ from api.endpoint import (
 )
 from campaigns import reports
 from campaigns.models import Message
-from devices import normalizing, registering
+from devices import normalizing, personalizing, registering
+from devices.audit import Author
 from devices.errors import (
     CustomAttributeError,
     DeviceError,
@@ -32,13 +34,16 @@ from devices.errors import (
     TokenError,
     UnknownRegistrationError,
 )
-from devices.models import Address, Platform, Provider, Registration
+from devices.models import Address, Person, Platform, Provider, Registration
 from devices.registering import Device
 from devices.unsaid import UNSAID, Said, Unsaid
 
 BAD_FORMAT = "REQUEST_FORMAT_INVALID"
 MOST_RECEIPTS = 500  # in one call
 OLDEST = 7 * 86_400  # seconds: the SDK keeps messages for a week
+
+
+APP = Author("App", source=Person.Source.PUSH)  # who makes a change that a phone asks for
 
 
 def _error(refusal: Refusal) -> Json:
@@ -94,15 +99,8 @@ class Installation(Schema):
     cloud: Text | None = Field(None, alias="pushServiceType")
     token: Text | None = Field(None, alias="pushServiceToken")
 
-    def said(self, name: str, cleared: Any) -> Any:
-        """A member, `cleared` for null, UNSAID if it was left out."""
-        if name not in self.model_fields_set:
-            return UNSAID
-        value = getattr(self, name)
-        return cleared if value is None else value
 
-
-def _device(body: Installation, *, user_agent: str = "") -> Device:
+def device_of(body: Installation, *, user_agent: str = "") -> Device:
     platform, provider = _platform(body, user_agent)
     return Device(
         platform=platform,
@@ -151,7 +149,7 @@ def _offset(text: Said[str]) -> Said[int | None]:
     return text if isinstance(text, Unsaid) else normalizing.timezone_offset(text)
 
 
-def _refused(error: DeviceError) -> Refusal:
+def refused(error: DeviceError) -> Refusal:
     match error:
         case UnknownRegistrationError():
             return Refusal(404, "NO_REGISTRATION", "Registration not found")
@@ -197,7 +195,7 @@ def instance_json(registration: Registration, *, with_token: bool = False) -> Js
     return answer
 
 
-def _flag(request: HttpRequest, name: str) -> bool:
+def flag(request: HttpRequest, name: str) -> bool:
     """A boolean of the query: Android writes `true`, iOS `1`."""
     return request.GET.get(name, "").lower() in {"true", "1"}
 
@@ -206,22 +204,22 @@ def _flag(request: HttpRequest, name: str) -> bool:
 def register(request: ApiRequest, body: Installation) -> Json:
     """POST /mobile/1/appinstance (2.1)."""
     try:
-        device = _device(body, user_agent=request.headers.get("User-Agent", ""))
+        device = device_of(body, user_agent=request.headers.get("User-Agent", ""))
         if device.platform is UNSAID:
             raise Refusal(400, BAD_FORMAT, "os should be Android, iOS or HarmonyOS")
         registration = registering.register(request.application, device)
     except DeviceError as error:
-        raise _refused(error) from error
-    return instance_json(registration, with_token=_flag(request, "rt"))
+        raise refused(error) from error
+    return instance_json(registration, with_token=flag(request, "rt"))
 
 
 def show(request: ApiRequest, public_id: str) -> Json:
     """GET /mobile/1/appinstance/{pushRegId} (2.2)."""
     try:
-        registration = registering.find(request.application, _path_id(public_id))
+        registration = registering.find(request.application, path_id(public_id))
     except DeviceError as error:
-        raise _refused(error) from error
-    return instance_json(registration, with_token=_flag(request, "rt"))
+        raise refused(error) from error
+    return instance_json(registration, with_token=flag(request, "rt"))
 
 
 @reading(Installation, FAMILY)
@@ -229,21 +227,33 @@ def change(request: ApiRequest, body: Installation, public_id: str) -> Json:
     """PATCH /mobile/1/appinstance/{pushRegId} (2.3)."""
     try:
         registering.refresh(
-            request.application, _path_id(public_id), _device(body), caller=_caller(request)
+            request.application, path_id(public_id), device_of(body), caller=caller_of(request)
         )
     except DeviceError as error:
-        raise _refused(error) from error
+        raise refused(error) from error
     return {}
 
 
-def _path_id(text: str) -> UUID:
+def delete(request: ApiRequest, public_id: str) -> Json:
+    """DELETE /mobile/1/appinstance/{pushRegId}: an expired duplicate of the caller (2.4)."""
+    if (caller := caller_of(request)) is not None:
+        try:
+            registering.find_key(request.application, caller)
+        except UnknownRegistrationError as error:
+            raise Refusal(400, "NO_REGISTRATION", "Registration not found") from error
+    with suppress(UnknownRegistrationError):
+        personalizing.delete_device(request.application, path_id(public_id), APP)
+    return {}
+
+
+def path_id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError as error:
         raise UnknownRegistrationError from error
 
 
-def _caller(request: ApiRequest) -> UUID | None:
+def caller_of(request: ApiRequest) -> UUID | None:
     """The registration id of the header, if there is one."""
     text = request.headers.get("pushregistrationid", "").strip()
     if not text:
@@ -296,7 +306,7 @@ def _take(request: ApiRequest, state: Message.State, told: list[tuple[str, int]]
 
     A time in the future is now; one before the SDK's memory is as old as that.
     """
-    caller, key, now = _caller(request), None, timezone.now()
+    caller, key, now = caller_of(request), None, timezone.now()
     if caller is not None:
         try:
             key = registering.find_key(request.application, caller)
@@ -316,7 +326,7 @@ def _take(request: ApiRequest, state: Message.State, told: list[tuple[str, int]]
 # ------------------------------------------------------------------- paths
 
 instances = endpoint(FAMILY, POST=register)
-instance = endpoint(FAMILY, GET=show, PATCH=change)
+instance = endpoint(FAMILY, GET=show, PATCH=change, DELETE=delete)
 delivery_reports = endpoint(FAMILY, POST=delivery_report)
 seen_messages = endpoint(FAMILY, POST=seen)
 nothing = elsewhere(FAMILY)

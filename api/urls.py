@@ -2,12 +2,18 @@
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from api import carousels, huawei_receipts, mobile, sms_reports
+from api import carousels, huawei_receipts, mobile, mobile_people, sms_reports
 
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("mobile/1/appinstance", mobile.instances),
     path("mobile/1/appinstance/<str:public_id>", mobile.instance),
+    path("mobile/1/appinstance/<str:public_id>/personalize", mobile_people.personalizations),
+    path("mobile/1/appinstance/<str:public_id>/repersonalize", mobile_people.repersonalizations),
+    path("mobile/1/appinstance/<str:public_id>/depersonalize", mobile_people.partings),
+    path("mobile/1/appinstance/<str:public_id>/user", mobile_people.users),
+    path("mobile/1/appinstance/<str:public_id>/user/events/session", mobile_people.sessions),
+    path("mobile/1/appinstance/<str:public_id>/user/livechatinfo", mobile_people.live_chats),
     path("mobile/1/messages/deliveryreport", mobile.delivery_reports),
     path("mobile/2/messages/seen", mobile.seen_messages),
     path("sdk/1/carousels/<str:key>/<int:content>/<uuid:message_id>", carousels.carousel),

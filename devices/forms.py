@@ -46,11 +46,14 @@ class ApplicationSettingsForm(ApplicationForm):
     )
 
     class Meta(ApplicationForm.Meta):
-        fields = ("name", "description", "sdk", "android_display", "rate")
+        fields = (
+            "name", "description", "sdk", "android_display", "rate", "user_data_from_apps",
+        )  # fmt: skip
         labels: ClassVar = {
             "sdk": "SDK in the app",
             "android_display": "On Android",
             "rate": "Most messages a second",
+            "user_data_from_apps": "Apps may change what is known of people",
         }
         help_texts: ClassVar = {
             **ApplicationForm.Meta.help_texts,
@@ -59,6 +62,8 @@ class ApplicationSettingsForm(ApplicationForm):
             "delivery. With Android, it shows without the app, and nothing is reported.",
             "rate": "Of all campaigns together, so that your servers can take the visitors. "
             "Empty: as fast as the clouds take it.",
+            "user_data_from_apps": "The application code is public, so anybody who has the app "
+            "can call as it. Off: names, tags and attributes come from your own systems alone.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

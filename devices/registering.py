@@ -14,7 +14,7 @@ from devices.attributes import JSON
 from devices.audit import Author
 from devices.errors import UnknownPlatformError, UnknownRegistrationError
 from devices.models import Address, Application, Platform, Provider, Registration
-from devices.personalizing.copies import yield_primary
+from devices.personalizing.copies import check_same_person, yield_primary
 from devices.racing import until_settled
 from devices.unsaid import UNSAID, Said, Unsaid
 from devices.versions import pack_version
@@ -167,7 +167,7 @@ def _refresh(
     if address is None:
         raise UnknownRegistrationError("Registration not found")
     if caller is not None and caller != public_id:
-        _check_same_person(address, caller)
+        check_same_person(address.registration, caller)
     token = device.token
     if not isinstance(token, Unsaid) and token:
         provider = address.provider if isinstance(device.provider, Unsaid) else device.provider
@@ -176,17 +176,6 @@ def _refresh(
             _take_away(application, token)
     _save(address, device, token=token, author=author)
     return address.registration
-
-
-def _check_same_person(address: Address, caller: uuid.UUID) -> None:
-    person = address.registration.person_id
-    if (
-        person is None
-        or not Address.objects.filter(
-            public_id=caller, application=address.application_id, registration__person=person
-        ).exists()
-    ):
-        raise UnknownRegistrationError("Registration not found")
 
 
 def _take_away(application: Application, token: str) -> None:

@@ -52,6 +52,7 @@ class Application(models.Model):
     rate = models.PositiveIntegerField(null=True, blank=True)  # messages a second, at most
     quiet_from = models.TimeField(null=True, blank=True)  # in the recipient's time
     quiet_to = models.TimeField(null=True, blank=True)
+    user_data_from_apps = models.BooleanField(default=True, db_default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ApplicationQuerySet.as_manager()

@@ -17,9 +17,10 @@ from devices.personalizing.people import (
     erase,
     replace,
 )
-from devices.personalizing.portrait import Described, Identities
+from devices.personalizing.portrait import MOST_CONTACTS, Described, Identities
 
 __all__ = [
+    "MOST_CONTACTS",
     "Choice",
     "Described",
     "Identities",

@@ -12,7 +12,7 @@ from devices.errors import (
     SeveralPeopleError,
 )
 from devices.models import Application, Person, Registration
-from devices.personalizing.copies import primary_of, yield_primary
+from devices.personalizing.copies import check_same_person, primary_of, yield_primary
 from devices.personalizing.locking import RULES, Held, hold
 from devices.personalizing.portrait import Described, Identities, Portrait
 from devices.racing import until_settled
@@ -136,17 +136,29 @@ def _forget(left: Portrait | None, target: Portrait, author: Author) -> None:
     left.person.delete()
 
 
-def depersonalize(application: Application, public_id: uuid.UUID, author: Author) -> bool:
+def depersonalize(
+    application: Application,
+    public_id: uuid.UUID,
+    author: Author,
+    *,
+    caller: uuid.UUID | None = None,
+) -> bool:
     """Part a device from its person, who stays; False for one that is anonymous already.
 
-    What is known of the device stays with it; it is nobody's primary device any more.
+    What is known of the device stays with it; it is nobody's primary device any more. Another
+    device (`caller`) may ask for it when both belong to the same person.
     Raises UnknownRegistrationError.
     """
-    return until_settled(partial(_depersonalize, application, public_id, author), rules=RULES)
+    step = partial(_depersonalize, application, public_id, author, caller)
+    return until_settled(step, rules=RULES)
 
 
-def _depersonalize(application: Application, public_id: uuid.UUID, author: Author) -> bool:
+def _depersonalize(
+    application: Application, public_id: uuid.UUID, author: Author, caller: uuid.UUID | None
+) -> bool:
     held = hold(application, public_id)
+    if caller is not None and caller != public_id:
+        check_same_person(held.registration, caller)
     if held.owner is None or held.owner.anonymous:
         return False
     registration, before = held.registration, _state(held.registration)

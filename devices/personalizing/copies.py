@@ -1,6 +1,9 @@
 """What a registration holds of its person: a copy of the tags, and the mark of the primary."""
 
-from devices.models import Person, Registration
+import uuid
+
+from devices.errors import UnknownRegistrationError
+from devices.models import Address, Person, Registration
 
 
 def copy_tags(person: Person) -> None:
@@ -29,3 +32,12 @@ def yield_primary(registration: Registration) -> None:
         Registration.objects.filter(
             person=registration.person_id, application=registration.application_id, primary=True
         ).exclude(pk=registration.pk).update(primary=False)
+
+
+def check_same_person(registration: Registration, caller: uuid.UUID) -> None:
+    """See that another device may speak for this one. Raises UnknownRegistrationError."""
+    if registration.person_id is not None:
+        devices = Address.objects.filter(public_id=caller, application=registration.application_id)
+        if devices.filter(registration__person=registration.person_id).exists():
+            return
+    raise UnknownRegistrationError("Registration not found")

@@ -268,7 +268,10 @@ def _detail_url(request: ApplicationRequest) -> str:
 
 
 def _facts(application: Application) -> dict[str, Any]:
-    names = ("name", "description", "enabled", "sdk", "android_display", "default_ttl", "rate")
+    names = (
+        "name", "description", "enabled", "sdk", "android_display", "default_ttl", "rate",
+        "user_data_from_apps",
+    )  # fmt: skip
     return {name: getattr(application, name) for name in names}
 
 

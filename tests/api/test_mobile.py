@@ -4,14 +4,13 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
 from django.test import Client
 
-from api import auth, endpoint
+from api import endpoint
 from campaigns import reports
 from campaigns.models import EarlyReceipt
 from campaigns.store import store
@@ -24,84 +23,13 @@ from devices.models import (
     Provider,
     Registration,
 )
+from tests.api.apps import DEVICE, INSTANCES, STORED, App, assert_refused, token
 from tests.factories import make_application, make_person, make_registration, make_token
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 
-INSTANCES = "/mobile/1/appinstance"
 DELIVERED = "/mobile/1/messages/deliveryreport"
 SEEN = "/mobile/2/messages/seen"
-DEVICE: dict[str, Any] = {
-    "regEnabled": True,
-    "notificationsEnabled": True,
-    "sdkVersion": "13.10.2",
-    "appVersion": "1.16.0",
-    "os": "Android",
-    "osVersion": "14",
-    "deviceManufacturer": "HUAWEI",
-    "deviceModel": "ANE-LX1",
-    "deviceName": "Anna's phone",
-    "language": "en",
-    "deviceTimezoneOffset": "GMT+03:00",
-    "deviceSecure": True,
-    "customAttributes": {"bootsize": 9.5, "member": True, "since": "2024-02-29", "club": "Gold"},
-    "pushServiceType": "Firebase",
-}
-STORED = {**DEVICE, "isPrimary": False, "pushServiceType": "GCM"}  # as it is given back
-
-
-@pytest.fixture(autouse=True)
-def _fresh(settings: Any) -> Iterator[None]:
-    settings.NEW_BASE_URL = ""
-    connected = store()
-    yield
-    auth._known.clear()
-    attributes._known.clear()
-    connected.flushdb()
-
-
-class App:
-    """An app on a phone: calls with its application's code."""
-
-    def __init__(self, application: Application) -> None:
-        self.application = application
-        self.client = Client(enforce_csrf_checks=True, raise_request_exception=False)
-        self.headers = {"Authorization": f"App {application.code}"}
-
-    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        data = body if isinstance(body, bytes) else json.dumps(body) if body is not None else ""
-        return self.client.generic(
-            method, path, data, content_type="application/json", headers={**self.headers, **headers}
-        )
-
-    def post(self, path: str, body: Any = None, **headers: str) -> Any:
-        return self.call("POST", path, body, **headers)
-
-    def register(self, **members: Any) -> dict[str, Any]:
-        answer = self.post(INSTANCES, {**DEVICE, "pushServiceToken": token(), **members})
-        assert answer.status_code == 200, answer.content
-        answered: dict[str, Any] = answer.json()
-        return answered
-
-
-@pytest.fixture
-def app() -> App:
-    return App(make_application())
-
-
-def token() -> str:
-    return make_token(Platform.ANDROID)
-
-
-def refusal(code: str, text: str) -> dict[str, Any]:
-    return {"requestError": {"serviceException": {"messageId": code, "text": text}}}
-
-
-def assert_refused(answer: Any, status: int, code: str, text: str) -> None:
-    assert (answer.status_code, answer.json()) == (status, refusal(code, text))
-    assert answer["Content-Type"] == "application/json"
-    assert int(answer["Content-Length"]) == len(answer.content) > 0
-
 
 # ------------------------------------------------------------------- who calls: 1.1, 1.3
 

@@ -90,7 +90,13 @@ def test_settings_are_seen_and_edited_by_role(
     application = make_application()
     client.force_login(make_user(role, application))
     url = reverse("devices:application-detail", args=[application.pk])
-    settings = {"name": "New", "ttl_hours": "24", "sdk": "own", "android_display": "sdk"}
+    settings = {
+        "name": "New",
+        "ttl_hours": "24",
+        "sdk": "own",
+        "android_display": "sdk",
+        "user_data_from_apps": "on",
+    }
 
     assert client.get(url).status_code == sees
     assert client.post(url, settings).status_code == edits
@@ -116,7 +122,13 @@ def test_a_change_of_settings_is_in_the_audit_log_with_what_changed(client: Clie
 
     client.post(
         reverse("devices:application-detail", args=[application.pk]),
-        {"name": "Shop", "ttl_hours": "1.5", "sdk": "infobip", "android_display": "sdk"},
+        {
+            "name": "Shop",
+            "ttl_hours": "1.5",
+            "sdk": "infobip",
+            "android_display": "sdk",
+            "user_data_from_apps": "on",
+        },
     )
 
     entry = AuditEntry.objects.get(action="change application")
@@ -130,7 +142,13 @@ def test_a_time_to_live_outside_its_limits_is_refused(client: Client, hours: str
 
     response = client.post(
         reverse("devices:application-detail", args=[application.pk]),
-        {"name": "Shop", "ttl_hours": hours, "sdk": "infobip", "android_display": "sdk"},
+        {
+            "name": "Shop",
+            "ttl_hours": hours,
+            "sdk": "infobip",
+            "android_display": "sdk",
+            "user_data_from_apps": "on",
+        },
     )
 
     assert response.status_code == 422
