@@ -141,3 +141,15 @@ class IdentityTakenError(PersonError):
     def __init__(self, kind: int) -> None:
         super().__init__("This identity belongs to another person")
         self.kind = kind
+
+
+class CertificateError(DeviceError):
+    """A file that cannot be a push certificate."""
+
+    code = "certificate"
+
+
+class PasswordError(CertificateError):
+    """A file of a certificate that opens with another password."""
+
+    code = "password"

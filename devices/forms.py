@@ -1,16 +1,15 @@
 """What people type about applications, their credentials, and the devices they look for."""
 
 import json
-import re
 from typing import Any, ClassVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 
-from devices.models import Application, Environment, Platform, ProviderCredential
+from devices.models import Application, Platform, ProviderCredential
 
 LARGEST_IMPORT = 500 * 10**6  # bytes; about five million devices
 LARGEST_KEY_FILE = 20_000  # bytes; Google's are 2.4 KB, Apple's 257 bytes
@@ -114,23 +113,29 @@ class CredentialForm(forms.Form):
 
     def _text(self, pasted: str, uploaded: str) -> str:
         """The secret from whichever of the two fields holds it; empty when none does."""
+        if self.cleaned_data.get(uploaded) is None:
+            return str(self.cleaned_data.get(pasted) or "").strip()
+        try:
+            return self._bytes(uploaded).decode("utf-8-sig").strip()
+        except UnicodeDecodeError:
+            self.add_error(
+                uploaded, "This file is not text. Choose the file as the provider gave it."
+            )
+            return ""
+
+    def _bytes(self, uploaded: str) -> bytes:
+        """What a file holds; nothing without one, or when it is far too large for a key."""
         file: UploadedFile[bytes] | None = self.cleaned_data.get(uploaded)
         if file is None:
-            return str(self.cleaned_data.get(pasted) or "").strip()
+            return b""
         if file.size is None or file.size > LARGEST_KEY_FILE:
             self.add_error(
                 uploaded,
                 f"This file is larger than {LARGEST_KEY_FILE:,} bytes, so it is no key file. "
                 "Choose the file as the provider gave it.",
             )
-            return ""
-        try:
-            return bytes(file.read()).decode("utf-8-sig").strip()
-        except UnicodeDecodeError:
-            self.add_error(
-                uploaded, "This file is not text. Choose the file as the provider gave it."
-            )
-            return ""
+            return b""
+        return bytes(file.read())
 
 
 class FcmCredentialForm(CredentialForm):
@@ -196,116 +201,6 @@ def service_account(text: str) -> dict[str, Any]:
             '"private_key" is not an RSA key in PEM. Use the file as Google gave it.'
         )
     return account
-
-
-class ApnsCredentialForm(CredentialForm):
-    """A token signing key of an Apple developer team."""
-
-    key_id = forms.CharField(
-        label="Key ID",
-        max_length=10,
-        widget=forms.TextInput(attrs={"class": "is-code", "placeholder": "ABC123DEFG"}),
-        help_text="Ten characters; also in the name of the file Apple gave you.",
-    )
-    team_id = forms.CharField(
-        label="Team ID",
-        max_length=10,
-        widget=forms.TextInput(attrs={"class": "is-code", "placeholder": "DEF123GHIJ"}),
-        help_text="Ten characters; Apple Developer → Membership.",
-    )
-    topic = forms.CharField(
-        label="Bundle ID",
-        max_length=155,
-        widget=forms.TextInput(attrs={"class": "is-code", "placeholder": "com.example.shop"}),
-        help_text="Of the app, exactly as in Xcode.",
-    )
-    environment = forms.ChoiceField(
-        choices=Environment,
-        widget=forms.RadioSelect,
-        initial=Environment.PRODUCTION,
-        help_text="Sandbox reaches only apps installed from Xcode.",
-    )
-    file = forms.FileField(
-        label="Key file (.p8)",
-        required=False,
-        widget=forms.FileInput(attrs={"accept": ".p8,.pem"}),
-        help_text="Apple Developer → Keys, with Apple Push Notifications service enabled. "
-        "Apple lets you download it once.",
-    )
-    key_text = forms.CharField(
-        label="Or paste what it holds",
-        required=False,
-        max_length=LARGEST_KEY_FILE,
-        widget=forms.Textarea(
-            attrs={"class": "is-code", "rows": 4, "placeholder": "-----BEGIN PRIVATE KEY-----"}
-        ),
-    )
-
-    key_pem: str
-
-    def __init__(self, *args: Any, credential: ProviderCredential, **kwargs: Any) -> None:
-        known = credential.data if credential.pk else {}
-        shown = {name: known[name] for name in ("key_id", "team_id", "topic") if name in known}
-        kwargs["initial"] = {**shown, "environment": credential.environment}
-        super().__init__(*args, credential=credential, **kwargs)
-        if credential.pk:
-            del self.fields["environment"]  # tokens belong to one of the two: make another
-            self.fields["file"].help_text = "Choose it only to replace the key we keep."
-
-    def clean_key_id(self) -> str:
-        return self._ten("key_id")
-
-    def clean_team_id(self) -> str:
-        return self._ten("team_id")
-
-    def _ten(self, name: str) -> str:
-        value: str = self.cleaned_data[name].strip().upper()
-        if not re.fullmatch(r"[A-Z0-9]{10}", value):
-            raise forms.ValidationError("Enter its ten letters and digits, as Apple shows them.")
-        return value
-
-    def clean_topic(self) -> str:
-        value: str = self.cleaned_data["topic"].strip()
-        if not re.fullmatch(r"[A-Za-z0-9.-]+", value):
-            raise forms.ValidationError(
-                "A bundle ID has letters, digits, dots and hyphens, such as com.example.shop."
-            )
-        return value
-
-    def clean_environment(self) -> str:
-        value: str = self.cleaned_data["environment"]
-        if self.credential.application.credentials.filter(
-            provider=self.credential.provider, environment=value
-        ).exists():
-            raise forms.ValidationError(
-                "This application already has a key for this environment: change that one."
-            )
-        return value
-
-    def clean(self) -> dict[str, Any]:
-        text = self._text("key_text", "file")
-        field = "file" if self.cleaned_data.get("file") else "key_text"
-        if "file" in self.errors or "key_text" in self.errors:
-            return self.cleaned_data
-        if text:
-            key = private_key(text)
-            if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
-                self.add_error(
-                    field, "This is not an APNs key. Choose the .p8 file as Apple gave it."
-                )
-            self.key_pem = text
-        elif self.credential.pk:
-            self.key_pem = self.credential.data["key_pem"]
-        else:
-            self.add_error("file", "Choose the .p8 file, or paste what it holds.")
-        return self.cleaned_data
-
-    def hint(self) -> str:
-        return f"{self.cleaned_data['topic']}, key …{self.cleaned_data['key_id'][-4:]}"
-
-    def kept(self) -> dict[str, Any]:
-        names = ("key_id", "team_id", "topic")
-        return {name: self.cleaned_data[name] for name in names} | {"key_pem": self.key_pem}
 
 
 def private_key(pem: str) -> object:

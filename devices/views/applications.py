@@ -13,8 +13,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from devices import audit, closing
+from devices.apns_form import ApnsCredentialForm
 from devices.forms import (
-    ApnsCredentialForm,
     ApplicationForm,
     ApplicationSettingsForm,
     CredentialForm,
