@@ -7,6 +7,7 @@ error looks like. Everything that comes in is hostile until its schema has read 
 import json
 import logging
 import re
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -94,20 +95,22 @@ class Family:
 
 Body = TypeVar("Body", bound=BaseModel)
 P = ParamSpec("P")
+Answer = TypeVar("Answer", Json, None)
 
 
 def reading(
     schema: type[Body], family: Family
 ) -> Callable[
-    [Callable[Concatenate[ApiRequest, Body, P], Json]], Callable[Concatenate[ApiRequest, P], Json]
+    [Callable[Concatenate[ApiRequest, Body, P], Answer]],
+    Callable[Concatenate[ApiRequest, P], Answer],
 ]:
     """Give a handler its body, read by a schema; refuse what the schema cannot read."""
 
     def decorate(
-        handler: Callable[Concatenate[ApiRequest, Body, P], Json],
-    ) -> Callable[Concatenate[ApiRequest, P], Json]:
+        handler: Callable[Concatenate[ApiRequest, Body, P], Answer],
+    ) -> Callable[Concatenate[ApiRequest, P], Answer]:
         @wraps(handler)
-        def handle(request: ApiRequest, /, *args: P.args, **kwargs: P.kwargs) -> Json:
+        def handle(request: ApiRequest, /, *args: P.args, **kwargs: P.kwargs) -> Answer:
             raw = body_of(request, family)
             try:
                 body = schema.model_validate_json(raw)
@@ -121,16 +124,33 @@ def reading(
 
 
 def body_of(request: HttpRequest, family: Family) -> bytes:
-    """The whole body, if it is not too long. Raises Refusal."""
+    """The whole body, unzipped, if it is not too long. Raises Refusal."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdecimal() or int(length) > BODY_LIMIT:
         sentence = f"Request body should be at most {BODY_LIMIT} bytes"
         raise Refusal(413, family.bad_format, sentence)
     try:
-        return request.body
+        body = request.body
     except UnreadablePostError as error:
         sentence = "Request body should arrive completely"
         raise Refusal(400, family.bad_format, sentence) from error
+    if request.headers.get("Content-Encoding", "").strip().lower() == "gzip":
+        return _unzipped(body, family)
+    return body
+
+
+def _unzipped(body: bytes, family: Family) -> bytes:
+    reader = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        plain = reader.decompress(body, BODY_LIMIT + 1)
+    except zlib.error as error:
+        raise Refusal(400, family.bad_format, "Request body should be gzip, as it says") from error
+    if len(plain) > BODY_LIMIT:
+        sentence = f"Request body should be at most {BODY_LIMIT} bytes"
+        raise Refusal(413, family.bad_format, sentence)
+    if not reader.eof:
+        raise Refusal(400, family.bad_format, "Request body should arrive completely")
+    return plain
 
 
 _TYPES = {
@@ -168,8 +188,8 @@ def explain(errors: ValidationError) -> str:
     return f"{name} should be {wanted}"
 
 
-def endpoint(family: Family, **handlers: Callable[..., Json]) -> View:
-    """One path of a family: a handler for each method it knows.
+def endpoint(family: Family, **handlers: Callable[..., Json | None]) -> View:
+    """One path of a family: a handler for each method it knows; None is answered with 204.
 
     The caller is checked first, then the method, then the body. `POST` with the header
     `X-HTTP-Method-Override: PATCH` means PATCH, as SDKs for Android write it.
@@ -184,7 +204,10 @@ def endpoint(family: Family, **handlers: Callable[..., Json]) -> View:
             if handler is None:
                 refusal = Refusal(405, "METHOD_NOT_ALLOWED", f"This path answers {allowed}")
                 return _refuse(family, refusal, {"Allow": allowed})
-            return _answer(family, 200, handler(request, **captured))
+            content = handler(request, **captured)
+            if content is None:
+                return HttpResponse(status=204, headers=family.headers())
+            return _answer(family, 200, content)
         except Refusal as refusal:
             return _refuse(family, refusal)
         except (OperationalError, InterfaceError):

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from api import carousels, huawei_receipts, mobile, mobile_people, sms_reports
+from api import carousels, huawei_receipts, mobile, mobile_people, sdk, sms_reports
 
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -17,6 +17,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("mobile/1/messages/deliveryreport", mobile.delivery_reports),
     path("mobile/2/messages/seen", mobile.seen_messages),
     path("sdk/1/carousels/<str:key>/<int:content>/<uuid:message_id>", carousels.carousel),
+    path("sdk/1/receipts", sdk.receipts),
+    path("sdk/1/subscriptions", sdk.subscriptions),
+    re_path(r"^sdk(?:/[\s\S]*)?$", sdk.nothing),
     path("callbacks/sms/<int:application>/<str:token>", sms_reports.infobip_reports),
     path(
         "callbacks/sms/<int:application>/<str:token>/<uuid:message_id>",
