@@ -2,6 +2,7 @@
 
 import logging
 import os
+from concurrent.futures import TimeoutError as Timeout
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,16 +10,19 @@ from django.conf import settings
 from django.utils import timezone
 
 from campaigns.outcomes import told
+from devices.fields import InvalidToken
 from devices.models import Environment, Provider, ProviderCredential
 from providers import loop
 from providers.apns import ApnsProvider
-from providers.base import CredentialError, Network, Outcome, PushProvider, Verdict
+from providers.base import Cause, CredentialError, Network, Outcome, PushProvider, Verdict
 from providers.fcm import FcmProvider
 from providers.huawei import HuaweiProvider
 from providers.sms import SmsProvider
 from providers.webpush import RATE, WebPushProvider
 
 log = logging.getLogger(__name__)
+
+TEST_SECONDS = 60.0  # for the whole test of a credential
 
 # What stands in a credential for APNs, besides the topic, for either way to log in.
 APNS_KEY = ("key_id", "team_id", "key_pem")
@@ -50,6 +54,12 @@ def build(credential: ProviderCredential) -> PushProvider:
     except KeyError as missing:
         raise CredentialError(
             str(missing.args[0]), "is missing; enter the credential anew."
+        ) from None
+    except InvalidToken:
+        raise CredentialError(
+            "FIELD_KEYS",
+            "none of its keys opens this credential; put the former key back at the end of the"
+            " list, or enter the credential anew.",
         ) from None
 
 
@@ -121,7 +131,13 @@ def test(credential: ProviderCredential) -> Outcome:
     except CredentialError as problem:
         outcome = Outcome(verdict=Verdict.MISCONFIGURED, reason=str(problem))
     else:
-        outcome = loop.submit(_test_and_close(provider)).result(timeout=60)
+        asked = loop.submit(_test_and_close(provider))
+        try:
+            outcome = asked.result(timeout=TEST_SECONDS)
+        except Timeout:
+            asked.cancel()
+            said = f"it did not answer within {TEST_SECONDS:.0f} seconds"
+            outcome = Outcome(verdict=Verdict.UNKNOWN, cause=Cause.NO_ANSWER, reason=said)
     credential.tested_at = timezone.now()
     credential.test_ok = outcome.verdict is Verdict.ACCEPTED
     credential.test_answer = (told(outcome) if outcome.remedy else outcome.reason)[:500]

@@ -85,13 +85,14 @@ def consume_receipts() -> None:
 @shared_task
 def test_credentials() -> None:
     """Ask the clouds about every credential: hourly, and soon where sending is paused."""
-    for credential in ProviderCredential.objects.filter(enabled=True):
+    for credential in ProviderCredential.objects.filter(enabled=True).defer("data"):
         channels.test(credential)
 
 
 @shared_task
 def test_paused_credentials() -> None:
-    for credential in ProviderCredential.objects.filter(enabled=True, paused_at__isnull=False):
+    paused = ProviderCredential.objects.filter(enabled=True, paused_at__isnull=False)
+    for credential in paused.defer("data"):
         channels.test(credential)
 
 
