@@ -55,6 +55,7 @@ class AnswerReader:
         if reading is not None:  # trailers
             if not ended:
                 raise FrameError(frames.PROTOCOL_ERROR, "trailers that do not end the answer")
+            del self._readings[stream]
             return Answer(reading.status, reading.block, bytes(reading.body))
         status = 200 if block[:1] == b"\x88" else status_of(block)
         if status < 200:  # a notice that the answer will follow
@@ -66,8 +67,8 @@ class AnswerReader:
         self._readings[stream] = _Reading(status, block)
         return None
 
-    def received(self, size: int) -> None:
-        """Bytes of DATA, of whatever stream."""
+    def give_back(self, size: int) -> None:
+        """To the connection's window: bytes of DATA, of whatever stream."""
         self._unreturned += size
         if self._unreturned > RECEIVE_WINDOW // 2:
             self._out.append(frames.window_update(0, self._unreturned))
@@ -75,10 +76,11 @@ class AnswerReader:
 
     def data(self, stream: int, flags: int, payload: bytes) -> Answer | None:
         """The whole answer, if it ends here. Raises FrameError."""
+        self.give_back(len(payload))
         reading = self._readings.get(stream)
         if reading is None:
             raise FrameError(frames.PROTOCOL_ERROR, "DATA before HEADERS")
-        part = frames.content(flags & frames.PADDED, payload)
+        part = frames.content(frames.PADDED, payload) if flags & frames.PADDED else payload
         if not reading.body:
             reading.body = part
         elif (room := MAX_ANSWER - len(reading.body)) > 0:
@@ -86,6 +88,7 @@ class AnswerReader:
                 reading.body = bytearray(reading.body)
             reading.body += part[:room]
         if flags & frames.END_STREAM:
+            del self._readings[stream]
             return Answer(reading.status, reading.block, bytes(reading.body))
         reading.unreturned += len(payload)
         if reading.unreturned > frames.DEFAULT_WINDOW // 2:

@@ -110,7 +110,7 @@ class Connection(asyncio.BufferedProtocol):
         """Write, in one go, everything that may go now."""
         if self._transport is None or self.ended:
             return
-        if len(self._writer) and not self._blocked:
+        if self._writer.uploads and not self._blocked:
             self._writer.resume()
         room = self._room()
         if room > 0:
@@ -213,8 +213,8 @@ class Connection(asyncio.BufferedProtocol):
             self._answer(stream, answer)
 
     def _read_data(self, stream: int, flags: int, payload: bytes) -> None:
-        self._answers.received(len(payload))
         if stream not in self._streams:
+            self._answers.give_back(len(payload))
             self._check_opened(stream)
             return
         answer = self._answers.data(stream, flags, payload)
@@ -226,7 +226,10 @@ class Connection(asyncio.BufferedProtocol):
         if self.answered == 1:
             self._supply.works()
         self._silent = 0
-        window, index = self._forget(stream, reset=frames.CANCEL)
+        window, index, _ = self._streams.pop(stream)
+        if stream in self._writer.uploads:  # its body is still on its way
+            del self._writer.uploads[stream]
+            self._out.append(frames.reset(stream, frames.CANCEL))
         window.settle(index, answer)
 
     def _read_reset(self, stream: int, flags: int, payload: bytes) -> None:
@@ -301,12 +304,11 @@ class Connection(asyncio.BufferedProtocol):
         if stream % 2 == 0 or stream >= self._next_id:
             raise FrameError(frames.PROTOCOL_ERROR, "a frame of a stream that was never opened")
 
-    def _forget(self, stream: int, *, reset: int | None = None) -> tuple[Window, int]:
-        """Drop a stream's state; with `reset`, stop one whose body is still on its way."""
+    def _forget(self, stream: int) -> tuple[Window, int]:
+        """Drop the state of a stream that has no whole answer."""
         window, index, _ = self._streams.pop(stream)
         self._answers.forget(stream)
-        if self._writer.forget(stream) and reset is not None:
-            self._out.append(frames.reset(stream, reset))
+        self._writer.uploads.pop(stream, None)
         return window, index
 
     # Time
@@ -335,7 +337,7 @@ class Connection(asyncio.BufferedProtocol):
             stream, (window, index, deadline) = next(iter(self._streams.items()))
             if deadline > now:
                 return
-            whole = self._writer.has_left(stream)
+            whole = stream not in self._writer.uploads
             self._forget(stream)
             self._out.append(frames.reset(stream, frames.CANCEL))
             if whole:
@@ -383,7 +385,7 @@ class Connection(asyncio.BufferedProtocol):
             else:
                 self._transport.close()
         for stream in list(self._streams):
-            whole = self._writer.has_left(stream)
+            whole = stream not in self._writer.uploads
             window, index = self._forget(stream)
             if whole:
                 window.settle(index, NoAnswer(self.ended))

@@ -27,65 +27,55 @@ class RequestWriter:
     def __init__(self) -> None:
         self.out: list[bytes] = []  # frames that leave with the next write
         self.window = frames.DEFAULT_WINDOW  # bytes all streams together may send
-        self._uploads: dict[int, _Upload] = {}
+        self.uploads: dict[int, _Upload] = {}  # by stream: requests of which a part has not left
         self._headers = HeaderWriter()
         self._stream_window = frames.DEFAULT_WINDOW
         self._frame_size = frames.LARGEST_FRAME
-
-    def __len__(self) -> int:
-        """Requests of which a part has not left."""
-        return len(self._uploads)
 
     def open(self, stream: int, request: Request) -> None:
         """Write a request, or as much of it as the windows allow."""
         common, body, path, fields = request
         size = len(body)
         pseudo, regular = self._headers.encode(common)
-        block = [pseudo, literal(b":path", path) if path else b"", regular]
-        block += [literal(name, value) for name, value in fields]
-        block.append(content_length(size))
-        self._write_headers(stream, b"".join(block))
+        if path or fields:
+            literals = b"".join([literal(name, value) for name, value in fields])
+            block = pseudo + literal(b":path", path) + regular if path else pseudo + regular
+            block += literals + content_length(size)
+        else:
+            block = pseudo + regular + content_length(size)
+        length = len(block)
+        if length <= self._frame_size:
+            head = frames.pack_head(
+                length >> 8, length & 255, frames.HEADERS, frames.END_HEADERS, stream
+            )
+            self.out += (head, block)
+        else:
+            self._write_in_parts(stream, block)
         if size <= self._stream_window and size <= self.window and size <= self._frame_size:
             self.window -= size
-            self.out.append(
-                frames.pack_head(size >> 8, size & 255, frames.DATA, frames.END_STREAM, stream)
-            )
-            self.out.append(body)
+            head = frames.pack_head(size >> 8, size & 255, frames.DATA, frames.END_STREAM, stream)
+            self.out += (head, body)
         else:
-            self._uploads[stream] = _Upload(memoryview(body), self._stream_window)
+            self.uploads[stream] = _Upload(memoryview(body), self._stream_window)
             self._continue(stream)
 
     def resume(self) -> None:
         """Go on with the bodies that wait for a window."""
-        for stream in list(self._uploads):
+        for stream in list(self.uploads):
             if self.window <= 0:
                 return
             self._continue(stream)
 
-    def has_left(self, stream: int) -> bool:
-        """Its END_STREAM has been written."""
-        return stream not in self._uploads
-
-    def forget(self, stream: int) -> bool:
-        """Write no more of it; True when a part had not left."""
-        return self._uploads.pop(stream, None) is not None
-
-    def _write_headers(self, stream: int, block: bytes) -> None:
-        size = len(block)
-        if size <= self._frame_size:
-            self.out.append(
-                frames.pack_head(size >> 8, size & 255, frames.HEADERS, frames.END_HEADERS, stream)
-            )
-            self.out.append(block)
-            return
-        parts = [block[at : at + self._frame_size] for at in range(0, size, self._frame_size)]
+    def _write_in_parts(self, stream: int, block: bytes) -> None:
+        size = self._frame_size
+        parts = [block[at : at + size] for at in range(0, len(block), size)]
         self.out.append(frames.frame(frames.HEADERS, 0, stream, parts[0]))
         for part in parts[1:-1]:
             self.out.append(frames.frame(frames.CONTINUATION, 0, stream, part))
         self.out.append(frames.frame(frames.CONTINUATION, frames.END_HEADERS, stream, parts[-1]))
 
     def _continue(self, stream: int) -> None:
-        upload = self._uploads[stream]
+        upload = self.uploads[stream]
         while True:
             size = min(len(upload.rest), upload.credit, self.window, self._frame_size)
             last = size == len(upload.rest)
@@ -97,7 +87,7 @@ class RequestWriter:
             upload.credit -= size
             self.window -= size
             if last:
-                del self._uploads[stream]
+                del self.uploads[stream]
                 return
 
     # What the peer tells
@@ -109,7 +99,7 @@ class RequestWriter:
         if stream == 0:
             self.window += size
             grown = self.window
-        elif upload := self._uploads.get(stream):
+        elif upload := self.uploads.get(stream):
             upload.credit += size
             grown = upload.credit
         else:
@@ -124,7 +114,7 @@ class RequestWriter:
         """INITIAL_WINDOW_SIZE; it changes the windows of open streams too (RFC 9113 6.9.2)."""
         if size > frames.LARGEST_WINDOW:
             raise FrameError(frames.FLOW_CONTROL_ERROR, "the first window is too large")
-        for upload in self._uploads.values():
+        for upload in self.uploads.values():
             upload.credit += size - self._stream_window
             if upload.credit > frames.LARGEST_WINDOW:
                 raise FrameError(frames.FLOW_CONTROL_ERROR, "a window grows too large")

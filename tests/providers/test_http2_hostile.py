@@ -323,7 +323,7 @@ def test_no_bytes_crash_it_or_end_a_request_twice(
         peer.feed(b"".join(frames), piece=piece)
         peer.end()
         assert not peer.connection._streams
-        assert len(peer.connection._answers) == len(peer.connection._writer) == 0
+        assert len(peer.connection._answers) == len(peer.connection._writer.uploads) == 0
 
     asyncio.run(scenario())
 
@@ -378,6 +378,6 @@ def test_a_spoilt_conversation_ends_each_request_once_and_holds_little(
         assert len(peer.transport.written) < 20_000
         peer.end()
         assert not peer.connection._streams
-        assert len(peer.connection._answers) == len(peer.connection._writer) == 0
+        assert len(peer.connection._answers) == len(peer.connection._writer.uploads) == 0
 
     asyncio.run(scenario())

@@ -463,7 +463,7 @@ def test_a_stream_that_ended_leaves_nothing_behind(
             [connection] = pool._connections
 
             assert not connection._streams
-            assert len(connection._answers) == len(connection._writer) == 0
+            assert len(connection._answers) == len(connection._writer.uploads) == 0
             assert not pool.queue
 
     run(scenario())
