@@ -60,12 +60,11 @@ APNS = {
     "CertificateExpired": "This certificate ended on {ended}: make a new one for the bundle ID"
     " {topic} under Apple Developer, Certificates, and enter it here.",
     "InvalidProviderToken": "Apple does not accept this key: check that the key ID, the team ID"
-    " and the .p8 file belong together and that nobody revoked the key, and that this server's"
-    " clock is right; it says {now}.",
+    " and the .p8 file belong together and that nobody revoked the key, or enter a new one.",
     "ClockAhead": "This server's clock is ahead, so that Apple takes our tokens for ones of the"
-    " future: set it, for example with NTP; it says {now}.",
+    " future: set it, for example with NTP.",
     "ExpiredProviderToken": "This server's clock is late, so that Apple calls a token expired that"
-    " was just made: set it, for example with NTP; it says {now}.",
+    " was just made: set it, for example with NTP.",
     "UnrelatedKeyIdInToken": "Apple says that this key belongs to another team: enter the team ID"
     " that the key was made under.",
     "MissingProviderToken": "Apple found no token in our request: enter the key anew, and look"

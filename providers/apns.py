@@ -166,7 +166,7 @@ class ApnsProvider:
             repeated = await self._hand_over(window, again, other, start_within=START_AGAIN_WITHIN)
             for index, outcome in zip(again, repeated, strict=True):
                 outcomes[index] = outcome
-        return [outcome for outcome in outcomes if outcome is not None]
+        return await self._explained([outcome for outcome in outcomes if outcome is not None])
 
     async def _hand_over(
         self, window: Sequence[Addressed], indexes: list[int], token: str, **when: float
@@ -214,17 +214,7 @@ class ApnsProvider:
         """A push to a device that cannot be, on a connection of its own."""
         if ended := self._ended():
             return ended
-        nobody = Addressed(
-            ApnsPayload(PushNotification(text="test")), uuid.uuid4(), "0" * 64, ttl=0
-        )
-        outcome = await self._ask(nobody, self._token())
-        if outcome.reason == "InvalidProviderToken" and self._tokens:
-            # Apple looks at the signature first. So a token of yesterday tells a clock that is
-            # ahead from a key that is wrong.
-            old = await self._ask(nobody, self._tokens.issued_at(self._clock() - 86_400))
-            if old.reason == "ExpiredProviderToken":
-                outcome = self._advised(replace(outcome, reason="ClockAhead"))
-                outcome = replace(outcome, reason="InvalidProviderToken")
+        [outcome] = await self._explained([await self._ask(self._token())])
         if outcome.reason == "DeviceTokenNotForTopic":  # of a device that is nobody's
             return self._advised(replace(MISCONFIGURED, status=400, reason=outcome.reason))
         if outcome.verdict in {Verdict.ACCEPTED, Verdict.UNREGISTERED}:
@@ -233,7 +223,28 @@ class ApnsProvider:
             )
         return outcome
 
-    async def _ask(self, nobody: Addressed, token: str) -> Outcome:
+    async def _explained(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """With a wrong clock blamed instead of the key, where that is to blame.
+
+        Apple looks at the signature first. So what it says of a token of yesterday tells a
+        clock that is ahead from a key that is wrong.
+        """
+        blamed = [outcome for outcome in outcomes if outcome.reason == "InvalidProviderToken"]
+        if not blamed or self._tokens is None:
+            return outcomes
+        old = await self._ask(self._tokens.issued_at(self._clock() - 86_400))
+        if old.reason != "ExpiredProviderToken":
+            return outcomes
+        remedy = self._advised(replace(blamed[0], reason="ClockAhead")).remedy
+        return [
+            replace(outcome, remedy=remedy) if outcome.reason == "InvalidProviderToken" else outcome
+            for outcome in outcomes
+        ]
+
+    async def _ask(self, token: str) -> Outcome:
+        """What Apple says of a push to a device that cannot be."""
+        payload = ApnsPayload(PushNotification(text="test"))
+        nobody = Addressed(payload, uuid.uuid4(), "0" * 64, ttl=0)
         pool = Pool(self._network, self._host, limits=replace(self._limits, connections=1))
         try:
             request = self._request(nobody, token, int(self._clock()))
@@ -257,7 +268,6 @@ class ApnsProvider:
             "topic": self._topic,
             "environment": self._environment,
             "login": "certificate" if self._certificate else "key",
-            "now": advice.moment(self._clock()),
             "ended": advice.moment(self._certificate.ends) if self._certificate else "",
         }
         remedy = advice.for_apns(outcome, host=self._host, facts=facts, off=off)
