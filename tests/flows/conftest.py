@@ -21,34 +21,32 @@ def public_half(pem: str) -> str:
     )
 
 
+def known_credentials() -> dict[str, Any]:
+    """What the clouds know of the credentials of `make_shop`."""
+    account, key = service_account(), apns_key()
+    names = ("project_id", "client_email", "private_key_id")
+    return {
+        "fcm": [
+            {name: account[name] for name in names}
+            | {"public_key_pem": public_half(account["private_key"])}
+        ],
+        "apns": [
+            {
+                "team_id": key["team_id"],
+                "key_id": key["key_id"],
+                "public_key_pem": public_half(key["key_pem"]),
+                "topics": [key["topic"]],
+                "environment": "production",
+            }
+        ],
+    }
+
+
 @pytest.fixture
 def gateways(tmp_path: Path, settings: Any) -> Iterator[Gateways]:
     """Simulated clouds that know the credentials of `make_shop`."""
     running = Gateways(tmp_path / "gateways")
-    account, key = service_account(), apns_key()
-    running.ask(
-        "POST",
-        "/credentials",
-        {
-            "fcm": [
-                {
-                    "project_id": account["project_id"],
-                    "client_email": account["client_email"],
-                    "private_key_id": account["private_key_id"],
-                    "public_key_pem": public_half(account["private_key"]),
-                }
-            ],
-            "apns": [
-                {
-                    "team_id": key["team_id"],
-                    "key_id": key["key_id"],
-                    "public_key_pem": public_half(key["key_pem"]),
-                    "topics": [key["topic"]],
-                    "environment": "production",
-                }
-            ],
-        },
-    )
+    running.ask("POST", "/credentials", known_credentials())
     settings.GATEWAYS = ("127.0.0.1", running.port)
     settings.GATEWAYS_CA_FILE = running.ca_file
     yield running
