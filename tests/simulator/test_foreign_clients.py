@@ -8,6 +8,7 @@ client's own process: names, certificates and paths are the clouds'.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import socket
@@ -23,6 +24,7 @@ from typing import Any
 import aioapns
 import firebase_admin
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from firebase_admin import credentials, exceptions, messaging
 
 from embedded import packages
@@ -44,6 +46,7 @@ from tests.simulator.running import (
     private_pem,
     rsa_key,
 )
+from tests.simulator.test_webpush import APPLE, MICROSOFT, MOZILLA
 
 HERE = Path(__file__).parent
 COUNT = 100
@@ -324,3 +327,48 @@ def test_h2load_finds_no_fault_under_load(
     assert simulator.get("/ledger")["fcm"]["accepted"] == count
     traffic = simulator.get("/statistics")["traffic"]["fcm"]
     assert (traffic["refused_streams"], traffic["connections"]) == (0, 2)
+
+
+# -------------------------------------------------------------------------- Web Push
+
+BROWSERS = [MOZILLA, FCM, APPLE, MICROSOFT]
+WEB_ERRORS = {
+    "unregistered": 410, "expired-token": 404, "mismatched": 401, "malformed": 400, "busy": 429,
+    "internal": 500, "bad-gateway": 502, "unavailable": 503,
+}  # fmt: skip
+
+
+def test_web_push_for_node_sends_and_reads_each_error(simulator: Simulator) -> None:
+    key = ec_key("server")
+    point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    public, private = (
+        base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+        for data in (point, key.private_numbers().private_value.to_bytes(32, "big"))
+    )
+
+    def browsers(host: str, **asked: Any) -> list[Json]:
+        given = {"server_key": public, "host": host, **asked}
+        found: list[Json] = simulator.post("/browsers", given)["subscriptions"]
+        return found
+
+    good = [one for host in BROWSERS for one in browsers(host, count=5)]
+    bad = browsers(MOZILLA, names=[f"fate-{fate}-1" for fate in WEB_ERRORS])
+
+    seen = run_node(
+        "web_push.js",
+        simulator,
+        {
+            "port": simulator.port,
+            "publicKey": public,
+            "privateKey": private,
+            "subscriptions": good + bad,
+            "payload": json.dumps({"title": "Größe", "body": "-30 % 🎉"}),
+        },
+    )
+
+    assert [one["status"] for one in seen] == [201] * len(good) + [*WEB_ERRORS.values()]
+    rows = simulator.get("/ledger/messages")["messages"]
+    assert [row["token"] for row in rows] == [one["endpoint"] for one in good]
+    for row in rows:
+        assert row["payload"] == {"title": "Größe", "body": "-30 % 🎉"}
+        assert (row["ttl"], row["urgency"], row["topic"]) == (600, "low", "sale")
