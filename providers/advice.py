@@ -74,6 +74,10 @@ APNS = {
     "BadDeviceToken": "Apple's {environment} environment does not know devices that are stored as"
     " the other environment's: enter a {login} for that one too.",
 }
+WEBPUSH = (
+    "The push service {host} refuses this key: enter the key pair that the site's pages subscribed"
+    " their browsers with, and look whether this server's clock is right; it says {now}."
+)
 _CLOCK = (
     "This server's clock is {minutes} minutes {direction}: set it, for example with NTP, because"
     " {cloud} refuses what is signed at the wrong time."
@@ -99,6 +103,13 @@ def for_apns(
     if _is_off(off) and outcome.reason in {"InvalidProviderToken", "ExpiredProviderToken"}:
         return _clock("Apple", off)
     return _found(APNS, outcome, {"host": host, **facts})
+
+
+def for_webpush(*, host: str, now: float, off: float | None = None) -> str:
+    """Push services have one answer for all that can be wrong with a VAPID token."""
+    if _is_off(off):
+        return _clock(host, off)
+    return WEBPUSH.format(host=host, now=moment(now))
 
 
 def ahead(date: str, now: float) -> float | None:

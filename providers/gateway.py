@@ -51,6 +51,7 @@ class Answered:
     body: bytes
     retry_after: str  # header
     location: str = ""  # header: what a redirect or a new resource is called
+    date: str = ""  # header: when it answered, by its own clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,7 @@ class Gateway:
                 bytes(body),
                 told.get("retry-after", ""),
                 told.get("location", ""),
+                told.get("date", ""),
             )
 
     def _connect(self) -> httpx.AsyncClient:

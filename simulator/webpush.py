@@ -106,7 +106,9 @@ class WebPush:
             self._meet(decision, host, browser)
         except Refused as refused:
             self._refuse(request, sent, refused.status(host), refused.reason)
-            return refused.answer(host, delay)
+            answer = refused.answer(host, delay)
+            answer.headers = (*answer.headers, ("date", self._date(0)))
+            return answer
         return self._accept(request, sent, decision)
 
     # ------------------------------------------------------------------------ checks
@@ -167,8 +169,11 @@ class WebPush:
         if settings.retry_after <= 0:
             return ""
         if settings.retry_after_date:
-            return formatdate(self._clock.now() + settings.retry_after, usegmt=True)
+            return self._date(settings.retry_after)
         return str(max(1, round(settings.retry_after)))
+
+    def _date(self, ahead: float) -> str:
+        return formatdate(self._clock.now() + ahead, usegmt=True)
 
     # --------------------------------------------------------------------- conclusions
 

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from enum import Enum
+from http import HTTPStatus
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -74,8 +75,8 @@ class Refused(Exception):
         elif host in {GOOGLE, MICROSOFT}:
             headers, body = (("content-type", "text/plain; charset=utf-8"),), f"{self}\n"
         else:
-            told = {"code": status, "errno": errno, "error": reason, "message": str(self)}
-            body = json.dumps(told if errno else {"code": status, "message": str(self)})
+            told = {"code": status, "errno": errno, "error": HTTPStatus(status).phrase}
+            body = json.dumps({**told, "message": str(self)})
         if self.retry_after:
             headers = (*headers, ("retry-after", self.retry_after))
         return Answer(status, headers, body.encode(), delay)

@@ -16,6 +16,7 @@ from uuid import UUID
 import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from providers import advice
 from providers.answers import unanswered
 from providers.base import Addressed, Cause, Network, Outcome, PushNotification, Verdict
 from providers.credentials import Clock
@@ -244,9 +245,21 @@ class WebPushProvider:
         return [
             outcome
             if outcome.verdict is not Verdict.MISCONFIGURED or is_bad
-            else replace(outcome, verdict=Verdict.UNREGISTERED, cause=Cause.MISMATCHED_SENDER)
+            else replace(
+                outcome,
+                verdict=Verdict.UNREGISTERED,
+                cause=Cause.MISMATCHED_SENDER,
+                remedy="",
+            )
             for outcome in outcomes
         ]
+
+    def _advised(self, outcome: Outcome, host: str, date: str) -> Outcome:
+        if outcome.verdict is not Verdict.MISCONFIGURED:
+            return outcome
+        now = self._clock()
+        off = advice.ahead(date, now) if date else None
+        return replace(outcome, remedy=advice.for_webpush(host=host, now=now, off=off))
 
     async def _post(self, gateway: Gateway, post: _Post) -> Outcome:
         to = post.to
@@ -262,7 +275,7 @@ class WebPushProvider:
         body = seal(post.payload.plaintext(post.message_id), to.browser, to.auth)
         answer = await gateway.request("POST", to.path, content=body, headers=headers)
         if isinstance(answer, Answered):
-            return read(answer, self._clock())
+            return self._advised(read(answer, self._clock()), to.host, answer.date)
         if isinstance(answer, Inside):
             return Outcome(
                 verdict=Verdict.REJECTED, cause=Cause.MALFORMED_TOKEN, reason=answer.reason

@@ -7,7 +7,7 @@ from email.utils import formatdate
 import pytest
 
 from providers import apns_answers, fcm
-from providers.advice import ahead, for_apns, for_fcm, moment
+from providers.advice import ahead, for_apns, for_fcm, for_webpush, moment
 from providers.base import Outcome, Verdict
 
 NOW = 1_760_000_000.0
@@ -140,3 +140,19 @@ def test_an_answer_nobody_knows_has_no_sentence() -> None:
 )
 def test_how_far_our_clock_is_ahead(date: str, seconds: float | None) -> None:
     assert ahead(date, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("off", "words"),
+    [
+        (None, ["push.example", "key pair", "it says 9 October 2025, 08:53 UTC"]),
+        (299.0, ["key pair"]),
+        (7200.0, ["120 minutes ahead", "push.example"]),
+        (-50_000.0, ["833 minutes late"]),
+    ],
+)
+def test_a_refused_vapid_key_has_its_sentence(off: float | None, words: list[str]) -> None:
+    sentence = for_webpush(host="push.example", now=NOW, off=off)
+
+    assert is_one_sentence(sentence)
+    assert all(word in sentence for word in words)

@@ -442,6 +442,22 @@ def test_a_key_refused_by_several_subscriptions_of_a_host_is_a_bad_key() -> None
     assert [(o.verdict, o.cause) for o in outcomes] == [(V.MISCONFIGURED, C.CREDENTIAL_REFUSED)] * 2
 
 
+def test_a_bad_key_comes_with_what_to_do_and_a_lost_subscription_does_not() -> None:
+    bad = send(refuse({"/a", "/b"}), *on(MOZILLA, "a", "b"))
+    [alone] = send(refuse({"/a"}), *on(MOZILLA, "a"))
+
+    assert all("enter the key pair" in one.remedy and MOZILLA in one.remedy for one in bad)
+    assert alone.remedy == ""
+
+
+def test_a_service_that_tells_the_time_shows_that_our_clock_is_wrong() -> None:
+    late = {"date": "Thu, 09 Oct 2025 21:53:20 GMT"}
+
+    outcomes = send(lambda _: httpx.Response(401, headers=late), *on(MOZILLA, "a", "b"))
+
+    assert all("780 minutes late" in one.remedy for one in outcomes)
+
+
 def test_several_may_come_one_by_one() -> None:
     first, again, second = send_windows(
         refuse({"/a", "/b"}), on(MOZILLA, "a"), on(MOZILLA, "a"), on(MOZILLA, "b")
