@@ -62,7 +62,17 @@ class EncryptedJSONField(models.BinaryField[Any, Any]):
 
 def rotate(stored: bytes) -> bytes:
     """The same value under the first of FIELD_KEYS; raises InvalidToken when no key fits."""
-    return cipher().rotate(stored)
+    renewed: bytes = cipher().rotate(stored)
+    return renewed
 
 
-__all__ = ["EncryptedJSONField", "InvalidToken", "cipher", "rotate"]
+def is_current(stored: bytes) -> bool:
+    """Whether a value is under the first of FIELD_KEYS already."""
+    try:
+        Fernet(settings.FIELD_KEYS[0]).decrypt(stored)
+    except InvalidToken:
+        return False
+    return True
+
+
+__all__ = ["EncryptedJSONField", "InvalidToken", "cipher", "is_current", "rotate"]
