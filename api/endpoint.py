@@ -9,9 +9,10 @@ import logging
 import re
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import wraps
+from http import HTTPStatus
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from django.conf import settings
@@ -79,18 +80,20 @@ class Refusal(Exception):
     status: int
     code: str
     text: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
     """What the paths of one vendor's API share."""
 
-    authorize: Callable[[HttpRequest], Application]  # raises Refusal
+    authorize: Callable[[HttpRequest], Application | None]  # None: not of one; raises Refusal
     error: Callable[[Refusal], Json]  # the body of an error
     bad_format: str  # the code of a body that cannot be read
     not_found: str  # the code of a path that does not exist
     fault: str  # the code of an error of ours
     headers: Callable[[], Mapping[str, str]]  # on every response
+    empty: HTTPStatus = HTTPStatus.NO_CONTENT  # of an answer that has nothing to say
 
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -189,7 +192,7 @@ def explain(errors: ValidationError) -> str:
 
 
 def endpoint(family: Family, **handlers: Callable[..., Json | None]) -> View:
-    """One path of a family: a handler for each method it knows; None is answered with 204.
+    """One path of a family: a handler for each method it knows; None is an empty answer.
 
     The caller is checked first, then the method, then the body. `POST` with the header
     `X-HTTP-Method-Override: PATCH` means PATCH, as SDKs for Android write it.
@@ -199,17 +202,19 @@ def endpoint(family: Family, **handlers: Callable[..., Json | None]) -> View:
     @csrf_exempt
     def view(request: ApiRequest, **captured: Any) -> HttpResponse:
         try:
-            request.application = family.authorize(request)
-            handler = handlers.get(_method(request))
+            if (application := family.authorize(request)) is not None:
+                request.application = application
+            handler = handlers.get(method_of(request))
             if handler is None:
                 refusal = Refusal(405, "METHOD_NOT_ALLOWED", f"This path answers {allowed}")
                 return _refuse(family, refusal, {"Allow": allowed})
             content = handler(request, **captured)
             if content is None:
-                return HttpResponse(status=204, headers=family.headers())
+                empty = {"Content-Length": "0"} if family.empty != HTTPStatus.NO_CONTENT else {}
+                return HttpResponse(status=family.empty, headers={**family.headers(), **empty})
             return _answer(family, 200, content)
         except Refusal as refusal:
-            return _refuse(family, refusal)
+            return _refuse(family, refusal, refusal.headers)
         except (OperationalError, InterfaceError):
             # Gone in a moment: apps repeat a 5xx without a body, and no other.
             return HttpResponse(status=503, headers={**family.headers(), "Content-Length": "0"})
@@ -220,7 +225,8 @@ def endpoint(family: Family, **handlers: Callable[..., Json | None]) -> View:
     return view
 
 
-def _method(request: HttpRequest) -> str:
+def method_of(request: HttpRequest) -> str:
+    """The method that is meant: `POST` may carry another one in a header."""
     if request.method == "POST":
         return request.headers.get("X-HTTP-Method-Override", "POST").upper()
     return request.method or ""

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, path, re_path
 
 from api import carousels, huawei_receipts, mobile, mobile_people, sdk, sms_reports
+from api.infobip import contacts
 
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -28,4 +29,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("callbacks/huawei/<str:code>", huawei_receipts.receipts, name="huawei-receipts"),
     re_path(r"^callbacks/sms(?:/[\s\S]*)?$", sms_reports.nothing),
     re_path(r"^/*mobile(?:/[\s\S]*)?$", mobile.nothing),
+    path("people/2/contactInformation/push/<str:public_id>", contacts.registrations),
+    path(
+        "people/2/contactInformation/push/<str:public_id>/personalize",
+        contacts.personalizations,
+    ),
+    path("people/2/contactInformation/push/<str:public_id>/depersonalize", contacts.partings),
+    re_path(r"^/*people(?:/[\s\S]*)?$", contacts.nothing),
 ]

@@ -165,6 +165,12 @@ if BROKER_URL.startswith(("amqp://", "amqps://")):
     CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
     CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
 
+# --- APIs: calls a second of all systems together (contract/people.md 1, 8) ---------------
+
+CONTACT_CALLS_PER_SECOND = env_int("CONTACT_CALLS_PER_SECOND", 50, at_least=1)  # of each call
+PERSON_CALLS_PER_SECOND = env_int("PERSON_CALLS_PER_SECOND", 5, at_least=1)
+PERSON_CREATIONS_PER_SECOND = env_int("PERSON_CREATIONS_PER_SECOND", 10, at_least=1)
+
 # --- People -------------------------------------------------------------------------------
 
 AUTHENTICATION_BACKENDS = [
