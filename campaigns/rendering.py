@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils.crypto import salted_hmac
 
 from campaigns import channels
-from campaigns.models import Bulk
+from campaigns.models import Bulk, RepeatPolicy
 from campaigns.outcomes import Recipient
 from devices.models import Application, Environment, Platform, Provider, ProviderCredential
 from providers.base import CarouselItem, Payload, PushNotification
@@ -35,6 +35,7 @@ def notification(
     sent_at_ms: int,
     ttl: int,
     place: int = 0,
+    replace_twin: bool = False,
 ) -> PushNotification:
     """What a bulk sends to whoever gets this content, the `place`-th of the bulk's.
 
@@ -52,6 +53,7 @@ def notification(
         dialect="infobip" if application.sdk == Application.Sdk.INFOBIP else "own",
         tracked=application.android_display == Application.Display.SDK,
         mutable_content=not said.silent,
+        replace_twin=replace_twin,
         in_app_expires_in=expires if said.in_app_expires_in is None else said.in_app_expires_in,
         carousel_url=_carousel_url(application.pk, bulk_id, place) if said.carousel else "",
     )
@@ -112,6 +114,7 @@ class Renderer:
                 sent_at_ms=int(self.bulk.starts_at.timestamp() * 1000),
                 ttl=self.bulk.ttl,
                 place=self.bulk.content.index(content),
+                replace_twin=self.bulk.repeat_policy == RepeatPolicy.WHEN_UNSURE,
             )
             compiled = channels.channel(credential).provider.compile(said)
             self._compiled[key] = compiled
