@@ -56,6 +56,8 @@ AFTER_ACCEPTANCE = {
     Fate.STALLED: Ending.STALLED,
     Fate.RESET: Ending.RESET,
 }
+# Headers that say what becomes of a notification.
+SHOWN = {"apns-topic", "apns-push-type", "apns-priority", "apns-expiration", "apns-collapse-id"}
 UNINSTALLED_AGO = 7 * 86_400  # seconds at most, of devices that were never there
 
 
@@ -201,6 +203,10 @@ class Apns:
         self, request: Request, sent: Sent, decision: Decision, payload: dict[str, Any]
     ) -> Answer:
         ending = AFTER_ACCEPTANCE.get(decision.fate, Ending.ANSWERED)
+        more = None
+        if self._behaviour.clouds[self.name].keep_payloads:
+            headers = {name: value for name, value in request.headers.items() if name in SHOWN}
+            more = {"headers": headers, "payload": payload}
         self._ledger.accept(
             self.name,
             application=sent.topic,
@@ -209,12 +215,13 @@ class Apns:
             provider_id=sent.apns_id,
             wire=(request.peer.number, request.stream),
             answer=ending.value,
+            more=more,
         )
         self._deliver(request, sent, decision, payload)
-        headers: tuple[tuple[str, str], ...] = (("apns-id", sent.apns_id),)
+        told: tuple[tuple[str, str], ...] = (("apns-id", sent.apns_id),)
         if ENVIRONMENTS[request.peer.host] == "sandbox":
-            headers = (*headers, ("apns-unique-id", str(uuid.UUID(int=decision.draw))))
-        return Answer(200, headers, b"", decision.delay, ending)
+            told = (*told, ("apns-unique-id", str(uuid.UUID(int=decision.draw))))
+        return Answer(200, told, b"", decision.delay, ending)
 
     def _deliver(
         self, request: Request, sent: Sent, decision: Decision, payload: dict[str, Any]

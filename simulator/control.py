@@ -13,7 +13,7 @@
 | `GET`, `POST /clock` | `{"offset": s}` or `{"advance": s}` |
 | `POST /connections` | `{"cloud", "do": "goaway", "reset" or "limit", "flavour", "reason", "streams"}`: to every open one |
 | `GET /ledger` | per cloud accepted, distinct, refused |
-| `GET /ledger/messages?after=&limit=` | accepted notifications, oldest first |
+| `GET /ledger/messages?after=&limit=` | accepted notifications, oldest first; with `keep_payloads` also what they said |
 | `GET /ledger/refusals?after=&limit=` | refused requests, oldest first |
 | `GET /statistics` | connections, streams, tokens, phones |
 | `POST /reset` | forget what happened |

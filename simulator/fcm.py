@@ -282,6 +282,7 @@ class Fcm:
         number = self._ledger.accepted_count + 1
         provider_id = f"0:{int(self._clock.now() * 1e6)}%{number:016x}"
         ending = AFTER_ACCEPTANCE.get(decision.fate, Ending.ANSWERED)
+        kept = self._behaviour.clouds[self.name].keep_payloads
         self._ledger.accept(
             self.name,
             application=sent.project,
@@ -290,6 +291,7 @@ class Fcm:
             provider_id=provider_id,
             wire=(request.peer.number, request.stream),
             answer=ending.value,
+            more={"payload": sent.message} if kept else None,
         )
         self._deliver(sent, decision)
         body = f'{{"name":"projects/{sent.project}/messages/{provider_id}"}}'

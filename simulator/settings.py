@@ -66,6 +66,7 @@ class CloudSettings:
     outage: Fate | None = None  # everybody's fate
     outage_until: float = 0.0  # Unix time
     one_token_per_key: bool = False  # APNs: token updates are counted over all connections
+    keep_payloads: bool = False  # FCM, APNs: the ledger shows what it was given, at some cost
     tls: Tls = Tls.GOOD
     manners: Manners = field(default_factory=Manners)
 
@@ -111,6 +112,7 @@ _plain: dict[str, Check] = {
     "collapsible_burst": whole(1, 10**9),
     "largest_body": whole(0, 4096),
     "one_token_per_key": flag,
+    "keep_payloads": flag,
     "tls": one_of(Tls),
 }
 _manners: dict[str, Check] = {

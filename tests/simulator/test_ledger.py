@@ -117,3 +117,14 @@ def test_a_stop_leaves_no_port_and_no_facts_behind(tmp_path: Path) -> None:
 def test_private_files_are_for_their_owner(own: Simulator) -> None:
     for name in ("ca.key", "access.key", "credentials.json", "ledger.jsonl"):
         assert (own.home / name).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_payloads_are_kept_where_that_is_asked_for(own: Simulator, kept: bool) -> None:
+    own.post("/behaviour", {"keep_payloads": kept})
+    [message_id] = send(own, 1)
+
+    [row] = own.get("/ledger/messages")["messages"]
+
+    assert ("payload" in row) is kept
+    assert not kept or row["payload"]["data"]["messageId"] == message_id
