@@ -3,12 +3,13 @@
 | request | does |
 |---|---|
 | `GET /` | tells that it listens |
-| `POST /credentials` | `{"fcm": [{project_id, client_email, private_key_id, public_key_pem}], "apns": [{team_id, key_id, public_key_pem, topics, environment}], "apns_certificates": [{certificate_pem}], "infobip": [{api_key, senders, credit, price, currency}], "twilio": [{account_sid, auth_token, senders, …}]}` |
+| `POST /credentials` | `{"fcm": [{project_id, client_email, private_key_id, public_key_pem}], "apns": [{team_id, key_id, public_key_pem, topics, environment}], "apns_certificates": [{certificate_pem}], "infobip": [{api_key, senders, credit, price, currency}], "twilio": [{account_sid, auth_token, senders, …}], "hms": see huawei_accounts.HuaweiApp}` |
 | `POST /credentials/revoke` | `{"cloud": "fcm", "key_id": …}`; a certificate's is its SHA-256 in hex |
 | `POST /devices` | what is known about tokens: see registry.Device |
 | `POST /browsers` | `{"server_key", "host", "count" or "names"}`: that many subscriptions for a VAPID key; a name may hold a fate |
 | `GET`, `POST /phones` | where and how phones report: see phones.PhoneSettings |
 | `GET`, `POST /operators` | what becomes of texts, and how SMS gateways report it: see operators.OperatorSettings |
+| `GET`, `POST /receipts` | what Huawei tells of pushes, and when: see huawei_receipts.ReceiptSettings |
 | `GET`, `POST /behaviour` | see settings.NAMES and behaviour.Rule |
 | `GET`, `POST /clock` | `{"offset": s}` or `{"advance": s}` |
 | `POST /connections` | `{"cloud", "do": "goaway", "reset" or "limit", "flavour", "reason", "streams"}`: to every open one |
@@ -57,6 +58,7 @@ class Control:
             "/behaviour": lambda _: _json(world.behaviour_shown()),
             "/phones": lambda _: _json(world.phones.shown()),
             "/operators": lambda _: _json(world.operators.shown()),
+            "/receipts": lambda _: _json(world.receipts.shown()),
             "/clock": lambda _: _json(self._clock()),
         }
         self._writes: dict[str, Callable[[dict[str, object]], object]] = {
@@ -65,6 +67,7 @@ class Control:
             "/devices": lambda given: {"devices": world.registry.add(given)},
             "/phones": world.phones.change,
             "/operators": world.operators.change,
+            "/receipts": world.receipts.change,
             "/behaviour": world.change_behaviour,
             "/browsers": browsers.made,
             "/clock": world.move_clock,

@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from simulator.apns_certificates import ApnsCertificate
 from simulator.certificates import write_private
+from simulator.huawei_accounts import HuaweiApp
 from simulator.inputs import BadInput, json_list, json_object, number, only, text
 
-CLOUDS = ("fcm", "apns", "apns_certificates", "infobip", "twilio")
+CLOUDS = ("fcm", "apns", "apns_certificates", "infobip", "twilio", "hms")
 ENVIRONMENTS = ("production", "sandbox", "")
 
 
@@ -77,6 +78,7 @@ class Credentials:
         self.certificates: dict[str, ApnsCertificate] = {}  # by fingerprint
         self.infobip: dict[str, SmsAccount] = {}  # by API key
         self.twilio: dict[str, SmsAccount] = {}  # by account SID
+        self.huawei: dict[str, HuaweiApp] = {}  # by app id
         self._file = home / "credentials.json"
         self._given: dict[str, dict[str, object]] = {}  # by cloud and key id
         if self._file.exists():
@@ -92,7 +94,7 @@ class Credentials:
         return of_keys.union(*(shown.topics for shown in self.certificates.values()))
 
     def add(self, given: Mapping[str, object]) -> None:
-        """All of `{"fcm": […], "apns": […], "infobip": […], "twilio": […]}` or, if one is
+        """All of `{"fcm": […], "apns": […], "infobip": […], "twilio": […], …}` or, if one is
         wrong, none. Raises BadInput."""
         only(given, set(CLOUDS))
         texting = [
@@ -113,6 +115,13 @@ class Credentials:
             for cloud in ("apns_certificates",)
             for place, one in enumerate(json_list(given.get(cloud, []), cloud))
         ]
+        apps = [
+            (HuaweiApp.read(one, f"hms[{place}]"), one)
+            for place, one in enumerate(json_list(given.get("hms", []), "hms"))
+        ]
+        for app, data in apps:
+            self.huawei[app.app_id] = app
+            self._given[f"hms {app.app_id}"] = json_object(data, "hms")
         for account, data in accounts:
             self.fcm[account.private_key_id] = account
             self._given[f"fcm {account.private_key_id}"] = json_object(data, "fcm")
@@ -135,7 +144,7 @@ class Credentials:
         """
         known: Mapping[str, dict[str, Any]] = {
             "fcm": self.fcm, "apns": self.apns, "apns_certificates": self.certificates,
-            "infobip": self.infobip, "twilio": self.twilio,
+            "infobip": self.infobip, "twilio": self.twilio, "hms": self.huawei,
         }  # fmt: skip
         if key_id not in known.get(cloud, {}):
             raise BadInput("key_id", "is unknown to this cloud", status=404)
@@ -149,6 +158,7 @@ class Credentials:
         self.certificates.clear()
         self.infobip.clear()
         self.twilio.clear()
+        self.huawei.clear()
         self._given.clear()
         self._save()
 

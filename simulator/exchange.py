@@ -83,6 +83,7 @@ class Manners:
     padding: int = 0  # bytes added to HEADERS and DATA frames
     dribble: bool = False  # DATA one byte at a time
     requests_per_connection: int = 0  # HTTP/1.1: then "connection: close"; 0 is no limit
+    max_body: int = 65536  # bytes of one request
 
 
 @dataclass(slots=True)

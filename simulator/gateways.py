@@ -229,6 +229,7 @@ async def run(
     try:
         await world.phones.start()
         await world.operators.start()
+        await world.receipts.start()
         tls = await gateways.start(host, port)
         controlled = await control.start(host, control_port)
         shown = f"[{host}]" if ":" in host else host
@@ -250,6 +251,7 @@ async def run(
         await control.stop()
         await world.phones.stop()
         await world.operators.stop()
+        await world.receipts.stop()
         world.close()
 
 

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from simulator.exchange import Answer, Cloud, Ending, Peer, Request
 from simulator.http1 import MAX_HEAD, Malformed, Message, read_body, read_head, response
 
-MAX_BODY = 65536  # bytes of one request
-
 
 class Http1Connection(asyncio.StreamReaderProtocol):
     """One client; requests are answered in their order."""
@@ -44,7 +42,7 @@ class Http1Connection(asyncio.StreamReaderProtocol):
                     return False
                 if head.headers.get("expect", "").lower() == "100-continue":
                     writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                body = await read_body(reader, head, limit=MAX_BODY)
+                body = await read_body(reader, head, limit=self._cloud.manners.max_body)
         except Malformed as fault:
             writer.write(response(fault.status, (), b"", last=True))
             await writer.drain()

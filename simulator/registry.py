@@ -16,8 +16,8 @@ from pathlib import Path
 from simulator.clock import Clock
 from simulator.inputs import BadInput, json_list, json_object, number, only, text
 
-KINDS = ("token", "fid")
-CLOUDS = ("fcm", "apns", "webpush")
+KINDS = ("token", "fid", "harmony")
+CLOUDS = ("fcm", "apns", "webpush", "hms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class Device:
 
     cloud: str
     token: str  # of a browser its endpoint
-    owner: str = ""  # FCM project id, APNs topic
+    owner: str = ""  # FCM project id, APNs topic, Huawei app id
     environment: str = ""  # APNs: production or sandbox
-    kind: str = ""  # FCM: token or fid
+    kind: str = ""  # FCM: token or fid; Huawei: token or harmony
     installation: str = ""  # FCM: of one installation only the newest address works
     closed_at: float = 0.0  # Unix time of the uninstalling; 0 is installed
 
@@ -104,7 +104,7 @@ def _device(cloud: str, given: object, field: str) -> Device:
     if "token" not in told:
         raise BadInput(f"{field}.token", "must be a text that is not empty")
     if told.get("kind", "token") not in KINDS:
-        raise BadInput(f"{field}.kind", 'must be "token" or "fid"')
+        raise BadInput(f"{field}.kind", 'must be "token", "fid" or "harmony"')
     if told.get("environment", "production") not in {"production", "sandbox"}:
         raise BadInput(f"{field}.environment", 'must be "production" or "sandbox"')
     closed_at = number(0, 1e11)(data.get("closed_at", 0.0), f"{field}.closed_at")

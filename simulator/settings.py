@@ -63,6 +63,8 @@ class CloudSettings:
     device_per_minute: int = 240  # messages to one device
     collapsible_burst: int = 20  # FCM: to one device, then one every three minutes
     largest_body: int = 4096  # bytes that a browser's push service takes
+    devices_per_second: int = 6000  # Huawei
+    huawei_code: str = ""  # that every push is answered with; "" is what it deserves
     outage: Fate | None = None  # everybody's fate
     outage_until: float = 0.0  # Unix time
     one_token_per_key: bool = False  # APNs: token updates are counted over all connections
@@ -94,6 +96,14 @@ DEFAULTS = {
         latency_ms=60,
         latency_p99_ms=500,
     ),
+    "hms": CloudSettings(
+        rates={Fate.UNREGISTERED: 0.02, Fate.UNAVAILABLE: 0.0003},
+        latency_ms=150,
+        latency_p99_ms=1200,
+        retry_after=0,
+        manners=Manners(max_body=1_000_000),  # a thousand tokens
+    ),
+    "huawei": CloudSettings(),  # the token endpoint
     "infobip": CloudSettings(latency_ms=80, latency_p99_ms=600),
     "twilio": CloudSettings(latency_ms=120, latency_p99_ms=800),
 }
@@ -111,6 +121,8 @@ _plain: dict[str, Check] = {
     "device_per_minute": whole(1, 10**9),
     "collapsible_burst": whole(1, 10**9),
     "largest_body": whole(0, 4096),
+    "devices_per_second": whole(1, 10**9),
+    "huawei_code": lambda value, name: "" if value == "" else text(value, name, longest=8),
     "one_token_per_key": flag,
     "keep_payloads": flag,
     "tls": one_of(Tls),

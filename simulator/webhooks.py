@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from simulator.exchange import Headers
 from simulator.http1 import MAX_HEAD, Malformed, read_body, read_head
 from simulator.inputs import BadInput
 
@@ -24,9 +26,10 @@ class Post:
 
     what: str
     url: str
-    headers: tuple[tuple[str, str], ...]
+    headers: Headers
     body: bytes
-    tries: int = 0
+    signed: Callable[[], Headers] | None = None  # more headers, made for each try
+    taken: Callable[[bytes], bool] | None = None  # what a 2xx must say beside
 
 
 class Webhooks:
@@ -60,10 +63,10 @@ class Webhooks:
             async with self._free:
                 try:
                     async with asyncio.timeout(TIMEOUT):
-                        status = await _post(post)
+                        status, answer = await _post(post)
                 except (OSError, Malformed, TimeoutError):
-                    status = 0
-            if 200 <= status < 300:
+                    status, answer = 0, b""
+            if 200 <= status < 300 and (post.taken is None or post.taken(answer)):
                 self._counts[f"{post.what}_taken"] += 1
                 return
             self._counts[f"{post.what}_repeated"] += 1
@@ -72,13 +75,14 @@ class Webhooks:
         self._counts[f"{post.what}_given_up"] += 1
 
 
-async def _post(post: Post) -> int:
-    """The status of the answer."""
+async def _post(post: Post) -> tuple[int, bytes]:
+    """Status and body of the answer."""
     parts = urlsplit(post.url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80, limit=MAX_HEAD)
     try:
-        told = "".join(f"{name}: {value}\r\n" for name, value in post.headers)
+        headers = (*post.headers, *(post.signed() if post.signed else ()))
+        told = "".join(f"{name}: {value}\r\n" for name, value in headers)
         writer.write(
             f"POST {target} HTTP/1.1\r\nhost: {parts.netloc}\r\n{told}"
             f"content-length: {len(post.body)}\r\nconnection: close\r\n\r\n".encode()
@@ -87,9 +91,10 @@ async def _post(post: Post) -> int:
         head = await read_head(reader)
         if head is None:
             raise Malformed(0, "closed without an answer")
+        answer = b""
         if "content-length" in head.headers or "transfer-encoding" in head.headers:
-            await read_body(reader, head, limit=MAX_ANSWER)
-        return int(head.first[1]) if head.first[1].isdigit() else 0
+            answer = await read_body(reader, head, limit=MAX_ANSWER)
+        return int(head.first[1]) if head.first[1].isdigit() else 0, answer
     finally:
         writer.close()
 

@@ -17,6 +17,9 @@ from simulator.credentials import Credentials
 from simulator.exchange import Cloud, Traffic
 from simulator.fcm import Fcm
 from simulator.google import Google
+from simulator.huawei import Huawei
+from simulator.huawei_login import HuaweiLogin
+from simulator.huawei_receipts import HuaweiReceipts
 from simulator.infobip import Infobip
 from simulator.inputs import BadInput, json_list, json_object, number, one_of, only, text, whole
 from simulator.ledger import Ledger
@@ -27,7 +30,7 @@ from simulator.settings import DEFAULTS, NAMES, CloudSettings, Fate, changed, re
 from simulator.twilio import Twilio
 from simulator.webpush import WebPush
 
-SENDING = ("fcm", "apns", "infobip", "twilio", "webpush")  # clouds that take notifications
+SENDING = ("fcm", "apns", "infobip", "twilio", "webpush", "hms")  # clouds that take notifications
 STORED_BEHAVIOUR = "behaviour.json"
 
 
@@ -66,8 +69,15 @@ class World:
         self.operators = Operators(home, self.behaviour)
         texting = (self.clock, self.credentials, self.behaviour, self.ledger, self.operators)
         self.infobip, self.twilio = Infobip(*texting), Twilio(*texting)
+        self.huawei_login = HuaweiLogin(home, self.clock, self.credentials, self.behaviour)
+        self.receipts = HuaweiReceipts(home, self.clock, self.behaviour, self.registry)
+        self.huawei = Huawei(
+            self.clock, self.credentials, self.huawei_login, self.behaviour, self.registry,
+            self.ledger, self.phones, self.receipts,
+        )  # fmt: skip
         self.clouds: tuple[Cloud, ...] = (
             self.google, self.fcm, self.apns, self.infobip, self.twilio, self.webpush,
+            self.huawei_login, self.huawei,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -158,7 +168,9 @@ class World:
         self.infobip.forget()
         self.twilio.forget()
         self.webpush.forget()
+        self.huawei.forget()
         self.operators.clear()
+        self.receipts.clear()
         self.behaviour.forget()
         self.behaviour.clouds, self.behaviour.rules = dict(self._defaults), []
         self.behaviour.changed()
@@ -167,6 +179,7 @@ class World:
         for cloud in self.clouds:
             _zero(cloud.traffic)
         self.google.issued = self.google.refused = self.fcm.validated = 0
+        self.huawei_login.issued = self.huawei_login.refused = self.huawei.validated = 0
         if given.get("credentials"):
             self.credentials.clear()
         if given.get("phones"):
@@ -193,6 +206,11 @@ class World:
             "validated": self.fcm.validated,
             "phones": self.phones.figures(),
             "operators": self.operators.figures(),
+            "receipts": self.receipts.figures(),
+            "huawei_tokens": {
+                "issued": self.huawei_login.issued,
+                "refused": self.huawei_login.refused,
+            },
         }
 
 

@@ -39,7 +39,6 @@ from simulator.http2.headers import (
 )
 from simulator.http2.streams import Stream, Streams
 
-MAX_BODY = 65536  # bytes of one request
 MAX_VIOLATIONS = 20  # streams over the limit, then GOAWAY
 POLITE_PAUSE = 0.1  # seconds between the two GOAWAYs of a polite farewell
 DRAIN_SECONDS = 10.0
@@ -183,7 +182,7 @@ class Http2Connection(Streams):
         if flags & PADDED:
             payload = unpadded(payload)
         stream.size += len(payload)
-        if stream.room < 0 or stream.size > MAX_BODY:
+        if stream.room < 0 or stream.size > self.cloud.manners.max_body:
             self._reset_stream(number, FLOW_CONTROL_ERROR if stream.room < 0 else ENHANCE_YOUR_CALM)
             return
         stream.body.append(payload)

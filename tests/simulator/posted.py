@@ -23,6 +23,7 @@ class Receiver:
     base_url: str
     posts: list[Posted] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)  # of the next answers; then 200
+    answer: bytes = b""  # what each of them says
 
 
 @contextmanager
@@ -33,8 +34,9 @@ def receiving() -> Iterator[Receiver]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             receiver.posts.append(Posted(self.path, headers, self.rfile.read(length)))
             self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
-            self.send_header("content-length", "0")
+            self.send_header("content-length", str(len(receiver.answer)))
             self.end_headers()
+            self.wfile.write(receiver.answer)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Quietly."""
