@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, path, re_path
 
 from api import carousels, huawei_receipts, mobile, mobile_people, sdk, sms_reports
-from api.infobip import contacts
+from api.infobip import contacts, persons
 
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -35,5 +35,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
         contacts.personalizations,
     ),
     path("people/2/contactInformation/push/<str:public_id>/depersonalize", contacts.partings),
+    path("people/2/persons", persons.persons),
     re_path(r"^/*people(?:/[\s\S]*)?$", contacts.nothing),
 ]

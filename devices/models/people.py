@@ -54,6 +54,8 @@ class Person(models.Model):
         verbose_name_plural = "people"
         indexes = [
             GinIndex(fields=["tags"], name="person_tags"),  # people page: everybody with a tag
+            # people API: who was changed last
+            models.Index(fields=["-changed_at", "-id"], name="person_changed"),
         ]
 
     def __str__(self) -> str:

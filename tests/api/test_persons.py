@@ -1,0 +1,334 @@
+"""api.infobip.persons: people of the account. Sections: contract/people.md."""
+
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from devices.models import AuditEntry, Identity, Person, Registration
+from tests.api.systems import System, make_key
+from tests.factories import make_application, make_person, make_registration
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
+
+PERSONS = "/people/2/persons"
+ORDER = (
+    "orderBy should be one of firstName, lastName, createdAt, modifiedAt, followed by :asc or :desc"
+)
+JDOE: dict[str, Any] = {
+    "externalId": "jdoe",
+    "firstName": "John",
+    "lastName": "Doe",
+    "middleName": "M",
+    "gender": "MALE",
+    "birthDate": "1985-07-12",
+    "address": "1 High Street",
+    "city": "London",
+    "country": "United Kingdom",
+    "preferredLanguage": "en-GB",
+    "profilePicture": "https://example.com/john.jpg",
+    "tags": ["Pizza", "Sports"],
+    "customAttributes": {"bootsize": 9.5, "points": 9223372036854775807, "member": True},
+    "contactInformation": {
+        "phone": [{"number": "79810000000"}],
+        "email": [{"address": "my.email@gmail.com"}],
+    },
+}
+
+
+@pytest.fixture
+def system(settings: Any) -> System:
+    make_key()
+    settings.PERSON_CALLS_PER_SECOND = settings.PERSON_CREATIONS_PER_SECOND = 1000
+    return System()
+
+
+def known(person: Person, **members: Any) -> dict[str, Any]:
+    """What is answered about a person beside what was said of them."""
+    person.refresh_from_db()
+    return {
+        "id": person.pk,
+        "type": "CUSTOMER",
+        "origin": "API",
+        "modifiedFrom": "API",
+        "createdAt": f"{person.created_at:%Y-%m-%dT%H:%M:%S}",
+        "modifiedAt": f"{person.changed_at:%Y-%m-%dT%H:%M:%S}",
+        **members,
+    }
+
+
+def assert_refused(answer: Any, status: int, code: str, text: str) -> None:
+    refusal = {"requestError": {"serviceException": {"messageId": code, "text": text}}}
+    assert (answer.status_code, answer.json()) == (status, refusal)
+
+
+def test_a_person_is_made_and_read_whole(system: System) -> None:
+    answer = system.post(PERSONS, JDOE)
+
+    person = Person.objects.get()
+    assert (answer.status_code, answer.json()) == (200, known(person, **JDOE))
+    for query in (
+        f"identifier={person.pk}",
+        "identifier=jdoe&type=EXTERNAL_ID",
+        "identifier=%2B79810000000&type=PHONE",
+        "identifier=My.Email@gmail.com&type=EMAIL",
+    ):
+        assert system.get(f"{PERSONS}?{query}").json() == answer.json()
+
+
+def test_a_person_is_found_by_a_device_and_shown_with_it(system: System) -> None:
+    system.post(PERSONS, {"externalId": "jdoe"})
+    person, application = Person.objects.get(), make_application()
+    device = make_registration(application, person=person, primary=True)
+    path = f"{PERSONS}?identifier={device.address.public_id}&type=PUSH&sender="
+
+    push = {
+        "registrationId": str(device.address.public_id),
+        "applicationId": application.application_id,
+        "isPrimary": True,
+        "systemData": {
+            "cloudType": "GCM", "os": "Android",
+            "registrationEnabled": True, "notificationsEnabled": True,
+        },
+    }  # fmt: skip
+    told = known(person, externalId="jdoe", contactInformation={"push": [push]})
+    for sender in (application.code, application.application_id):
+        assert system.get(path + sender).json() == told
+    assert_refused(
+        system.get(path + make_application().code), 404, "40401", "Person does not exist"
+    )
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "identifier=7777777", "identifier=jdoe", "identifier=jdoe&type=EXTERNAL_ID",
+        "identifier=79810000000&type=PHONE", "identifier=a%00b&type=EMAIL",
+        "identifier=99999999999999999999",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+def test_an_unknown_person_is_not_found(system: System, method: str, query: str) -> None:
+    answer = system.call(method, f"{PERSONS}?{query}", {"firstName": "John"})
+
+    assert_refused(answer, 404, "40401", "Person does not exist")
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("identifier=", "identifier should be given"),
+        ("identifier=1&type=FAX", "type should be ID, EXTERNAL_ID, PHONE, EMAIL or PUSH"),
+        ("identifier=1&type=PUSH", "sender should be given where type is PUSH"),
+        ("identifier=1&type=PUSH&sender=x", "sender should be an application code or id"),
+        ("identifier=1&type=PUSH&sender=%00", "sender should be an application code or id"),
+        ("limit=0", "limit should be integer from 1 to 1000"),
+        ("limit=1001", "limit should be integer from 1 to 1000"),
+        ("page=0", "page should be integer from 1 to 1000000"),
+        ("page=one", "page should be integer from 1 to 1000000"),
+        (
+            "orderBy=id:asc",
+            ORDER,
+        ),
+        (
+            "orderBy=createdAt",
+            ORDER,
+        ),
+    ],
+)  # fmt: skip
+def test_a_query_that_cannot_be_read_is_refused(system: System, query: str, text: str) -> None:
+    assert_refused(system.get(f"{PERSONS}?{query}"), 400, "40019", text)
+
+
+def test_people_are_listed_a_page_at_a_time(
+    system: System, django_assert_max_num_queries: Any
+) -> None:
+    people = [make_person(first_name=name, external_id=name) for name in "BAC"]
+    for person in people:
+        make_registration(make_application(), person=person)
+    system.get(PERSONS)
+
+    with django_assert_max_num_queries(6):
+        answer = system.get(f"{PERSONS}?limit=2&orderBy=firstName:asc&includeTotalCount=true")
+
+    told = answer.json()
+    assert [each["firstName"] for each in told.pop("persons")] == ["A", "B"]
+    assert told == {"limit": 2, "page": 1, "orderBy": "firstName:asc", "totalCount": 3}
+    second = system.get(f"{PERSONS}?limit=2&orderBy=firstName:asc&page=2").json()
+    assert [each["firstName"] for each in second["persons"]] == ["C"]
+    assert "totalCount" not in second
+    assert system.get(f"{PERSONS}?page=3").json()["persons"] == []
+
+
+def test_who_was_changed_last_is_listed_first(system: System) -> None:
+    first, second = make_person(external_id="a"), make_person(external_id="b")
+    Person.objects.filter(pk=first.pk).update(changed_at=timezone.now())
+
+    told = system.get(PERSONS).json()
+
+    assert [each["id"] for each in told["persons"]] == [first.pk, second.pk]
+    assert (told["limit"], told["page"], told["orderBy"]) == (20, 1, "modifiedAt:desc")
+
+
+def test_a_change_keeps_the_rest_and_adds_tags_and_contacts(system: System) -> None:
+    system.post(PERSONS, JDOE)
+
+    answer = system.patch(
+        f"{PERSONS}?identifier=jdoe&type=EXTERNAL_ID",
+        {
+            "city": None,
+            "firstName": "Jane",
+            "tags": ["Books"],
+            "customAttributes": {"member": None, "club": "Gold"},
+            "contactInformation": {"phone": [{"number": "+49301234567"}]},
+        },
+    )
+
+    told: dict[str, Any] = {
+        **JDOE,
+        "firstName": "Jane",
+        "tags": ["Books", "Pizza", "Sports"],
+        "customAttributes": {"bootsize": 9.5, "points": 9223372036854775807, "club": "Gold"},
+        "contactInformation": {
+            "phone": [{"number": "79810000000"}, {"number": "49301234567"}],
+            "email": [{"address": "my.email@gmail.com"}],
+        },
+    }
+    del told["city"]
+    assert (answer.status_code, answer.json()) == (200, known(Person.objects.get(), **told))
+
+
+def test_replacing_a_person_forgets_what_is_not_said_and_keeps_devices(system: System) -> None:
+    system.post(PERSONS, JDOE)
+    person = Person.objects.get()
+    device = make_registration(make_application(), person=person, person_tags=person.tags)
+
+    answer = system.call(
+        "PUT", f"{PERSONS}?identifier={person.pk}", {"externalId": "jd", "tags": ["Books"]}
+    )
+
+    told = answer.json()
+    push = told.pop("contactInformation")["push"]
+    assert told == known(person, externalId="jd", tags=["Books"])
+    assert [each["registrationId"] for each in push] == [str(device.address.public_id)]
+    device.refresh_from_db()
+    assert (device.person, device.person_tags) == (person, ["Books"])
+
+
+def test_an_erased_person_is_gone_and_their_device_is_anonymous(system: System) -> None:
+    system.post(PERSONS, JDOE)
+    device = make_registration(make_application(), person=Person.objects.get())
+
+    answer = system.call("DELETE", f"{PERSONS}?identifier=jdoe&type=EXTERNAL_ID")
+
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert not Person.objects.exists()
+    assert Registration.objects.get(pk=device.pk).person is None
+    kept = AuditEntry.objects.values_list("object_name", "before", "after")
+    assert not any("John" in str(each) or "jdoe" in str(each) for each in kept)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "text"),
+    [
+        ({"externalId": "boris"}, "40003", "External id belongs to another person"),
+        (
+            {"contactInformation": {"phone": [{"number": "49301234567"}]}},
+            "40004",
+            "Phone number belongs to another person",
+        ),
+        (
+            {"contactInformation": {"email": [{"address": "Boris@example.com"}]}},
+            "40005",
+            "E-mail belongs to another person",
+        ),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+def test_an_identity_of_somebody_else_is_refused(
+    system: System, method: str, body: dict[str, Any], code: str, text: str
+) -> None:
+    make_person(external_id="boris", phone="49301234567", email="boris@example.com")
+    john = make_person(external_id="jdoe", first_name="John")
+    query = "" if method == "POST" else f"?identifier={john.pk}"
+
+    assert_refused(system.call(method, PERSONS + query, body), 400, code, text)
+    assert Person.objects.count() == 2
+    assert list(john.identities.values_list("value", flat=True)) == ["jdoe"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "text"),
+    [
+        (b"{", 400, "40001", "Request body should be valid JSON"),
+        ({}, 400, "40001", "Request body should have a member of a person"),
+        ({"firstName": 7}, 400, "40001", "firstName should be string"),
+        ({"city": "x" * 51}, 400, "40001", "city should be string of at most 50 characters"),
+        ({"address": "a\0"}, 400, "40001", "address should be a string without NUL"),
+        ({"gender": "X"}, 400, "40001", "gender should be MALE or FEMALE"),
+        ({"type": "VIP"}, 400, "40001", "type should be CUSTOMER or LEAD"),
+        (
+            {"preferredLanguage": "English"}, 400, "40001",
+            "preferredLanguage should be language such as en or en-GB",
+        ),
+        ({"birthDate": "1985-02-30"}, 404, "40407", "birthDate should be date (YYYY-MM-DD)"),
+        (
+            {"customAttributes": {"a": [1]}}, 400, "40007",
+            "customAttributes.a should be string, number, boolean or date (YYYY-MM-DD)",
+        ),
+        (
+            {"customAttributes": {"a": "x" * 4097}}, 400, "40007",
+            "customAttributes.a should be string of at most 4096 characters",
+        ),
+        ({"tags": [""]}, 400, "40001", "tags should be a string of 1 to 256 characters"),
+        (
+            {"externalId": "x" * 257}, 400, "40001",
+            "externalId should be a string of at most 256 characters",
+        ),
+        (
+            {"contactInformation": {"phone": [{"number": "0"}]}}, 400, "40001",
+            "Invalid phone number: 0 (5 to 15 digits beginning with a country code)",
+        ),
+        (
+            {"contactInformation": {"email": [{"address": "@"}]}}, 400, "40001",
+            "Invalid email: @",
+        ),
+        (
+            {"contactInformation": {"push": [{"registrationId": "x"}]}}, 400, "40013",
+            "contactInformation.push cannot be changed here: apps register their devices",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_kept_is_refused_with_nothing_written(
+    system: System, body: Any, status: int, code: str, text: str
+) -> None:
+    assert_refused(system.post(PERSONS, body), status, code, text)
+    assert not Person.objects.exists()
+
+
+def test_somebody_without_a_contact_is_a_lead(system: System) -> None:
+    answer = system.post(PERSONS, {"firstName": "John"})
+
+    assert answer.json() == known(Person.objects.get(), firstName="John", type="LEAD")
+    assert not Identity.objects.exists()
+
+
+def test_only_who_manages_people_may_write(system: System) -> None:
+    make_key("other-key", scopes=["people:read"])
+    make_key("push-key", scopes=["mobile-app-messaging:manage"])
+    reader, pusher = System(key="other-key"), System(key="push-key")
+
+    assert reader.get(PERSONS).status_code == 200
+    assert_refused(reader.post(PERSONS, JDOE), 403, "FORBIDDEN", "Forbidden")
+    assert_refused(pusher.get(PERSONS), 403, "FORBIDDEN", "Forbidden")
+
+
+def test_calls_that_come_too_often_are_put_off(
+    system: System, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.PERSON_CALLS_PER_SECOND, settings.PERSON_CREATIONS_PER_SECOND = 1, 2
+    monkeypatch.setattr("api.limits.time.time", lambda: 1_700_000_000.0)
+
+    assert [system.get(PERSONS).status_code for _ in range(2)] == [200, 429]
+    assert [system.post(PERSONS, {"tags": []}).status_code for _ in range(3)] == [200, 200, 429]
+    assert_refused(system.get(PERSONS), 429, "42901", "Too many requests")
