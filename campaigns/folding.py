@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from campaigns import ids
+from campaigns import ids, partitions
 from campaigns.models import Bulk, Chunk, EarlyReceipt, Message
 
 BATCH = 2000  # early receipts that are tried together
@@ -96,7 +96,9 @@ _Batch = Mapping[str, _Said]  # by message, in the order in which every fold loc
 
 # Times before the start of a bulk are those of a wrong clock. LATERAL takes the rows one by
 # one by their keys, however few the planner thinks there are, and in the order given, which
-# is that of the ids: two folds cannot deadlock.
+# is that of the ids: two folds cannot deadlock. The UPDATE is told the first day only: within
+# closer bounds the planner expects one row, as it cannot tell ids between two bounds of its
+# histogram apart, and would compare each of thousands with each receipt.
 _FOLD = """
 WITH locked AS (
     SELECT x.id, m.state AS was, m.reason AS because, m.bulk_id, m.platform, m.variant, m.sent_at,
@@ -141,7 +143,7 @@ changed AS (
         seen_at = coalesce(m.seen_at, l.seen_at),
         clicked_at = coalesce(m.clicked_at, l.clicked_at)
     FROM locked l
-    WHERE l.changes AND m.id = l.id AND m.id BETWEEN %s AND %s
+    WHERE l.changes AND m.id = l.id AND m.id >= %s
 ),
 alike AS (
     SELECT bulk_id, platform, variant, was, state, because, reason, count(*)::int AS messages,
@@ -246,6 +248,7 @@ def _fold(application_id: int, batch: _Batch) -> list[str]:
         return []
     wanted, told = list(batch), batch.values()
     bounds = wanted[0], wanted[-1]
+    day = partitions.first_of_day(UUID(wanted[0]))
     ends = [(said.end or (0, 0, 0, ""))[2:] for said in told] if _any_end(told) else []
     arrays = (
         _array(wanted),
@@ -258,7 +261,7 @@ def _fold(application_id: int, batch: _Batch) -> list[str]:
     answers = [answer for _, answer in ends]
     with connection.cursor() as cursor:
         cursor.execute(_BY_KEY)
-        cursor.execute(_FOLD, [*arrays, answers, *bounds, application_id, *bounds])
+        cursor.execute(_FOLD, [*arrays, answers, *bounds, application_id, day])
         return sorted(identifier.hex for (identifier,) in cursor.fetchall())
 
 

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+TIME_SHIFT = 80  # bits below the milliseconds
 RECIPIENT_BITS = 42
 BULK_BITS = 32
 RECIPIENT_MASK = (1 << RECIPIENT_BITS) - 1  # of an id: its recipient's number
@@ -26,7 +27,7 @@ def first_id(bulk: Started) -> int:
     milliseconds = int(bulk.starts_at.timestamp() * 1000)
     number = bulk.pk % (1 << BULK_BITS)
     high, low = number >> 20, number & 0xFFFFF
-    return milliseconds << 80 | 8 << 76 | high << 64 | 2 << 62 | low << RECIPIENT_BITS
+    return milliseconds << TIME_SHIFT | 8 << 76 | high << 64 | 2 << 62 | low << RECIPIENT_BITS
 
 
 def message_id(bulk: Started, recipient: int) -> UUID:
@@ -53,4 +54,4 @@ def sibling(identifier: UUID, recipient: int) -> UUID:
 
 def lowest_id(moment: datetime) -> UUID:
     """The bound of a partition that begins at this moment."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
+    return UUID(int=int(moment.timestamp() * 1000) << TIME_SHIFT)

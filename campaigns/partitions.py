@@ -1,14 +1,16 @@
 """Days of the ledger: partitions made ahead, and dropped when they are too old."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from campaigns.ids import lowest_id
+from campaigns import ids
 
 DAYS_AHEAD = 14
+DAY = 86_400_000  # milliseconds
 NAME = "campaigns_message_%Y%m%d"
 DEFAULT = "campaigns_message_default"
 LOCK = 0x70757368_6164  # any number, the same everywhere
@@ -16,6 +18,12 @@ LOCK = 0x70757368_6164  # any number, the same everywhere
 
 def name_of(day: datetime) -> str:
     return day.strftime(NAME)
+
+
+def first_of_day(identifier: UUID) -> UUID:
+    """The lowest id of the partition that an id belongs to."""
+    milliseconds = identifier.int >> ids.TIME_SHIFT
+    return UUID(int=milliseconds // DAY * DAY << ids.TIME_SHIFT)
 
 
 def existing() -> set[str]:
@@ -44,7 +52,7 @@ def make_ahead(*, days: int = DAYS_AHEAD) -> list[str]:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
             if name_of(day) in existing():
                 continue
-            low, high = lowest_id(day), lowest_id(day + timedelta(days=1))
+            low, high = ids.lowest_id(day), ids.lowest_id(day + timedelta(days=1))
             name = name_of(day)
             cursor.execute(
                 f"CREATE TABLE {name} (LIKE campaigns_message INCLUDING DEFAULTS"
