@@ -22,6 +22,7 @@ from django.db import connection, transaction  # noqa: E402
 from django.db.models import F  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from benchmarks.results import Row, Table, report  # noqa: E402
 from campaigns import ids, partitions, reports, statistics  # noqa: E402
 from campaigns.models import Bulk, Counter, Message  # noqa: E402
 from campaigns.store import store  # noqa: E402
@@ -148,13 +149,17 @@ def main() -> None:
         halves.append(through_the_stream(application, options.receipts // 2))
         peers.append(one_by_one(application, min(2000, options.receipts)))
     rate, here, database = (median(run[n] for run in runs) for n in range(3))
-    print(f"{options.receipts:,} receipts, a call each, medians of {options.rounds}")
-    print(f"{'stream into Postgres':44}{rate:>12,.0f} receipts/s")
-    print(f"{'the same with half as many':44}{median(r.rate for r in halves):>12,.0f} receipts/s")
-    print(f"{'one transaction for each':44}{median(peers):>12,.0f} receipts/s")
-    print(f"{'stream / one for each':44}{rate / median(peers):>12.1f} x")
-    print(f"{'consumer, CPU for 10,000':44}{here:>12.3f} s")
-    print(f"{'database, CPU for 10,000':44}{database:>12.3f} s")
+    half, peer = median(run.rate for run in halves), median(peers)
+    cpu = f"CPU for 10,000: consumer {here:.3f} s, database {database:.3f} s"
+    rows = [
+        Row("stream into Postgres", rate, "receipts/s", cpu, floor=50_000),
+        Row("the same with half as many", half, "receipts/s"),
+        Row("time for twice the receipts", 2 * half / rate, "x", ceiling=2),
+        Row("one transaction for each", peer, "receipts/s"),
+        Row("stream / one transaction for each", rate / peer, "x"),
+    ]
+    how = f"manage.py bench receipts --receipts {options.receipts} --rounds {options.rounds}"
+    report(Table("receipts", f"{options.receipts:,} receipts, a call each", how, rows))
 
 
 if __name__ == "__main__":
