@@ -151,6 +151,8 @@ class Judge:
         attempt = self.chunk.attempt
         if outcome.asked and outcome.retry_after is not None:
             delay = outcome.retry_after
+        elif attempt and outcome.retry_after_again is not None:
+            delay = outcome.retry_after_again
         else:
             first = FIRST_DELAY if outcome.retry_after is None else outcome.retry_after
             delay = min(first * 2.0**attempt, LONGEST_DELAY)

@@ -28,7 +28,7 @@ def _later(scope: Scope, seconds: float) -> Outcome:
     )
 
 
-_AWAY = _later(Scope.SERVICE, 15)
+_AWAY = replace(_later(Scope.SERVICE, 15), retry_after_again=15 * 60)  # 1.4
 
 # Contract/providers.md 3.5.
 BY_REASON = {

@@ -78,7 +78,8 @@ class Outcome:
     since: datetime | None = None  # APNs 410: when the token stopped working
     scope: Scope = Scope.DEVICE
     retry_after: float | None = None  # seconds, without jitter; doubled with each try …
-    asked: bool = False  # … unless the cloud itself named the time
+    asked: bool = False  # … unless the cloud itself named the time …
+    retry_after_again: float | None = None  # … or wants this from the second try on
     may_have_sent: bool = False  # a refusal that may have been delivered: 2.7
     remedy: str = ""  # what an administrator should do, in one sentence
 

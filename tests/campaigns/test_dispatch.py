@@ -210,6 +210,23 @@ def test_tries_end_after_the_sixth(cloud_for: CloudFor) -> None:
     assert states(bulk) == {(Message.State.FAILED, Reason.CLOUD_UNAVAILABLE): 1}
 
 
+def test_a_cloud_may_want_a_longer_wait_from_the_second_try_on(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(1)
+    cloud_for(credential).answer = lambda one: Outcome(
+        verdict=Verdict.TRY_LATER, retry_after=15.0, retry_after_again=900.0
+    )
+
+    waits = []
+    for _ in range(3):
+        Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
+        dispatch.work(seconds=60)
+        retry = Chunk.objects.get(bulk=bulk, status=Chunk.Status.OPEN)
+        waits.append((retry.not_before - timezone.now()).total_seconds())
+
+    assert waits[0] <= 15
+    assert all(400 < wait <= 900 for wait in waits[1:])
+
+
 def test_a_try_that_would_come_too_late_expires(cloud_for: CloudFor) -> None:
     bulk, credential = frozen(1, ttl=60)
     cloud_for(credential).answer = lambda one: Outcome(verdict=Verdict.TRY_LATER, retry_after=120.0)

@@ -244,19 +244,23 @@ def test_answers(http: int, reason: str, verdict: str, cause: Cause) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "scope", "seconds"),
+    ("reason", "scope", "seconds", "again"),
     [
-        ("TooManyRequests", Scope.DEVICE, 60),
-        ("TooManyProviderTokenUpdates", Scope.ACCOUNT, 1200),
-        ("InternalServerError", Scope.SERVICE, 15),
-        ("ServiceUnavailable", Scope.SERVICE, 15),
-        ("Shutdown", Scope.SERVICE, 15),
+        ("TooManyRequests", Scope.DEVICE, 60, None),
+        ("TooManyProviderTokenUpdates", Scope.ACCOUNT, 1200, None),
+        ("InternalServerError", Scope.SERVICE, 15, 900),
+        ("ServiceUnavailable", Scope.SERVICE, 15, 900),
+        ("Shutdown", Scope.SERVICE, 15, 900),
     ],
 )
-def test_not_now_says_for_whom_and_how_long(reason: str, scope: Scope, seconds: float) -> None:
+def test_not_now_says_for_whom_and_how_long(
+    reason: str, scope: Scope, seconds: float, again: float | None
+) -> None:
+    """Contract/providers.md 1.4 and 3.5."""
     outcome = read(Answer(503, b"", b'{"reason":"%s"}' % reason.encode()))
 
     assert (outcome.scope, outcome.retry_after) == (scope, seconds)
+    assert outcome.retry_after_again == again
 
 
 @pytest.mark.parametrize(

@@ -349,6 +349,27 @@ def test_a_quota_concerns_a_device_or_the_whole_project(subject: str, scope: Sco
     assert read(Answer(429, b"", body), NOW).scope is scope
 
 
+@pytest.mark.parametrize(
+    ("http", "body", "scope", "seconds", "may_have_sent"),
+    [
+        (429, error("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED"), Scope.ACCOUNT, 60, False),
+        (429, error("RESOURCE_EXHAUSTED"), Scope.ACCOUNT, 60, False),
+        (429, b"", Scope.ACCOUNT, 60, False),
+        (500, error("INTERNAL", "INTERNAL"), Scope.SERVICE, 10, True),
+        (503, error("UNAVAILABLE", "UNAVAILABLE"), Scope.SERVICE, 10, True),
+        (503, b"", Scope.SERVICE, 10, True),
+    ],
+)
+def test_not_now_says_for_whom_how_long_and_whether_it_may_have_arrived(
+    http: int, body: bytes, scope: Scope, seconds: float, may_have_sent: bool
+) -> None:
+    """Contract/providers.md 1.4, 2.6 and 2.7, where no Retry-After says otherwise."""
+    outcome = read(Answer(http, b"", body), NOW)
+
+    assert (outcome.scope, outcome.retry_after, outcome.asked) == (scope, seconds, False)
+    assert outcome.may_have_sent is may_have_sent
+
+
 def retry_after_block(value: str) -> bytes:
     name = b"retry-after"
     return bytes((0x8E, 0x00, len(name))) + name + bytes((len(value),)) + value.encode()
