@@ -75,6 +75,42 @@ def test_pages_of_campaigns_are_accessible_and_fit_the_screen(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_the_preview_is_a_sheet_behind_a_button(
+    page: Page,
+    shop: Application,
+    accessibility_problems: Callable[[Page], list[str]],
+    scheme: str,
+) -> None:
+    draft = shop.campaigns.get(name="Back in stock")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
+    page.goto(reverse("campaigns:edit", args=[shop.pk, draft.pk]))
+    sheet = page.get_by_label("Preview", exact=True).and_(page.locator("aside"))
+    expect(sheet).to_be_hidden()
+    page.get_by_label("Text").fill("Shown in the sheet")
+
+    page.get_by_role("button", name="Preview", exact=True).click()
+
+    expect(sheet.get_by_text("Shown in the sheet").first).to_be_in_viewport()
+    assert accessibility_problems(page) == []
+    page.get_by_role("button", name="Close the preview").click()
+    expect(sheet).to_be_hidden()
+    expect(page.locator("#save-mark")).to_contain_text("Saved")
+
+
+@pytest.mark.parametrize("width", [1440, 390, 320])
+def test_every_choice_of_a_switch_can_be_seen(page: Page, shop: Application, width: int) -> None:
+    draft = shop.campaigns.get(name="Back in stock")
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(reverse("campaigns:edit", args=[shop.pk, draft.pk]))
+
+    cut_off = "every => every.filter(one => one.scrollWidth > one.clientWidth).length"
+    assert page.locator(".segmented").evaluate_all(cut_off) == 0
+    preview = page.get_by_label("Preview", exact=True).and_(page.locator("aside"))
+    expect(preview).to_be_visible(visible=width == 1440)
+
+
 def test_two_people_write_one_draft_and_nobody_loses_words(page: Page, shop: Application) -> None:
     draft = shop.campaigns.get(name="Back in stock")
     address = reverse("campaigns:edit", args=[shop.pk, draft.pk])
