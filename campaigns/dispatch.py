@@ -54,6 +54,7 @@ class Window:
     to_send: dict[int, list[tuple[Recipient, Addressed]]] = field(default_factory=dict)
     paused: bool = False  # a credential is refused by its cloud: nothing of it may leave
     leaves_at: float = 0.0  # monotonic, once its place in the buckets is booked
+    away: frozenset[str] = frozenset()  # buckets whose cloud did not answer before
 
 
 class Lane:
@@ -131,6 +132,7 @@ class Lane:
             self.soon = time.monotonic() + place.delay
             return
         window.leaves_at = time.monotonic() + place.delay
+        window.away = place.away
         self.window = window
 
     def _buckets(self, window: Window) -> list[tuple[Bucket, int]]:
@@ -232,10 +234,15 @@ class Lane:
         for pk, judge in judges.items():
             credential = self.credentials[pk]
             closing.suspect(credential, judge.dead, answers=judge.answers)
+            bucket = pacing.bucket_of(credential)
             if judge.misconfigured:
                 channels.pause(credential, judge.misconfigured)
             elif judge.pause:
-                pacing.pause(pacing.bucket_of(credential), judge.pause)
+                pacing.pause(bucket, judge.pause)
+            if judge.away:
+                pacing.not_answering(bucket)
+            elif bucket.name in window.away:
+                pacing.answering(bucket)
         stopping.stop_if_refused(bulk, result.rows)
         self._after_record()
         return size

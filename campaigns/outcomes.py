@@ -81,6 +81,7 @@ class Judge:
     result: WindowResult
     answers: int = 0
     dead: list[DeadAddress] = field(default_factory=list)
+    silent: int = 0  # answers by which the cloud was away: not reached, or out of order
     misconfigured: str = ""  # the first such answer
     again: dict[tuple[float, bool, Reason, int, bool], list[int]] = field(default_factory=dict)
     _told: list[float] = field(default_factory=list)  # pauses the cloud itself asked for
@@ -102,9 +103,15 @@ class Judge:
                 self.misconfigured = self.misconfigured or told(outcome)
                 self._repeat(device, 5.0, Reason.CREDENTIAL_REFUSED, outcome)
             case Verdict.NOT_SENT:
+                self.silent += 1
                 self._repeat(device, outcome.retry_after or 2.0, Reason.NOT_SENT, outcome)
             case Verdict.UNKNOWN:
                 self._doubt(device, outcome)
+
+    @property
+    def away(self) -> bool:
+        """Nothing of the window reached a cloud that works."""
+        return 0 < self.answers == self.silent
 
     def finish(self) -> None:
         """Write the retries down: one chunk for those that share delay, reason and attempt."""
@@ -159,6 +166,7 @@ class Judge:
         if outcome.scope is not Scope.DEVICE:
             speaks_for_all = outcome.scope is Scope.ACCOUNT or outcome.asked
             (self._told if speaks_for_all else self._away).append(delay)
+            self.silent += outcome.scope is Scope.SERVICE
         if outcome.may_have_sent and self.bulk.repeat_policy == RepeatPolicy.NEVER:
             self._doubt(device, outcome)
         elif attempt + 1 >= ATTEMPTS:

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import redis
 from django.conf import settings
@@ -52,6 +53,7 @@ class Draw:
 
     granted: bool
     delay: float
+    away: frozenset[str] = frozenset()  # buckets whose cloud did not answer the last time
 
 
 def bucket_of(credential: ProviderCredential) -> Bucket:
@@ -68,17 +70,19 @@ def bulk_bucket(bulk_id: int, throttle: int | None) -> Bucket:
 
 
 # Per bucket a hash: free_at, when the next message may leave; until and former, a pause and
-# the rate before it; second, count and last_count, from which the former rate is told.
+# the rate before it; second, count and last_count, from which the former rate is told;
+# away, since when its cloud has not answered.
 # All of a draw's buckets are looked at before any is changed.
 _DRAW = """
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 local horizon, climb = tonumber(ARGV[1]), tonumber(ARGV[2])
-local delay, plans = 0, {}
+local delay, plans, away = 0, {}, {}
 for i, key in ipairs(KEYS) do
     local rate, amount = tonumber(ARGV[2 * i + 2]), tonumber(ARGV[2 * i + 3])
     local f = redis.call('HMGET', key, 'free_at', 'until', 'former',
-                         'second', 'count', 'last_count')
+                         'second', 'count', 'last_count', 'away')
+    if f[7] then table.insert(away, i) end
     local free_at, pause, former = tonumber(f[1]) or 0, tonumber(f[2]) or 0, tonumber(f[3]) or 0
     local wait = math.max(free_at, pause) - now
     if former > 0 then
@@ -107,7 +111,7 @@ for i, key in ipairs(KEYS) do
                'second', second, 'count', count + amount, 'last_count', last)
     redis.call('EXPIRE', key, ARGV[3])
 end
-return {1, tostring(delay)}
+return {1, tostring(delay), unpack(away)}
 """
 
 # A pause is only ever made longer. The rate before it is the fuller of the last two seconds,
@@ -140,14 +144,15 @@ def draw(buckets: Sequence[tuple[Bucket, int]]) -> Draw:
     if time.monotonic() < _away_until:
         return _draw_alone(wanted)
     try:
-        granted, delay = store().register_script(_DRAW)(
+        granted, delay, *away = store().register_script(_DRAW)(
             keys=[bucket.name for bucket, _ in wanted], args=arguments
         )
     except redis.RedisError:
         log.warning("store is away: this process keeps to its share of the rates")
         _away_until = time.monotonic() + ASK_AGAIN
         return _draw_alone(wanted)
-    return Draw(granted=bool(granted), delay=max(0.0, float(delay)))
+    silent = frozenset(wanted[number - 1][0].name for number in away)
+    return Draw(granted=bool(granted), delay=max(0.0, float(delay)), away=silent)
 
 
 def pause(bucket: Bucket, seconds: float) -> float:
@@ -176,6 +181,41 @@ def paused_for(bucket: Bucket) -> float:
     except redis.RedisError:
         return 0.0
     return max(0.0, float(until) - seconds - microseconds / 1e6) if until else 0.0
+
+
+# Since when nothing of a bucket has been answered; the first of several who say so counts.
+_AWAY = """
+local clock = redis.call('TIME')
+redis.call('HSETNX', KEYS[1], 'away', clock[1])
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+"""
+
+
+def not_answering(bucket: Bucket) -> None:
+    """Note that a window came back without an answer to any of it."""
+    try:
+        store().register_script(_AWAY)(keys=[bucket.name], args=[FORGET_AFTER])
+    except redis.RedisError:
+        return  # nobody can be told now; sending does not depend on it
+
+
+def answering(bucket: Bucket) -> None:
+    """The cloud is back."""
+    try:
+        store().hdel(bucket.name, "away")
+    except redis.RedisError:
+        return  # the next window says it again
+
+
+def away_since(buckets: Sequence[Bucket]) -> list[datetime | None]:
+    """Since when each cloud has not answered; None for one that does, or if nobody can tell."""
+    try:
+        pipe = store().pipeline(transaction=False)
+        for bucket in buckets:
+            pipe.hget(bucket.name, "away")
+        return [datetime.fromtimestamp(int(at), UTC) if at else None for at in pipe.execute()]
+    except redis.RedisError:
+        return [None] * len(buckets)
 
 
 _alone: dict[str, float] = {}  # bucket → monotonic time at which the next message may leave

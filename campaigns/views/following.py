@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from campaigns import composing, statistics, tasks
+from campaigns import composing, pacing, statistics, tasks
 from campaigns.errors import CampaignError
 from campaigns.forms import PaceForm
 from campaigns.models import Bulk, Campaign
@@ -23,6 +23,7 @@ from devices.models import ProviderCredential
 from devices.permissions import ApplicationRequest, Right, page
 from pushadmin.web import page_or_partial
 
+TOLD_AFTER = timedelta(minutes=15)  # that a cloud does not answer (contract/providers.md 9.3)
 RECEIPTS_COME_FOR = timedelta(minutes=10)  # after the last push; then the page rests
 # A point of the chart for each of so many minutes, while the campaign is no longer than that.
 STEPS = [
@@ -66,7 +67,7 @@ def _progress(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:
         "state": state_of(campaign, bulk),
         "funnel": funnel,
         "pace": statistics.pace(bulk, funnel) if bulk.status == Bulk.Status.SENDING else None,
-        "refused": _refused_credentials(bulk) if bulk.status in Bulk.UNFINISHED else [],
+        **_trouble(bulk),
         "held_for": max(0, math.ceil((bulk.starts_at - now).total_seconds())),
         "failed": [each for each in reasons if each.kind == "failed"],
         "waiting": [each for each in reasons if each.kind == "waiting"],
@@ -80,15 +81,23 @@ def _progress(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:
     }
 
 
-def _refused_credentials(bulk: Bulk) -> list[ProviderCredential]:
-    """Whose cloud refuses them, so that their devices wait."""
-    return list(
-        ProviderCredential.objects.filter(
-            application_id=bulk.application_id, enabled=True, paused_at__isnull=False
-        )
-        .select_related("breaker")
-        .defer("data")
-    )
+def _trouble(bulk: Bulk) -> dict[str, Any]:
+    """Why devices wait: credentials that their cloud refuses, and clouds that do not answer."""
+    if bulk.status not in Bulk.UNFINISHED:
+        return {}
+    found = ProviderCredential.objects.filter(application_id=bulk.application_id, enabled=True)
+    credentials = list(found.select_related("breaker").defer("data"))
+    trusted = [each for each in credentials if each.paused_at is None]
+    away = pacing.away_since([pacing.bucket_of(each) for each in trusted])
+    long_ago = timezone.now() - TOLD_AFTER
+    return {
+        "refused": [each for each in credentials if each.paused_at is not None],
+        "silent": [
+            (each, since)
+            for each, since in zip(trusted, away, strict=True)
+            if since is not None and since < long_ago
+        ],
+    }
 
 
 @require_GET

@@ -563,6 +563,53 @@ def test_a_single_503_is_no_outage_and_a_page_of_them_is(cloud_for: CloudFor) ->
     assert pacing.paused_for(pacing.bucket_of(credential)) > 4
 
 
+@pytest.mark.parametrize(
+    "silence",
+    [
+        Outcome(verdict=Verdict.TRY_LATER, scope=Scope.SERVICE, cause=Cause.CLOUD_UNAVAILABLE),
+        Outcome(verdict=Verdict.NOT_SENT, cause=Cause.NOT_SENT),
+    ],
+    ids=["out of order", "not reached"],
+)
+def test_a_cloud_counts_as_away_from_the_first_silent_window_to_the_next_answer(
+    cloud_for: CloudFor, silence: Outcome
+) -> None:
+    bulk, credential = frozen(4)
+    cloud, bucket = cloud_for(credential), [pacing.bucket_of(credential)]
+    cloud.answer = lambda one: Outcome(verdict=Verdict.ACCEPTED)
+    dispatch.work(seconds=60)
+    assert pacing.away_since(bucket) == [None]
+
+    cloud.answer = lambda one: silence
+    fanout.freeze(make_bulk(bulk.application))
+    dispatch.work(seconds=1)
+    (since,) = pacing.away_since(bucket)
+    assert since is not None
+    assert abs((timezone.now() - since).total_seconds()) < 60
+    store().hset(bucket[0].name, "until", 0)
+    Chunk.objects.update(not_before=LONG_AGO)
+    dispatch.work(seconds=1)
+    assert pacing.away_since(bucket) == [since]
+
+    cloud.answer = lambda one: Outcome(verdict=Verdict.ACCEPTED)
+    store().hset(bucket[0].name, "until", 0)
+    Chunk.objects.update(not_before=LONG_AGO)
+    dispatch.work(seconds=60)
+    assert pacing.away_since(bucket) == [None]
+
+
+def test_one_answer_of_a_device_says_that_the_cloud_is_there(cloud_for: CloudFor) -> None:
+    _, credential = frozen(4)
+    silence = Outcome(verdict=Verdict.NOT_SENT, cause=Cause.NOT_SENT)
+    gone = Outcome(verdict=Verdict.UNREGISTERED, cause=Cause.UNINSTALLED)
+    chosen = Address.objects.order_by("pk")[0].token
+    cloud_for(credential).answer = lambda one: gone if one.token == chosen else silence
+
+    dispatch.work(seconds=1)
+
+    assert pacing.away_since([pacing.bucket_of(credential)]) == [None]
+
+
 @pytest.mark.parametrize("policy", RepeatPolicy)
 def test_the_repeat_policy_decides_about_a_refusal_that_may_have_been_delivered(
     cloud_for: CloudFor, policy: RepeatPolicy

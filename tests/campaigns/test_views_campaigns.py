@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,8 +10,9 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 from pytest_django import DjangoAssertNumQueries
 
-from campaigns import composing, dispatch, fanout, tasks
+from campaigns import composing, dispatch, fanout, pacing, tasks
 from campaigns.models import Bulk, Campaign, Counter, Message, Reason
+from campaigns.store import store
 from devices.models import Application, AuditEntry, Platform, ProviderCredential, Role
 from devices.permissions import RIGHTS, Right
 from providers.base import Cause, Outcome, Verdict
@@ -293,6 +295,21 @@ def test_a_refused_launch_says_why_and_sends_nothing(
 
     assert says in answer.content.decode()
     assert not Bulk.objects.exists()
+
+
+@pytest.mark.parametrize(("minutes", "told"), [(14, False), (16, True)])
+def test_the_campaign_page_says_since_when_a_cloud_does_not_answer(
+    shop: Application, minutes: int, told: bool
+) -> None:
+    campaign = sent(shop)
+    bucket = pacing.bucket_of(shop.credentials.get())
+    pacing.not_answering(bucket)
+    since = int(time.time()) - minutes * 60
+    store().hset(bucket.name, "away", since)
+
+    page = signed_in(shop).get(url("detail", shop, campaign.pk)).content.decode()
+
+    assert ("has not answered since" in page) == told
 
 
 def test_the_campaign_page_tells_every_device(shop: Application, cloud_for: CloudFor) -> None:
