@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
-from campaigns import channels, reports, statistics, tasks
+from campaigns import channels, folding, reports, statistics, tasks
 from campaigns.models import Message, Reason
 from campaigns.store import store
 from devices import closing
@@ -62,7 +62,7 @@ def all_are_folded(huawei: Gateways) -> None:
 
     def done() -> bool:
         reports.consume(seconds=0.2)
-        reports.fold_early()
+        folding.fold_early()
         now = told(huawei)
         return now["scheduled"] == now["waiting"] == 0 == store().xlen(reports.STREAM)
 
