@@ -1,30 +1,46 @@
-"""A batch of rows into devices and people, with statements for the whole batch."""
+"""A batch of rows into devices and people, with statements for the whole batch.
+
+Rows are taken in their order, each seeing what those before it did, so that it makes no
+difference where a file is parted. Locks: people, then devices, each by key
+(devices/personalizing); identities are inserted last.
+"""
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
 from django.utils import timezone
 
+from devices import attributes, csv_sql
+from devices.csv_people import Owner, People
 from devices.csv_rows import RowFault, Wanted
-from devices.models import Address, Application, Environment, Identity, Person
+from devices.models import Address, Application, Environment, Platform, Registration
+from devices.personalizing.portrait import MOST_TAGS
+from devices.racing import Raced
 
 _REGISTRATION = {
     "person_id": "bigint", "platform": "smallint", "app_version": "bigint",
     "os_version": "bigint", "sdk_version": "bigint", "timezone_offset": "smallint",
     "enabled": "boolean", "notifications_enabled": "boolean", "primary": "boolean",
     "language": "text", "manufacturer": "text", "model": "text", "person_tags": "text[]",
-    "attributes": "jsonb",
 }  # fmt: skip
+# In SQL, so that numbers which no float can hold stay as they are.
+_MERGED = ", attributes = old.attributes || new.attributes"
 _ADDRESS = {
     "provider": "text", "kind": "text", "environment": "text", "token": "text",
     "closed_reason": "text", "app_version": "text", "os_version": "text", "sdk_version": "text",
     "device_name": "text",
 }  # fmt: skip
-_PERSON = {"kind": "text", "first_name": "text", "last_name": "text", "tags": "text[]"}
+# What follows from a new token: its digest, and that the address is open again.
+_MOVED = """,
+    token_digest = CASE WHEN new.moved THEN decode(new.digest, 'hex') ELSE old.token_digest END,
+    token_changed_at = CASE WHEN new.moved THEN now() ELSE old.token_changed_at END,
+    closed_at = CASE WHEN new.moved THEN NULL ELSE old.closed_at END,
+    closed_answer = CASE WHEN new.moved THEN '' ELSE old.closed_answer END
+"""
 
 
 @dataclass(slots=True)
@@ -39,7 +55,7 @@ class Written:
 
 @dataclass(slots=True)
 class _Device:
-    """A device as it is in the database, its row locked."""
+    """A device as it is in the database, its rows locked."""
 
     pk: int
     application: int
@@ -48,352 +64,264 @@ class _Device:
     registration: dict[str, Any]
     address: dict[str, Any]
 
+    @property
+    def person(self) -> int | None:
+        person: int | None = self.registration["person_id"]
+        return person
 
-@dataclass(slots=True, eq=False)
-class _Owner:
-    """A person as it is in the database, or will be."""
 
-    pk: int | None = None
-    kind: str = Person.Kind.CUSTOMER
-    first_name: str = ""
-    last_name: str = ""
-    tags: list[str] = field(default_factory=list)
-    external_id: str = ""
-    differs: bool = False
+@dataclass(slots=True)
+class _Known:
+    """A row about a device that is known, and whom it belongs to from now on."""
+
+    row: Wanted
+    device: _Device
+    owner: Owner | None
+    owned: bool  # it belonged to somebody with an identity
+
+    @property
+    def changes_hands(self) -> bool:
+        return self.owner is not None and self.owner.pk != self.device.person
 
 
 def write(application: Application, wanted: Sequence[Wanted], seen: Mapping[int, int]) -> Written:
     """Write rows; those that meet something else in the database are refused.
 
     `seen` has the devices that earlier batches of the file named, with their lines. Must run
-    in a transaction; raises IntegrityError where somebody writes the same at this moment.
+    in a transaction; raises IntegrityError or Raced where somebody writes the same at this
+    moment.
     """
-    written = Written()
-    by_id, by_token = _known(application, wanted)
-    fits: list[tuple[Wanted, _Device | None]] = []
+    batch = _Batch(application, wanted, seen)
     for row in wanted:
-        token_holder = by_token.get(row.digest) if row.digest else None
-        device = (by_id.get(row.public_id) if row.public_id else None) or token_holder
         try:
-            _check(application, row, device, token_holder)
-            _once(row, device, seen, written.devices)
+            batch.take(row)
         except RowFault as fault:
-            written.refused.append((row, fault))
-        else:
-            fits.append((row, device))
-    owners = _People(fits).assign(written.refused)
-    out = {row.line for row, _ in written.refused}
-    kept = [(row, device) for row, device in fits if row.line not in out]
-    new = [row for row, device in kept if device is None]
-    _insert(application, new, owners)
-    written.created = len(new)
-    written.updated = _update([(row, device) for row, device in kept if device], owners)
-    return written
+            batch.written.refused.append((row, fault))
+    batch.people.write()
+    batch.update()
+    batch.insert()
+    batch.people.settle()
+    return batch.written
 
 
-def _known(
-    application: Application, wanted: Sequence[Wanted]
-) -> tuple[dict[uuid.UUID, _Device], dict[bytes, _Device]]:
-    """Devices that rows name, by registration id and by digest of their token."""
-    ids = [row.public_id for row in wanted if row.public_id]
-    digests = [row.digest for row in wanted if row.digest]
-    named = Address.objects.filter(application=application, token_digest__in=digests)
-    if ids:
-        named = Address.objects.filter(public_id__in=ids).union(named)
-    found = (
-        Address.objects.filter(pk__in=list(named.values_list("pk", flat=True)))
-        .order_by("pk")
-        .select_for_update()
-        .values_list(
-            "pk", "application_id", "public_id", "token_digest",
-            *(f"registration__{name}" for name in _REGISTRATION), *_ADDRESS,
+def named(application: Application, rows: Sequence[Wanted]) -> dict[int, int]:
+    """The devices that rows name, with the line of the row."""
+    lines: dict[object, int] = {}
+    for row in rows:
+        lines |= {row.public_id: row.line, row.digest: row.line}
+    lines.pop(None, None)
+    found = Address.objects.filter(pk__in=[pk for pk, _ in _naming(application, rows)])
+    return {
+        pk: lines.get(public_id) or lines.get(bytes(digest or b""), 0)
+        for pk, public_id, digest in found.values_list("pk", "public_id", "token_digest")
+    }
+
+
+def _naming(application: Application, rows: Sequence[Wanted]) -> list[tuple[int, int | None]]:
+    """Keys of the devices that rows name by registration id or token, and of their people."""
+    ids = [row.public_id for row in rows if row.public_id]
+    digests = [row.digest for row in rows if row.digest]
+    columns = ("pk", "registration__person_id")
+    by_token = Address.objects.filter(application=application, token_digest__in=digests)
+    if not ids:
+        return list(by_token.values_list(*columns))
+    by_id = Address.objects.filter(public_id__in=ids)
+    return list(by_id.values_list(*columns).union(by_token.values_list(*columns)))
+
+
+class _Batch:
+    """Rows on their way: what they meet, what they make of it."""
+
+    def __init__(
+        self, application: Application, wanted: Sequence[Wanted], seen: Mapping[int, int]
+    ) -> None:
+        self.application = application
+        self.seen = seen
+        self.written = Written()
+        found = _naming(application, wanted)
+        owners = {person for _, person in found if person is not None}
+        self.people = People(wanted, owners)
+        self.by_id: dict[uuid.UUID, _Device] = {}
+        self.by_token: dict[bytes, _Device] = {}
+        for device in _locked([pk for pk, _ in found]):
+            if device.person is not None and device.person not in self.people.by_pk:
+                raise Raced
+            self.by_id[device.public_id] = device
+            if device.digest and device.application == application.pk:
+                self.by_token[device.digest] = device
+        self.new: list[tuple[Wanted, Owner | None]] = []
+        self.known: list[_Known] = []
+
+    def take(self, row: Wanted) -> None:
+        """Find the device of a row and its owner. Raises RowFault with nothing changed."""
+        holder = self.by_token.get(row.digest) if row.digest else None
+        device = (self.by_id.get(row.public_id) if row.public_id else None) or holder
+        if device is None:
+            self.new.append((row, self.people.owner_of(row, None, ())))
+            return
+        if device.application != self.application.pk:
+            raise RowFault("registration_id", "This registration belongs to another application.")
+        if holder is not None and row.public_id not in (None, holder.public_id):
+            raise RowFault("token", "This token belongs to another registration.")
+        if first := self.seen.get(device.pk) or self.written.devices.get(device.pk):
+            raise RowFault("", f"The same device stands in line {first}. Remove one.")
+        before = device.registration
+        if not row.token and row.platform != before["platform"]:
+            platform = Platform(before["platform"]).label
+            raise RowFault("platform", f"This registration is a device of {platform}.")
+        if len({*before["attributes"], *row.attributes}) > attributes.MOST:
+            raise RowFault("", f"A device has at most {attributes.MOST} attributes.")
+        if len({*before["person_tags"], *row.tags}) > MOST_TAGS:
+            raise RowFault("tags", f"A device has at most {MOST_TAGS} tags.")
+        owned = device.person is not None and not self.people.by_pk[device.person].anonymous
+        owner = self.people.owner_of(row, device.person, before["person_tags"])
+        self.known.append(_Known(row, device, owner, owned))
+        self.written.devices[device.pk] = row.line
+        if row.digest and row.digest != device.digest:
+            self.by_token.pop(device.digest or b"", None)
+            self.by_token[row.digest] = device
+
+    def insert(self) -> None:
+        """Write the devices that are new."""
+        now = timezone.now()
+        keys = csv_sql.draw_keys("devices_registration", len(self.new))
+        registrations, addresses = [], []
+        for pk, (row, owner) in zip(keys, self.new, strict=True):
+            said, place = row.registration, row.address
+            registrations.append((
+                pk, self.application.pk, owner.pk if owner else None, int(row.platform),
+                said.get("app_version", 0), said.get("os_version", 0), said.get("sdk_version", 0),
+                said.get("timezone_offset"), said.get("enabled", True),
+                said.get("notifications_enabled", True), False, said.get("language", ""),
+                said.get("manufacturer", ""), said.get("model", ""),
+                owner.tags if owner else row.tags, json.dumps(row.attributes),
+            ))  # fmt: skip
+            addresses.append((
+                pk, self.application.pk, row.public_id or uuid.uuid4(), row.provider,
+                row.kind, row.environment or Environment.PRODUCTION, row.token, row.digest,
+                now if row.token else None, "", "", place.get("app_version", ""),
+                place.get("os_version", ""), place.get("sdk_version", ""),
+                place.get("device_name", ""),
+            ))  # fmt: skip
+        csv_sql.copy(
+            "devices_registration",
+            "id application_id person_id platform app_version os_version sdk_version"
+            ' timezone_offset enabled notifications_enabled "primary" language manufacturer model'
+            " person_tags attributes",
+            registrations,
         )
+        csv_sql.copy(
+            "devices_address",
+            "registration_id application_id public_id provider kind environment token token_digest"
+            " token_changed_at closed_reason closed_answer app_version os_version sdk_version"
+            " device_name",
+            addresses,
+        )
+        self.written.created = len(self.new)
+
+    def update(self) -> None:
+        """Write the known devices that differ."""
+        primaries = self._primaries()
+        registrations, addresses, passed_on = [], [], []
+        wanted = {each.row.digest for each in self.known} | {row.digest for row, _ in self.new}
+        for each in self.known:
+            row, device = each.row, each.device
+            moved = bool(row.token) and row.token != device.address["token"]
+            there = _place(row, device, moved=moved)
+            after = _after(row, device, each.owner, opened=moved)
+            after["primary"] = device.registration["primary"] and _stays_primary(each, primaries)
+            if after != device.registration:
+                registrations.append({"id": device.pk, **after, "attributes": row.attributes})
+            if there != device.address:
+                beside = {"moved": moved, "digest": row.digest.hex() if row.digest else None}
+                addresses.append({"registration_id": device.pk, **there, **beside})
+            if moved and device.digest != row.digest and device.digest in wanted:
+                passed_on.append(device.pk)
+            self.written.updated += after != device.registration or there != device.address
+        with connection.cursor() as cursor:
+            if passed_on:  # an old token becomes another device's in the same statement
+                sql = "UPDATE devices_address SET token = '', token_digest = NULL"
+                cursor.execute(f"{sql} WHERE registration_id = ANY(%s)", [passed_on])
+            if registrations:
+                sql = csv_sql.update(
+                    "devices_registration", "id", _REGISTRATION,
+                    more=_MERGED, beside={"attributes": "jsonb"},
+                )  # fmt: skip
+                cursor.execute(sql, [json.dumps(registrations)])
+            if addresses:
+                sql = csv_sql.update(
+                    "devices_address", "registration_id", _ADDRESS,
+                    more=_MOVED, beside={"moved": "boolean", "digest": "text"},
+                )  # fmt: skip
+                cursor.execute(sql, [json.dumps(addresses)])
+
+    def _primaries(self) -> dict[int | None, int]:
+        """The primary devices of people who may get another one: person → device."""
+        people = {
+            each.owner.pk
+            for each in self.known
+            if each.owner and each.changes_hands and each.device.registration["primary"]
+        }
+        if not people:
+            return {}
+        found = Registration.objects.filter(
+            application=self.application, person__in=people, primary=True
+        )
+        return dict(found.values_list("person_id", "pk"))
+
+
+def _stays_primary(known: _Known, primaries: dict[int | None, int]) -> bool:
+    """A primary device that gets an owner stays one, unless it was another person's or its
+    owner has one already."""
+    device, owner = known.device, known.owner
+    if owner is None or not known.changes_hands:
+        return True
+    if primaries.get(device.person) == device.pk:
+        del primaries[device.person]
+    return not known.owned and primaries.setdefault(owner.pk, device.pk) == device.pk
+
+
+def _locked(keys: Sequence[int]) -> Iterator[_Device]:
+    columns = (
+        "pk", "application_id", "public_id", "token_digest",
+        *(f"registration__{name}" for name in (*_REGISTRATION, "attributes")), *_ADDRESS,
     )  # fmt: skip
-    by_id: dict[uuid.UUID, _Device] = {}
-    by_token: dict[bytes, _Device] = {}
-    width = 4 + len(_REGISTRATION)
-    for pk, owner, public_id, digest, *values in found:
-        device = _Device(
+    found = Address.objects.filter(pk__in=keys).order_by("pk").select_for_update()
+    width = len(_REGISTRATION) + 1
+    for pk, owner, public_id, digest, *values in found.values_list(*columns):
+        yield _Device(
             pk,
             owner,
             public_id,
             bytes(digest) if digest else None,
-            dict(zip(_REGISTRATION, values, strict=False)),
-            dict(zip(_ADDRESS, values[width - 4 :], strict=True)),
+            dict(zip((*_REGISTRATION, "attributes"), values[:width], strict=True)),
+            dict(zip(_ADDRESS, values[width:], strict=True)),
         )
-        by_id[public_id] = device
-        if device.digest and owner == application.pk:
-            by_token[device.digest] = device
-    return by_id, by_token
 
 
-def _check(
-    application: Application, row: Wanted, device: _Device | None, token_holder: _Device | None
-) -> None:
-    if device is not None and device.application != application.pk:
-        raise RowFault("registration_id", "This registration belongs to another application.")
-    if token_holder and row.public_id and token_holder.public_id != row.public_id:
-        raise RowFault("token", "This token belongs to another registration of the application.")
-
-
-def _once(
-    row: Wanted, device: _Device | None, seen: Mapping[int, int], here: dict[int, int]
-) -> None:
-    """One device may be named by its registration id in one row, by its token in another."""
-    if device is not None:
-        first = seen.get(device.pk) or here.setdefault(device.pk, row.line)
-        if first != row.line:
-            raise RowFault("", f"The same device stands in line {first}. Remove one.")
-
-
-class _People:
-    """The person of each row: found by identity, that of the device, or made."""
-
-    def __init__(self, fits: Sequence[tuple[Wanted, _Device | None]]) -> None:
-        self.fits = fits
-        values = {identity for row, _ in fits for identity in row.identities}
-        owned = list(
-            Identity.objects.filter(
-                kind__in={kind for kind, _ in values}, value__in={value for _, value in values}
-            ).values_list("kind", "value", "person_id")
-        )
-        keys = {pk for _, _, pk in owned}
-        keys |= {d.registration["person_id"] for _, d in fits if d} - {None}
-        people = Person.objects.filter(pk__in=keys).order_by("pk").select_for_update()
-        self.by_pk = {pk: _Owner(pk, *said) for pk, *said in people.values_list("pk", *_PERSON)}
-        external = Identity.objects.filter(kind=Identity.Kind.EXTERNAL_ID, person__in=keys)
-        for pk, value in external.values_list("person_id", "value"):
-            self.by_pk[pk].external_id = value
-        self.by_identity = {(kind, value): self.by_pk[pk] for kind, value, pk in owned}
-        self.fresh: list[_Owner] = []
-        self.joined: list[tuple[tuple[int, str], _Owner]] = []
-
-    def assign(self, refused: list[tuple[Wanted, RowFault]]) -> dict[int, _Owner]:
-        """Owners by the line of their row, written; rows of two people join the refused."""
-        owners: dict[int, _Owner] = {}
-        for row, device in self.fits:
-            try:
-                owner = self._owner(row, device)
-            except RowFault as fault:
-                refused.append((row, fault))
-                continue
-            if owner is not None:
-                self._describe(owner, row)
-                owners[row.line] = owner
-        self._write()
-        return owners
-
-    def _owner(self, row: Wanted, device: _Device | None) -> _Owner | None:
-        key = device.registration["person_id"] if device else None
-        attached = self.by_pk.get(key) if key else None
-        if not row.identities:
-            return attached
-        found = {self.by_identity[each] for each in row.identities if each in self.by_identity}
-        own = dict(row.identities).get(Identity.Kind.EXTERNAL_ID, "")
-        if len(found) > 1:
-            raise RowFault("external_id", "These identities belong to different people.")
-        for owner in found:
-            if own and owner.external_id not in ("", own):
-                raise RowFault("external_id", "Phone or e-mail belong to another external id.")
-            return owner
-        if attached is not None and not (own and attached.external_id):
-            return attached
-        made = _Owner()  # another external id: the device has changed hands
-        self.fresh.append(made)
-        return made
-
-    def _describe(self, owner: _Owner, row: Wanted) -> None:
-        """Give an owner a row's identities, names and tags; tags are never taken away."""
-        for each in row.identities:
-            if each not in self.by_identity:
-                self.by_identity[each] = owner
-                self.joined.append((each, owner))
-                if each[0] == Identity.Kind.EXTERNAL_ID:
-                    owner.external_id = each[1]
-        tags = sorted({*owner.tags, *row.tags})
-        said = {"tags": tags, **row.person}
-        if row.identities:
-            said["kind"] = Person.Kind.CUSTOMER
-        for name, value in said.items():
-            if getattr(owner, name) != value:
-                setattr(owner, name, value)
-                owner.differs = True
-
-    def _write(self) -> None:
-        now = timezone.now()
-        for owner, pk in zip(self.fresh, _keys("devices_person", len(self.fresh)), strict=True):
-            owner.pk = pk
-        _copy(
-            "devices_person",
-            "id first_name last_name middle_name gender kind tags attributes created_at changed_at",
-            [
-                (o.pk, o.first_name, o.last_name, "", "", o.kind, o.tags, "{}", now, now)
-                for o in self.fresh
-            ],
-        )
-        _copy(
-            "devices_identity",
-            "kind value person_id",
-            [(kind, value, owner.pk) for (kind, value), owner in self.joined],
-        )
-        changed = [owner for owner in self.by_pk.values() if owner.differs]
-        if not changed:
-            return
-        rows = [{"id": o.pk, **{name: getattr(o, name) for name in _PERSON}} for o in changed]
-        with connection.cursor() as cursor:
-            cursor.execute(_update_sql("devices_person", "id", _PERSON), [json.dumps(rows)])
-            cursor.execute(
-                "UPDATE devices_person SET changed_at = now() WHERE id = ANY(%s)",
-                [[owner.pk for owner in changed]],
-            )
-            cursor.execute(
-                "UPDATE devices_registration r SET person_tags = p.tags FROM devices_person p"
-                " WHERE p.id = r.person_id AND p.id = ANY(%s) AND r.person_tags <> p.tags",
-                [[owner.pk for owner in changed]],
-            )
-
-
-def _insert(application: Application, new: Sequence[Wanted], owners: Mapping[int, _Owner]) -> None:
-    """New devices by COPY: five times as fast as the ORM."""
-    now = timezone.now()
-    keys = _keys("devices_registration", len(new))
-    registrations, addresses = [], []
-    for pk, row in zip(keys, new, strict=True):
-        said, owner = row.registration, owners.get(row.line)
-        registrations.append((
-            pk, application.pk, owner.pk if owner else None, int(row.platform),
-            said.get("app_version", 0), said.get("os_version", 0), said.get("sdk_version", 0),
-            said.get("timezone_offset"), said.get("enabled", True),
-            said.get("notifications_enabled", True), False, said.get("language", ""),
-            said.get("manufacturer", ""), said.get("model", ""),
-            owner.tags if owner else row.tags, json.dumps(row.attributes),
-        ))  # fmt: skip
-        place = row.address
-        addresses.append((
-            pk, application.pk, row.public_id or uuid.uuid4(), row.provider,
-            row.kind, row.environment or Environment.PRODUCTION, row.token,
-            row.digest, now if row.token else None, "", "", place.get("app_version", ""),
-            place.get("os_version", ""), place.get("sdk_version", ""),
-            place.get("device_name", ""),
-        ))  # fmt: skip
-    _copy(
-        "devices_registration",
-        "id application_id person_id platform app_version os_version sdk_version"
-        ' timezone_offset enabled notifications_enabled "primary" language manufacturer model'
-        " person_tags attributes",
-        registrations,
-    )
-    _copy(
-        "devices_address",
-        "registration_id application_id public_id provider kind environment token token_digest"
-        " token_changed_at closed_reason closed_answer app_version os_version sdk_version"
-        " device_name",
-        addresses,
-    )
-
-
-def _update(changed: Sequence[tuple[Wanted, _Device]], owners: Mapping[int, _Owner]) -> int:
-    """Write what differs; how many devices did."""
-    registrations, addresses = [], []
-    differing = 0
-    for row, device in changed:
-        after = _after(row, device, owners.get(row.line))
-        there = _place(row, device)
-        if after != device.registration:
-            registrations.append({"id": device.pk, **after})
-        if there != device.address:
-            moved = there["token"] != device.address["token"]
-            digest = row.digest.hex() if row.digest else None
-            address = {"registration_id": device.pk, **there, "moved": moved, "digest": digest}
-            addresses.append(address)
-        differing += after != device.registration or there != device.address
-    with connection.cursor() as cursor:
-        if registrations:
-            sql = _update_sql("devices_registration", "id", _REGISTRATION)
-            cursor.execute(sql, [json.dumps(registrations)])
-        if addresses:
-            sql = _update_sql(
-                "devices_address", "registration_id", _ADDRESS,
-                more=_MOVED, beside={"moved": "boolean", "digest": "text"},
-            )  # fmt: skip
-            cursor.execute(sql, [json.dumps(addresses)])
-    return differing
-
-
-def _after(row: Wanted, device: _Device, owner: _Owner | None) -> dict[str, Any]:
+def _after(row: Wanted, device: _Device, owner: Owner | None, *, opened: bool) -> dict[str, Any]:
     """A registration with what its row says."""
     before = device.registration
     after = {**before, **row.registration, "platform": int(row.platform)}
     after["attributes"] = {**before["attributes"], **row.attributes}
+    if device.address["closed_reason"]:  # switched off with it; a new token switches it on
+        after["enabled"] = opened and row.registration.get("enabled", True)
     if owner is not None:
         after |= {"person_id": owner.pk, "person_tags": owner.tags}
-        # The first device of somebody is not by that the first of its new owner.
-        after["primary"] = before["primary"] and before["person_id"] == owner.pk
     elif row.tags:
         after["person_tags"] = sorted({*before["person_tags"], *row.tags})
     return after
 
 
-def _place(row: Wanted, device: _Device) -> dict[str, Any]:
+def _place(row: Wanted, device: _Device, *, moved: bool) -> dict[str, Any]:
     """An address with what its row says; a new token opens it again."""
     there = {**device.address, **row.address}
     if row.environment:
         there["environment"] = row.environment
     if row.token:
-        there |= {"provider": row.provider, "kind": row.kind}
-        if row.token != there["token"]:
-            there |= {"token": row.token, "closed_reason": ""}
+        there["provider"] = row.provider
+        if moved or there["kind"] != Address.Kind.FID:
+            there["kind"] = row.kind
+    if moved:
+        there |= {"token": row.token, "closed_reason": ""}
     return there
-
-
-# What follows from a new token: its digest, and that the address is open again.
-_MOVED = """,
-    token_digest = CASE WHEN new.moved THEN decode(new.digest, 'hex') ELSE old.token_digest END,
-    token_changed_at = CASE WHEN new.moved THEN now() ELSE old.token_changed_at END,
-    closed_at = CASE WHEN new.moved THEN NULL ELSE old.closed_at END,
-    closed_answer = CASE WHEN new.moved THEN '' ELSE old.closed_answer END
-"""
-
-
-def _update_sql(
-    table: str,
-    key: str,
-    columns: Mapping[str, str],
-    *,
-    more: str = "",
-    beside: Mapping[str, str] | None = None,
-) -> str:
-    """An UPDATE from JSON rows of a key, columns to set, and others that `more` reads."""
-    sets = ", ".join(f'"{name}" = new."{name}"' for name in columns)
-    told = {key: "bigint", **columns, **(beside or {})}
-    shape = ", ".join(f'"{name}" {kind}' for name, kind in told.items())
-    return (
-        f"UPDATE {table} old SET {sets}{more}"  # noqa: S608 (names of ours)
-        f" FROM jsonb_to_recordset(%s::jsonb) AS new({shape}) WHERE old.{key} = new.{key}"
-    )
-
-
-def _keys(table: str, count: int) -> list[int]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)",
-            [table, count],
-        )
-        return [row[0] for row in cursor.fetchall()]
-
-
-def _copy(table: str, columns: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    if not rows:
-        return
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(f"COPY {table} ({', '.join(columns.split())}) FROM STDIN") as copy,
-    ):
-        for row in rows:
-            copy.write_row(row)
-
-
-def analyze() -> None:
-    """Tell the planner of a large import."""
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE devices_registration, devices_address, devices_identity")

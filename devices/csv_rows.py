@@ -1,26 +1,23 @@
 """A row of a CSV file → a device as it should be; what is wrong with it, and the fix."""
 
-import csv
-import io
-import itertools
 import json
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
-from typing import Any, BinaryIO
+from typing import Any
 
 from devices import normalizing
-from devices.attributes import NAME_LENGTH, Type
+from devices.attributes import LARGEST, NAME_LENGTH, SMALLEST, TEXT_LENGTH, Type, is_date
 from devices.errors import DeviceError, SubscriptionError
-from devices.models import Address, Environment, Platform, Provider
+from devices.models import Address, Environment, Identity, Platform, Provider
+from devices.personalizing.portrait import MOST_TAGS, TAG_LENGTH, Key
 from devices.registering import CLOUDS
 from devices.versions import pack_version
 
 MOST_COLUMNS = 500
-LONGEST_LINE = 1_000_000  # characters
 TEXT = 100  # characters of a system attribute
+PERSON_NAME = 255  # characters
 
 ALIASES = {
     "registration_id": "registrationid pushregistrationid pushregid registration id deviceid",
@@ -57,9 +54,8 @@ PLATFORMS = {
 HARMONY = {"harmony", "harmonyos"}  # HarmonyOS 5, whose tokens are of another kind
 YES = {"true", "yes", "1", "y", "on"}
 NO = {"false", "no", "0", "n", "off"}
-_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,12})?")
-_STRAY = re.compile("[\udc80-\udcff]")  # octets that are no UTF-8, as surrogateescape hands them on
-_EMAIL = re.compile(r"[^@\s]{1,200}@[^@\s]{1,54}")
+_NUMBER = re.compile(r"-?[0-9]{1,19}(?P<decimals>\.[0-9]{1,12})?")
+_EXACT = 16  # characters of a decimal number, its point one of them, that a float keeps
 
 
 class FileFault(Exception):
@@ -93,34 +89,12 @@ class Wanted:
     digest: bytes | None
     environment: str  # "": the row does not say
     kind: str
-    identities: list[tuple[int, str]]
+    identities: list[Key]
     registration: dict[str, Any] = field(default_factory=dict)
     address: dict[str, Any] = field(default_factory=dict)
     person: dict[str, str] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
     attributes: dict[str, Any] = field(default_factory=dict)
-
-
-def lines(source: BinaryIO) -> Iterator[str]:
-    """Lines of a UTF-8 file, none longer than can be held; raises FileFault."""
-    text = io.TextIOWrapper(source, "utf-8-sig", errors="surrogateescape", newline="")
-    number = 0
-    try:
-        while line := text.readline(LONGEST_LINE):
-            number += 1
-            if len(line) == LONGEST_LINE:
-                raise FileFault(
-                    f"Line {number} has more than {LONGEST_LINE:,} characters. Is this a CSV file"
-                    " with one device a line?"
-                )
-            if not line.isascii() and _STRAY.search(line):
-                raise FileFault(
-                    f"Line {number} is not UTF-8. Save the file as “CSV UTF-8” and import it again."
-                )
-            yield line
-    finally:
-        if not source.closed:
-            text.detach()  # or it would close the file with itself
 
 
 def header(cells: list[str]) -> list[Column]:
@@ -188,8 +162,10 @@ def read(columns: list[Column], cells: list[str], line: int, types: dict[str, Ty
     )
     _system(wanted, said)
     wanted.tags = sorted({tag.strip() for tag in said.get("tags", "").split("|") if tag.strip()})
-    if any(len(tag) > 256 for tag in wanted.tags):
-        raise RowFault("tags", "A tag has at most 256 characters.")
+    if any(len(tag) > TAG_LENGTH for tag in wanted.tags):
+        raise RowFault("tags", f"A tag has at most {TAG_LENGTH} characters.")
+    if len(wanted.tags) > MOST_TAGS:
+        raise RowFault("tags", f"A person has at most {MOST_TAGS} tags.")
     for column, cell in zip(columns, cells, strict=True):
         if not column.name and cell.strip():
             wanted.attributes[column.heading] = value(column.heading, cell.strip(), types)
@@ -227,23 +203,41 @@ def _environment(text: str) -> str:
     raise RowFault("environment", "The environment is production or sandbox.")
 
 
-def _identities(said: dict[str, str]) -> list[tuple[int, str]]:
-    found: list[tuple[int, str]] = []
-    external_id, phone, email = (said.get(name, "") for name in ("external_id", "phone", "email"))
-    if external_id and external_id.lower() != "null":
-        if len(external_id) > 256:
-            raise RowFault("external_id", "An external id has at most 256 characters.")
-        found.append((1, external_id))
-    if phone:
-        digits = re.sub(r"[\s()\-.]", "", phone).removeprefix("+").removeprefix("00")
-        if not digits.isascii() or not digits.isdecimal() or not 5 <= len(digits) <= 15:
-            raise RowFault("phone", "A phone number has 5 to 15 digits, with its country code.")
-        found.append((2, digits))
-    if email:
-        if not _EMAIL.fullmatch(email):
-            raise RowFault("email", "An e-mail address looks like name@example.com.")
-        found.append((3, email.lower()))
+def _identities(said: dict[str, str]) -> list[Key]:
+    """By what the person is known, spelled as everywhere."""
+    found: list[Key] = []
+    for name, kind, spelled, problem in _SPELLED:
+        if not said.get(name):
+            continue
+        try:
+            known = spelled(said[name])
+        except DeviceError:
+            raise RowFault(name, problem) from None
+        if known:
+            found.append((kind, known))
     return found
+
+
+def _phone(text: str) -> str:
+    """Digits of a number as people write it: +41 (79) 302-67.27, 0041 79…"""
+    digits = re.sub(r"[\s()\-.]", "", text)
+    return normalizing.phone(digits.removeprefix("00"))
+
+
+_SPELLED: tuple[tuple[str, int, Callable[[str], str], str], ...] = (
+    (
+        "external_id", Identity.Kind.EXTERNAL_ID, normalizing.external_id,
+        f"An external id has at most {normalizing.EXTERNAL_ID_LENGTH} characters.",
+    ),
+    (
+        "phone", Identity.Kind.PHONE, _phone,
+        "A phone number has 5 to 15 digits, the first of them of its country code.",
+    ),
+    (
+        "email", Identity.Kind.EMAIL, normalizing.email,
+        "An e-mail address looks like name@example.com.",
+    ),
+)  # fmt: skip
 
 
 def _flag(said: dict[str, str], name: str) -> bool | None:
@@ -272,7 +266,9 @@ def _system(wanted: Wanted, said: dict[str, str]) -> None:
             row[name] = flag
     for name in ("first_name", "last_name"):
         if said.get(name):
-            wanted.person[name] = said[name][:255]
+            if len(said[name]) > PERSON_NAME:
+                raise RowFault(name, f"A name has at most {PERSON_NAME} characters.")
+            wanted.person[name] = said[name]
 
 
 def _names(wanted: Wanted, said: dict[str, str]) -> None:
@@ -298,16 +294,12 @@ def guess(text: str) -> Type:
     """The type a cell has by itself; a column keeps that of its first."""
     if text.lower() in ("true", "false"):
         return Type.BOOLEAN
-    if _NUMBER.fullmatch(text) and not re.fullmatch(r"-?0\d+", text):
+    if _number(text) is not None and not re.fullmatch(r"-?0[0-9]+", text):
         return Type.NUMBER
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return Type.TEXT
-    return Type.DATE if len(text) == 10 else Type.TEXT
+    return Type.DATE if is_date(text) else Type.TEXT
 
 
-def value(name: str, text: str, types: dict[str, Type]) -> Any:
+def value(name: str, text: str, types: Mapping[str, Type]) -> str | float | bool:
     """A cell as the type of its attribute; raises RowFault."""
     wanted = types.get(name) or guess(text)
     if wanted == Type.BOOLEAN:
@@ -315,42 +307,25 @@ def value(name: str, text: str, types: dict[str, Type]) -> Any:
             return text.lower() in YES
         raise RowFault(name, "This attribute is yes or no: write true or false.")
     if wanted == Type.NUMBER:
-        if _NUMBER.fullmatch(text):
-            return float(text) if "." in text else int(text)
-        raise RowFault(name, "This attribute is a number, as in the rows before.")
-    if wanted == Type.DATE and guess(text) != Type.DATE:
+        number = _number(text)
+        if number is None:
+            raise RowFault(name, "This attribute is a number, as in the rows before.")
+        return number
+    if wanted == Type.DATE and not is_date(text):
         raise RowFault(name, "This attribute is a date: write it like 2026-11-30.")
     if wanted == Type.LIST:
         raise RowFault(name, "This attribute is a list and cannot come from a CSV file.")
-    if len(text) > 4096:
-        raise RowFault(name, "A text has at most 4,096 characters.")
+    if len(text) > TEXT_LENGTH:
+        raise RowFault(name, f"A text has at most {TEXT_LENGTH:,} characters.")
     return text
 
 
-def rows(source: BinaryIO) -> Iterator[tuple[int, list[str]]]:
-    """Cells of each line with its number, the header first; raises FileFault.
-
-    Spreadsheets of many countries write semicolons: what parts the header's cells counts.
-    """
-    text = lines(source)
-    first = next(text, "")
-    reader = csv.reader(itertools.chain([first], text), delimiter=max(",;\t", key=first.count))
-    began = 1
-    try:
-        for cells in reader:
-            began = reader.line_num + 1
-            if cells:
-                yield reader.line_num, cells
-    except csv.Error as fault:
-        raise FileFault(
-            f"Line {began} cannot be read as CSV: {fault}. Is a quotation mark not closed?"
-        ) from None
-
-
-def examine(source: BinaryIO) -> None:
-    """Read a whole file ahead, so that one that cannot be read changes nothing; FileFault."""
-    every = rows(source)
-    _, cells = next(every, (1, []))
-    header(cells)
-    for _ in every:
-        pass
+def _number(text: str) -> int | float | None:
+    """A number that is kept exactly as it is written; None for any other text."""
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return None
+    if match["decimals"]:
+        return float(text) if len(text) <= _EXACT else None
+    whole = int(text)
+    return whole if SMALLEST <= whole <= LARGEST else None

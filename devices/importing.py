@@ -7,43 +7,40 @@ nothing. Each batch is one transaction, so a stopped import can simply run again
 import contextlib
 import io
 import itertools
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
+from django.db.models import F
 from django.utils import timezone
+from psycopg.errors import DeadlockDetected
 
-from devices import attributes
-from devices.csv_batches import Written, write
-from devices.csv_rows import (
-    Column,
-    FileFault,
-    RowFault,
-    Wanted,
-    examine,
-    guess,
-    header,
-    read,
-    rows,
-)
+from devices import attributes, csv_sql
+from devices.csv_batches import Written, named, write
+from devices.csv_files import examine, rows
+from devices.csv_rows import Column, FileFault, RowFault, Wanted, header, read, value
 from devices.errors import CustomAttributeError
-from devices.models import (
-    Application,
-    ImportPiece,
-    ImportRefusal,
-    ImportRun,
-)
+from devices.models import Application, ImportPiece, ImportRefusal, ImportRun
+from devices.racing import RACES, Raced
 
-BATCH = 2000  # rows in one transaction
+log = logging.getLogger(__name__)
+
+BATCH = 2000  # rows in one transaction, and at most about so many characters:
+BATCH_SIZE = 4_000_000
 MOST_REFUSALS = 100_000  # kept with their cells; beyond that they are only counted
 PIECE = 2**20  # bytes
 LEASE = timedelta(minutes=2)
-Refused = tuple[int, list[str], RowFault]
+LARGE = 10_000  # written devices of which the planner is told at once
+MOST_STARTS = 5  # of an upload, without a batch done between them
+_Line = tuple[int, list[str]]  # its number, its cells
+_Refused = tuple[int, list[str], RowFault]
+_WAY_OUT = "Import the rest as a file of its own, and have the log of the workers looked at."
 _TOLD = (
     "status", "error", "columns", "rows", "created", "updated", "refused", "bytes_read",
-    "lease_until", "started_at", "finished_at",
+    "lease_until", "starts", "started_at", "finished_at",
 )  # fmt: skip
 
 
@@ -96,24 +93,48 @@ class _Pieces(io.RawIOBase):
 
 
 def run_upload(pk: int) -> ImportRun | None:
-    """Import an uploaded file, unless somebody else does; after a kill, from where it stood."""
+    """Import an uploaded file, unless somebody else does; after a kill, from where it stood.
+
+    One that cannot go on ends with the reason: whatever kills its workers does so a few times.
+    """
     now = timezone.now()
     free = ImportRun.objects.filter(
         pk=pk, status__in=(ImportRun.Status.WAITING, ImportRun.Status.RUNNING)
     ).exclude(lease_until__gt=now)
-    if not free.update(lease_until=now + LEASE, status=ImportRun.Status.RUNNING):
+    running = ImportRun.Status.RUNNING
+    if not free.update(lease_until=now + LEASE, status=running, starts=F("starts") + 1):
         return None
     run = ImportRun.objects.select_related("application").get(pk=pk)
     if not run.pieces.exists():
-        run.status, run.error = ImportRun.Status.FAILED, "The command was stopped. Run it again."
-        run.finished_at, run.lease_until = timezone.now(), None
-        run.save()
-        return run
+        return _fail(run, "The command was stopped. Run it again.")
+    if run.starts > MOST_STARTS:
+        return _fail(run, f"{_behind(run)} its worker was stopped {MOST_STARTS} times. {_WAY_OUT}")
     try:
         run_file(run, io.BufferedReader(_Pieces(run), PIECE))
     except OvertakenError:
         return None
+    except (OperationalError, InterfaceError):  # the database is away: again when it is back
+        raise
+    except Exception as fault:  # noqa: BLE001 (whatever it is, it would come again)
+        # Without its text and trace, which may name people.
+        log.error("import %s stopped: %s", pk, type(fault).__name__)  # noqa: TRY400
+        kept = ImportRun.objects.get(pk=pk)
+        return _fail(kept, f"{_behind(kept)} something went wrong on our side. {_WAY_OUT}")
     run.pieces.all().delete()
+    return run
+
+
+def _behind(run: ImportRun) -> str:
+    return f"Behind row {run.rows:,}" if run.rows else "At its first rows"
+
+
+def _fail(run: ImportRun, sentence: str) -> ImportRun:
+    """End a run that nobody works on; what it wrote is kept."""
+    with transaction.atomic():
+        run.status, run.error = ImportRun.Status.FAILED, sentence
+        run.finished_at, run.lease_until = timezone.now(), None
+        run.save(update_fields=["status", "error", "finished_at", "lease_until"])
+        run.pieces.all().delete()
     return run
 
 
@@ -130,15 +151,17 @@ def run_file(
     run.save()
     job = _Job(run)
     try:
-        examine(source)
+        examine(source, job.hold)
         source.seek(0)
         job.read(source, progress)
     except FileFault as fault:
         run.status, run.error = ImportRun.Status.FAILED, str(fault)
     else:
         run.status = ImportRun.Status.DONE
-    run.finished_at, ended = timezone.now(), run.lease_until
-    job.advance(lease_until=None, held=ended)
+    run.finished_at = timezone.now()
+    job.advance(lease_until=None)
+    if run.created + run.updated >= LARGE:
+        csv_sql.analyze()
     progress(run)
     return run
 
@@ -158,26 +181,47 @@ class _Job:
         self.seen_ids: dict[str, int] = {}
         self.devices: dict[int, int] = {}
 
+    def hold(self) -> None:
+        """Renew the lease when it is halfway through."""
+        assert self.run.lease_until is not None
+        if self.run.lease_until - timezone.now() < LEASE / 2:
+            self.advance(lease_until=timezone.now() + LEASE)
+
     def read(self, source: BinaryIO, progress: Callable[[ImportRun], None]) -> None:
         """All rows, batch by batch; those that the run has taken already are only remembered."""
-        taken = self.run.rows
         every = rows(source)
         _, cells = next(every, (1, []))
         self.columns = header(cells)
         self.run.columns = [[c.heading, c.name or "attribute"] for c in self.columns]
         self._check_names()
-        known = attributes.types(self.application)
-        for line, cells in itertools.islice(every, taken):
-            with contextlib.suppress(RowFault):
-                self._once(read(self.columns, cells, line, known))
-        while batch := list(itertools.islice(every, BATCH)):
-            self.take(batch)
+        for batch, _ in _batches(itertools.islice(every, self.run.rows)):
+            self._remember(batch)
+            self.hold()
+        for batch, size in _batches(every):
+            self.take(batch, size)
             progress(self.run)
 
-    def take(self, batch: list[tuple[int, list[str]]]) -> None:
+    def _remember(self, batch: list[_Line]) -> None:
+        """The devices that rows named before the run was stopped; refused rows changed none."""
+        types = attributes.types(self.application)
+        refused = set(
+            self.run.refusals.filter(line__gte=batch[0][0], line__lte=batch[-1][0]).values_list(
+                "line", flat=True
+            )
+        )
+        wanted: list[Wanted] = []
+        for line, cells in batch:
+            with contextlib.suppress(RowFault):
+                row = read(self.columns, cells, line, types)
+                self._once(row)
+                if line not in refused:
+                    wanted.append(row)
+        self.devices |= named(self.application, wanted)
+
+    def take(self, batch: list[_Line], size: int) -> None:
         """One batch in one transaction, with how far the run is."""
         types = self._types(batch)
-        refused: list[Refused] = []
+        refused: list[_Refused] = []
         wanted: list[Wanted] = []
         for line, cells in batch:
             try:
@@ -195,27 +239,33 @@ class _Job:
             run.created += written.created
             run.updated += written.updated
             run.refused += len(refused)
-            run.bytes_read += sum(sum(map(len, cells)) + len(cells) for _, cells in batch)
-            self.advance(lease_until=timezone.now() + LEASE, held=run.lease_until)
+            run.bytes_read += size
+            run.starts = 0
+            self.advance(lease_until=timezone.now() + LEASE)
         self.devices |= written.devices
 
-    def advance(self, *, lease_until: datetime | None, held: datetime | None) -> None:
+    def advance(self, *, lease_until: datetime | None) -> None:
         """Write the run, if it is still ours."""
         run = self.run
-        run.lease_until = lease_until
+        held, run.lease_until = run.lease_until, lease_until
         told = {name: getattr(run, name) for name in _TOLD}
         if not ImportRun.objects.filter(pk=run.pk, lease_until=held).update(**told):
             raise OvertakenError
 
     def _store(self, wanted: list[Wanted]) -> Written:
-        """Write rows; when somebody writes the same at this moment, those rows are refused."""
-        try:
-            with transaction.atomic():
-                return write(self.application, wanted, self.devices)
-        except IntegrityError:
-            if len(wanted) == 1:
-                fault = RowFault("", "Somebody wrote the same just now. Import this row again.")
-                return Written(refused=[(wanted[0], fault)])
+        """Write rows; when somebody writes the same at this moment, again by halves."""
+        for _ in range(RACES if len(wanted) == 1 else 1):
+            try:
+                with transaction.atomic():
+                    return write(self.application, wanted, self.devices)
+            except (Raced, IntegrityError):
+                continue
+            except OperationalError as conflict:
+                if not isinstance(conflict.__cause__, DeadlockDetected):
+                    raise
+        if len(wanted) == 1:
+            fault = RowFault("", "Somebody wrote the same just now. Import this row again.")
+            return Written(refused=[(wanted[0], fault)])
         half = len(wanted) // 2
         first = self._store(wanted[:half])
         self.devices |= first.devices
@@ -237,24 +287,22 @@ class _Job:
                 f" {len(known)}; an application has at most {attributes.MOST_NAMES}."
             )
 
-    def _types(self, batch: list[tuple[int, list[str]]]) -> dict[str, attributes.Type]:
+    def _types(self, batch: list[_Line]) -> dict[str, attributes.Type]:
         """Types of the custom attributes; new ones are learned from their first value."""
-        known = dict(attributes.types(self.application))
+        known = attributes.types(self.application)
         new: dict[str, Any] = {}
         for number, column in enumerate(self.columns):
-            if column.name or column.heading in known:
-                continue
-            first = next(
-                (c[number].strip() for _, c in batch if len(c) > number and c[number].strip()), ""
-            )
-            if first and "\0" not in first:
-                new[column.heading] = _sample(first)
+            if not column.name and column.heading not in known:
+                cells = (cells[number].strip() for _, cells in batch if len(cells) > number)
+                first = next(filter(_can_be_kept, cells), "")
+                if first:
+                    new[column.heading] = value(column.heading, first, {})
         if new:
             try:
                 attributes.check(self.application, new)
             except CustomAttributeError as fault:
                 raise FileFault(f"The column {fault}.") from None
-            known = dict(attributes.types(self.application))
+            known = attributes.types(self.application)
         return known
 
     def _once(self, row: Wanted) -> None:
@@ -270,7 +318,7 @@ class _Job:
                     "registration_id", f"The same registration stands in line {first}. Remove one."
                 )
 
-    def _refuse(self, refused: list[Refused]) -> None:
+    def _refuse(self, refused: list[_Refused]) -> None:
         room = max(0, MOST_REFUSALS - self.run.refused)
         ImportRefusal.objects.bulk_create(
             ImportRefusal(
@@ -284,10 +332,19 @@ class _Job:
         )
 
 
-def _sample(text: str) -> Any:
-    match guess(text):
-        case attributes.Type.BOOLEAN:
-            return text.lower() == "true"
-        case attributes.Type.NUMBER:
-            return float(text) if "." in text else int(text)
-    return text[:4096]
+def _batches(every: Iterable[_Line]) -> Iterator[tuple[list[_Line], int]]:
+    """Rows that are written together, and how many characters they have."""
+    batch: list[_Line] = []
+    size = 0
+    for line, cells in every:
+        batch.append((line, cells))
+        size += sum(map(len, cells)) + len(cells)
+        if len(batch) >= BATCH or size >= BATCH_SIZE:
+            yield batch, size
+            batch, size = [], 0
+    if batch:
+        yield batch, size
+
+
+def _can_be_kept(cell: str) -> bool:
+    return 0 < len(cell) <= attributes.TEXT_LENGTH and "\0" not in cell

@@ -25,7 +25,7 @@ from django.db import transaction
 
 from campaigns import composing, partitions, tasks
 from campaigns.models import Bulk, Campaign, InboxTopic, Scenario, Segment, SmsSender
-from devices import csv_batches, importing
+from devices import importing
 from devices.models import (
     Address,
     ApiKey,
@@ -336,7 +336,6 @@ def _import(places: Places, application: Application, count: int, *, seed: int) 
         importing.run_file(run, source)
     if run.status != ImportRun.Status.DONE or run.refused:
         raise RuntimeError(f"the demo's own file was refused: {run.error or run.refused}")
-    csv_batches.analyze()
 
 
 def write_csv(file: Path, count: int, *, seed: int) -> None:

@@ -32,6 +32,7 @@ class ImportRun(models.Model):
     refused = models.PositiveBigIntegerField(default=0)
     error = models.TextField(blank=True, default="")  # why it stopped, and the fix
     lease_until = models.DateTimeField(null=True)
+    starts = models.PositiveSmallIntegerField(db_default=0, default=0)  # since it last got on
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)

@@ -2,18 +2,14 @@ import csv
 import hashlib
 import io
 import json
-from datetime import timedelta
-from typing import Any, BinaryIO
 
 import pytest
-from django.db import IntegrityError
+from django.db import connection
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices import importing
-from devices.csv_batches import Written, write
-from devices.csv_rows import Wanted, examine
 from devices.models import (
     Address,
     Application,
@@ -113,6 +109,9 @@ def test_a_changed_row_updates_its_device() -> None:
         ("iOS,not-hex,,,", "token", "APNs token"),
         ("Android,,,,", "token", "a token or a registration id"),
         ("Android,token-1,,12,", "phone", "5 to 15 digits"),
+        ("Android,token-1,,079 302 67 27,", "phone", "country code"),
+        ("Android,token-1,,+0041793026727,", "phone", "country code"),
+        ("Android,token-1,,٤١٧٩٣٠٢٦٧٢٧,", "phone", "5 to 15 digits"),
         ("Android,token-1,nobody,,", "email", "name@example.com"),
         ("Android,token-1,,,many", "orders", "a number"),
         ("Android,tok\0en,,,", "token", "NUL"),
@@ -141,6 +140,8 @@ def test_a_bad_row_is_left_out_with_line_and_reason(row: str, column: str, says:
         (b"platform,token,Token\nAndroid,a,b\n", "twice"),
         (b"platform,token\nAndroid,t-1\nAndroid,\xff\xfe\n", "not UTF-8"),
         (b"a," * 10_000_000, "more than 1,000,000 characters"),
+        (b'platform,token\nAndroid,"' + b'","\n' * 400_000, "row that begins in line 2"),
+        (b'platform,token\nAndroid,t-1\nAndroid,"' + b"x" * 200_000, "Line 3 cannot be read"),
         (b"platform,token," + b",".join(b"c%d" % n for n in range(600)) + b"\n", "602 columns"),
     ],
 )
@@ -148,17 +149,6 @@ def test_a_file_that_cannot_be_read_says_why(content: bytes, says: str) -> None:
     run = imported(make_application(), content)
     assert run.status == ImportRun.Status.FAILED
     assert says in run.error
-
-
-def test_identities_of_two_people_are_refused() -> None:
-    application = make_application()
-    run = imported(
-        application,
-        "platform,token,external_id,phone\nAndroid,t-1,u-1,41790000001\n"
-        "Android,t-2,u-2,41790000002\nAndroid,t-3,u-1,41790000002\n",
-    )
-    assert (run.created, run.refused) == (2, 1)
-    assert "different people" in run.refusals.get().reason
 
 
 @settings(
@@ -247,39 +237,6 @@ def test_a_browser_that_may_not_be_called_is_refused_by_its_column(
     assert refusal.column == column
 
 
-def test_a_device_with_another_external_id_goes_to_its_new_owner() -> None:
-    application = make_application()
-    imported(application, "platform,token,external_id\nAndroid,t-1,u-1\n")
-    Registration.objects.update(primary=True)
-    run = imported(application, "platform,token,external_id\nAndroid,t-1,u-2\n")
-
-    assert (run.status, run.updated, run.refused) == (ImportRun.Status.DONE, 1, 0)
-    device = Registration.objects.select_related("person").get()
-    assert device.person is not None
-    assert device.person.identities.get().value == "u-2"
-    assert not device.primary
-    assert Identity.objects.filter(value="u-1").exists()
-
-
-def test_a_new_contact_joins_the_person_the_device_has() -> None:
-    application = make_application()
-    imported(application, "platform,token,external_id\nAndroid,t-1,u-1\n")
-    imported(application, "platform,token,email,first_name\nAndroid,t-1,ana@example.com,Ana\n")
-
-    person = Person.objects.get()
-    assert person.first_name == "Ana"
-    assert set(person.identities.values_list("value", flat=True)) == {"u-1", "ana@example.com"}
-
-
-def test_tags_of_a_row_reach_the_person_and_all_their_devices() -> None:
-    application = make_application()
-    imported(application, "platform,token,external_id\nAndroid,t-1,u-1\nAndroid,t-2,u-1\n")
-    imported(application, "platform,token,tags\nAndroid,t-1,vip|new\n")
-
-    assert Person.objects.get().tags == ["new", "vip"]
-    assert [d.person_tags for d in Registration.objects.all()] == [["new", "vip"]] * 2
-
-
 def test_a_new_token_opens_its_address_again() -> None:
     application = make_application()
     name = "8621824c-86b2-41f7-bf6f-20d3b1426005"
@@ -309,82 +266,11 @@ def test_a_device_named_by_id_and_by_token_is_taken_once() -> None:
     assert Address.objects.get().token == "t-1"
 
 
-def test_a_file_with_a_fault_far_down_changes_nothing() -> None:
-    rows = b"".join(b"Android,token-%d\n" % n for n in range(importing.BATCH + 500))
-    run = imported(make_application(), b"platform,token\n" + rows + b"Android,J\xfcrgen\n")
-
-    assert run.status == ImportRun.Status.FAILED
-    assert f"Line {importing.BATCH + 502} is not UTF-8" in run.error
-    assert (run.rows, Registration.objects.count()) == (0, 0)
-
-
 @pytest.mark.parametrize("mark", [";", "\t"])
 def test_cells_may_be_parted_as_spreadsheets_of_other_countries_do(mark: str) -> None:
     text = "platform,token,tags\nAndroid,t-1,a\n".replace(",", mark)
     run = imported(make_application(), "\ufeff" + text)
     assert (run.created, run.refused) == (1, 0)
-
-
-def test_an_import_whose_worker_was_killed_goes_on_where_it_stood(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    application = make_application()
-    monkeypatch.setattr(importing, "BATCH", 10)
-    text = "platform,token\n" + "".join(f"Android,t-{n}\n" for n in range(25))
-    text += "Symbian,x\nAndroid,t-3\n"
-    run = importing.receive(application, None, "devices.csv", [text.encode()])
-    calls: list[Any] = []
-
-    def dies_in_the_second_batch(*args: Any) -> Written:
-        calls.append(args)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return write(*args)
-
-    monkeypatch.setattr(importing, "write", dies_in_the_second_batch)
-    with pytest.raises(KeyboardInterrupt):
-        importing.run_upload(run.pk)
-    assert Registration.objects.count() == 10
-    assert importing.run_upload(run.pk) is None  # its lease still runs
-    ImportRun.objects.filter(pk=run.pk).update(lease_until=timezone.now())
-    finished = importing.run_upload(run.pk)
-
-    assert finished is not None
-    assert (finished.rows, finished.created, finished.refused) == (27, 25, 2)
-    assert [r.line for r in finished.refusals.all()] == [27, 28]
-    assert "stands in line 5" in finished.refusals.get(line=28).reason
-    assert not finished.pieces.exists()
-
-
-def test_a_worker_that_was_overtaken_writes_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = importing.receive(
-        make_application(), None, "devices.csv", [b"platform,token\nAndroid,t-1\n"]
-    )
-
-    def slowly(source: BinaryIO) -> None:
-        examine(source)
-        ImportRun.objects.update(lease_until=timezone.now() + timedelta(hours=1))
-
-    monkeypatch.setattr(importing, "examine", slowly)
-    assert importing.run_upload(run.pk) is None
-    assert not Registration.objects.exists()
-    assert run.pieces.exists()
-
-
-def test_rows_that_somebody_else_writes_meanwhile_do_not_stop_the_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def clashing(application: Application, wanted: list[Wanted], seen: dict[int, int]) -> Written:
-        if any(row.token == "t-7" for row in wanted):
-            raise IntegrityError
-        return write(application, wanted, seen)
-
-    monkeypatch.setattr(importing, "write", clashing)
-    run = imported(
-        make_application(), "platform,token\n" + "".join(f"Android,t-{n}\n" for n in range(20))
-    )
-    assert (run.status, run.created, run.refused) == (ImportRun.Status.DONE, 19, 1)
-    assert run.refusals.get().line == 9
 
 
 CELLS = st.one_of(
@@ -420,3 +306,85 @@ def test_any_file_of_such_cells_ends_well_and_changes_nothing_when_repeated(
     assert first.rows - first.created - first.updated - first.refused >= 0
     assert Registration.objects.filter(application=application).count() == first.created
     assert (second.rows, second.created, second.updated) == (first.rows, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("cell", "kept"),
+    [
+        ("9223372036854775807", 2**63 - 1),
+        ("-9223372036854775808", -(2**63)),
+        ("9223372036854775808", "9223372036854775808"),  # no number that can be kept: a text
+        ("0.1", 0.1),
+        ("123456789.123456", 123456789.123456),
+        ("1234567890123456.789", "1234567890123456.789"),  # a float would round it
+        ("٣", "٣"),
+        ("007", "007"),
+        ("2026-02-30", "2026-02-30"),
+        ("2026-W01-1", "2026-W01-1"),
+    ],
+)
+def test_a_cell_is_kept_exactly(cell: str, kept: object) -> None:
+    run = imported(make_application(), f"platform,token,value\nAndroid,t-1,{cell}\n")
+    assert run.refused == 0
+    assert Registration.objects.get().attributes == {"value": kept}
+
+
+def test_numbers_of_other_attributes_stay_exact() -> None:
+    application = make_application()
+    imported(application, "platform,token,language\nAndroid,t-1,de\n")
+    exact = "0.1234567890123456789012345"
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE devices_registration SET attributes = %s", [f'{{"a": {exact}}}'])
+        imported(application, "platform,token,language,plan\nAndroid,t-1,fr,gold\n")
+        cursor.execute("SELECT attributes->>'a', attributes->>'plan' FROM devices_registration")
+        assert cursor.fetchone() == (exact, "gold")
+
+
+def test_a_closed_device_is_not_switched_on_by_its_old_token() -> None:
+    application = make_application()
+    text = "platform,token,enabled\nAndroid,t-1,true\n"
+    imported(application, text)
+    Address.objects.update(closed_at=timezone.now(), closed_reason="uninstalled")
+    Registration.objects.update(enabled=False)
+
+    run = imported(application, text)
+
+    assert (run.updated, run.refused) == (0, 0)
+    assert not Registration.objects.get().enabled
+
+
+def test_a_device_changes_its_platform_only_with_its_token() -> None:
+    application = make_application()
+    name = "8621824c-86b2-41f7-bf6f-20d3b1426005"
+    imported(application, f"platform,token,registration_id\nAndroid,t-1,{name}\n")
+
+    bare = imported(application, f"platform,registration_id\niOS,{name}\n")
+    full = imported(application, f"platform,token,registration_id\niOS,{IOS},{name}\n")
+
+    assert (bare.refused, bare.refusals.get().column) == (1, "platform")
+    assert full.updated == 1
+    assert Address.objects.get().provider == "apns"
+
+
+def test_a_token_may_pass_from_one_device_to_the_next_in_one_file() -> None:
+    application = make_application()
+    one, two = (f"8621824c-86b2-41f7-bf6f-20d3b142600{n}" for n in (1, 2))
+    header = "platform,token,registration_id\n"
+    imported(application, f"{header}Android,t-1,{one}\nAndroid,t-2,{two}\n")
+
+    run = imported(application, f"{header}Android,t-3,{one}\nAndroid,t-1,{two}\nAndroid,t-2,\n")
+
+    assert (run.updated, run.created, run.refused) == (2, 1, 0)
+    kept = {str(each.public_id): each.token for each in Address.objects.all()}
+    assert (kept[one], kept[two], len(kept)) == ("t-3", "t-1", 3)
+
+
+def test_a_device_has_so_many_attributes_and_no_more() -> None:
+    application = make_application()
+    for first in (0, 400):
+        names = [f"c{n}" for n in range(first, first + 400)]
+        values = ",".join("x" for _ in names)
+        run = imported(application, f"platform,token,{','.join(names)}\nAndroid,t-1,{values}\n")
+    assert (run.updated, run.refused) == (0, 1)
+    assert "at most 500 attributes" in run.refusals.get().reason
+    assert len(Registration.objects.get().attributes) == 400

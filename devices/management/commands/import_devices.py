@@ -28,8 +28,11 @@ class Command(BaseCommand):
             raise CommandError(f"There is no file {file}.")
         run = ImportRun(application=chosen, filename=file.name, size=file.stat().st_size)
         began = time.monotonic()
-        with file.open("rb") as source:
-            importing.run_file(run, source, progress=self._progress)
+        try:
+            with file.open("rb") as source:
+                importing.run_file(run, source, progress=self._progress)
+        except importing.OvertakenError:
+            raise CommandError("The import was taken for a stopped one. Run it again.") from None
         took = max(time.monotonic() - began, 0.001)
         self.stderr.write("")
         if run.status == ImportRun.Status.FAILED:
