@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest
-from django.utils import timezone
 from pydantic import Field
 
 from api.auth import by_application_code
@@ -23,8 +21,6 @@ from api.endpoint import (
     endpoint,
     reading,
 )
-from campaigns import reports
-from campaigns.models import Message
 from devices import normalizing, personalizing, registering
 from devices.audit import Author
 from devices.errors import (
@@ -39,8 +35,6 @@ from devices.registering import Device
 from devices.unsaid import UNSAID, Said, Unsaid
 
 BAD_FORMAT = "REQUEST_FORMAT_INVALID"
-MOST_RECEIPTS = 500  # in one call
-OLDEST = 7 * 86_400  # seconds: the SDK keeps messages for a week
 
 
 APP = Author("App", source=Person.Source.PUSH)  # who makes a change that a phone asks for
@@ -264,69 +258,8 @@ def caller_of(request: ApiRequest) -> UUID | None:
         raise Refusal(400, "NO_REGISTRATION", "Registration not found") from error
 
 
-# ------------------------------------------------------------------- receipts
-
-
-class Delivered(Schema):
-    """Ids of messages that an iOS extension has received (4.3)."""
-
-    ids: Annotated[list[str], Field(alias="dlrIds", max_length=MOST_RECEIPTS)]
-
-
-class SeenMessage(Schema):
-    """A message, and how many seconds ago it was seen."""
-
-    message_id: str = Field(alias="messageId")
-    seconds_ago: int | None = Field(None, alias="timestampDelta")
-
-
-class Seen(Schema):
-    """Messages that were looked at (4.2)."""
-
-    messages: Annotated[list[SeenMessage], Field(max_length=MOST_RECEIPTS)]
-
-
-@reading(Delivered, FAMILY)
-def delivery_report(request: ApiRequest, body: Delivered) -> Json:
-    """POST /mobile/1/messages/deliveryreport."""
-    _take(request, Message.State.DELIVERED, [(each, 0) for each in body.ids])
-    return {}
-
-
-@reading(Seen, FAMILY)
-def seen(request: ApiRequest, body: Seen) -> Json:
-    """POST /mobile/2/messages/seen."""
-    told = [(each.message_id, each.seconds_ago or 0) for each in body.messages]
-    _take(request, Message.State.SEEN, told)
-    return {}
-
-
-def _take(request: ApiRequest, state: Message.State, told: list[tuple[str, int]]) -> None:
-    """Hand receipts on; what cannot be an id of ours is left out.
-
-    A time in the future is now; one before the SDK's memory is as old as that.
-    """
-    caller, key, now = caller_of(request), None, timezone.now()
-    if caller is not None:
-        try:
-            key = registering.find_key(request.application, caller)
-        except UnknownRegistrationError as error:
-            raise Refusal(400, "NO_REGISTRATION", "Registration not found") from error
-    receipts = []
-    for text, seconds in told:
-        try:
-            identifier = UUID(text)
-        except ValueError:
-            continue
-        ago = timedelta(seconds=min(max(seconds, 0), OLDEST))
-        receipts.append(reports.Receipt(identifier, state, now - ago))
-    reports.take(request.application.pk, key, receipts)
-
-
 # ------------------------------------------------------------------- paths
 
 instances = endpoint(FAMILY, POST=register)
 instance = endpoint(FAMILY, GET=show, PATCH=change, DELETE=delete)
-delivery_reports = endpoint(FAMILY, POST=delivery_report)
-seen_messages = endpoint(FAMILY, POST=seen)
 nothing = elsewhere(FAMILY)

@@ -2,7 +2,15 @@
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from api import carousels, huawei_receipts, mobile, mobile_people, sdk, sms_reports
+from api import (
+    carousels,
+    huawei_receipts,
+    mobile,
+    mobile_messages,
+    mobile_people,
+    sdk,
+    sms_reports,
+)
 from api.infobip import contacts, persons
 
 app_name = "api"
@@ -15,8 +23,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("mobile/1/appinstance/<str:public_id>/user", mobile_people.users),
     path("mobile/1/appinstance/<str:public_id>/user/events/session", mobile_people.sessions),
     path("mobile/1/appinstance/<str:public_id>/user/livechatinfo", mobile_people.live_chats),
-    path("mobile/1/messages/deliveryreport", mobile.delivery_reports),
-    path("mobile/2/messages/seen", mobile.seen_messages),
+    path("mobile/1/messages/deliveryreport", mobile_messages.delivery_reports),
+    path("mobile/2/messages/seen", mobile_messages.seen_messages),
     path("sdk/1/carousels/<str:key>/<int:content>/<uuid:message_id>", carousels.carousel),
     path("sdk/1/receipts", sdk.receipts),
     path("sdk/1/subscriptions", sdk.subscriptions),
