@@ -6,6 +6,7 @@ error looks like. Everything that comes in is hostile until its schema has read 
 
 import json
 import logging
+import math
 import re
 import zlib
 from collections.abc import Callable, Mapping
@@ -59,6 +60,27 @@ def _without_nul(text: str) -> str:
     return text
 
 
+DEEPEST = 50  # levels of an object that is kept as it came
+
+
+def _storable(value: Any, depth: int = 0) -> Any:
+    """What PostgreSQL keeps as JSON: no NUL, no infinity, and nobody nests for ever."""
+    match value:
+        case str() if "\0" in value:
+            raise ValueError("object without NUL")
+        case float() if not math.isfinite(value):
+            raise ValueError("object with finite numbers")
+        case int() if not -(10**100) < value < 10**100:
+            raise ValueError("object with numbers of at most 100 digits")
+        case dict() | list():
+            if depth == DEEPEST:
+                raise ValueError(f"object of at most {DEEPEST} levels")
+            for each in value.items() if isinstance(value, dict) else value:
+                for part in each if isinstance(each, tuple) else (each,):
+                    _storable(part, depth + 1)
+    return value
+
+
 def _day(value: object) -> date:
     """The day of `1985-07-12`, also of a longer ISO text (contract/people.md 5)."""
     if isinstance(value, str) and is_date(value[:10]) and value[10:11] in {"", "T"}:
@@ -68,8 +90,11 @@ def _day(value: object) -> date:
 
 Text = Annotated[str, AfterValidator(_without_nul)]  # what Postgres can store
 Text50 = Annotated[str, Field(max_length=50), AfterValidator(_without_nul)]
+Text100 = Annotated[str, Field(max_length=100), AfterValidator(_without_nul)]
 Text255 = Annotated[str, Field(max_length=255), AfterValidator(_without_nul)]
 Text256 = Annotated[str, Field(max_length=256), AfterValidator(_without_nul)]
+StoredObject = Annotated[dict[str, Any], AfterValidator(_storable)]  # any, kept as it came
+Text4000 = Annotated[str, Field(max_length=4000), AfterValidator(_without_nul)]
 Day = Annotated[date, BeforeValidator(_day)]
 
 
@@ -102,12 +127,15 @@ Answer = TypeVar("Answer", Json, None)
 
 
 def reading(
-    schema: type[Body], family: Family
+    schema: type[Body], family: Family, *, may_be_empty: bool = False
 ) -> Callable[
     [Callable[Concatenate[ApiRequest, Body, P], Answer]],
     Callable[Concatenate[ApiRequest, P], Answer],
 ]:
-    """Give a handler its body, read by a schema; refuse what the schema cannot read."""
+    """Give a handler its body, read by a schema; refuse what the schema cannot read.
+
+    Where it may be empty, no body at all is an object without members.
+    """
 
     def decorate(
         handler: Callable[Concatenate[ApiRequest, Body, P], Answer],
@@ -115,6 +143,8 @@ def reading(
         @wraps(handler)
         def handle(request: ApiRequest, /, *args: P.args, **kwargs: P.kwargs) -> Answer:
             raw = body_of(request, family)
+            if may_be_empty and not raw.strip():
+                raw = b"{}"
             try:
                 body = schema.model_validate_json(raw)
             except ValidationError as errors:

@@ -8,6 +8,7 @@ from api import (
     mobile,
     mobile_messages,
     mobile_people,
+    mobile_service,
     sdk,
     sms_reports,
 )
@@ -25,6 +26,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("mobile/1/appinstance/<str:public_id>/user/livechatinfo", mobile_people.live_chats),
     path("mobile/1/messages/deliveryreport", mobile_messages.delivery_reports),
     path("mobile/2/messages/seen", mobile_messages.seen_messages),
+    path("mobile/5/messages", mobile_messages.messages),
+    path("mobile/1/messages/mo", mobile_messages.written_messages),
+    path("mobile/1/inapp/click/<str:message_id>", mobile_messages.clicks),
+    path("mobile/3/version", mobile_service.versions),
+    path("mobile/1/baseurl", mobile_service.base_urls),
     path("sdk/1/carousels/<str:key>/<int:content>/<uuid:message_id>", carousels.carousel),
     path("sdk/1/receipts", sdk.receipts),
     path("sdk/1/subscriptions", sdk.subscriptions),
@@ -36,7 +42,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("callbacks/huawei/<str:code>", huawei_receipts.receipts, name="huawei-receipts"),
     re_path(r"^callbacks/sms(?:/[\s\S]*)?$", sms_reports.nothing),
-    re_path(r"^/*mobile(?:/[\s\S]*)?$", mobile.nothing),
+    re_path(r"^/*(?:mobile|webrtc)(?:/[\s\S]*)?$", mobile.nothing),
     path("people/2/contactInformation/push/<str:public_id>", contacts.registrations),
     path(
         "people/2/contactInformation/push/<str:public_id>/personalize",

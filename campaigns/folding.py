@@ -101,7 +101,9 @@ _Batch = Mapping[str, _Said]  # by message, in the order in which every fold loc
 # histogram apart, and would compare each of thousands with each receipt.
 _FOLD = """
 WITH locked AS (
-    SELECT x.id, m.state AS was, m.reason AS because, m.bulk_id, m.platform, m.variant, m.sent_at,
+    SELECT x.id, CASE WHEN m.state = 8 AND m.reason IN (16, 26) AND x.state BETWEEN 3 AND 5
+               THEN 0 ELSE m.state END AS was,  -- 0: no cloud carried it, the app fetched it
+           m.reason AS because, m.bulk_id, m.platform, m.variant, m.sent_at,
            x.state, coalesce(x.reason, 0) AS reason, coalesce(x.answer, '') AS answer,
            CASE WHEN x.state BETWEEN 3 AND 5
                THEN greatest(to_timestamp(x.delivered / 1000.0::float8), b.starts_at) END
@@ -136,8 +138,8 @@ WITH locked AS (
 ),
 changed AS (
     UPDATE campaigns_message m
-    SET state = greatest(m.state, l.state),
-        reason = CASE WHEN l.state >= 8 THEN l.reason WHEN l.was = 1 THEN 0 ELSE m.reason END,
+    SET state = CASE l.was WHEN 0 THEN l.state ELSE greatest(m.state, l.state) END,
+        reason = CASE WHEN l.state >= 8 THEN l.reason WHEN l.was <= 1 THEN 0 ELSE m.reason END,
         answer = CASE WHEN l.state >= 8 AND l.answer <> '' THEN l.answer ELSE m.answer END,
         delivered_at = coalesce(m.delivered_at, l.delivered_at),
         seen_at = coalesce(m.seen_at, l.seen_at),
@@ -159,7 +161,7 @@ reasons AS (
     INSERT INTO campaigns_reasoncounter (bulk_id, platform, reason, messages)
     SELECT bulk_id, platform, e.reason, sum(a.messages * e.sign)
     FROM alike a, LATERAL (VALUES
-        (a.because, -(a.was = 1)::int),
+        (a.because, -(a.was <= 1)::int),
         (a.reason, (a.state >= 8)::int)
     ) e (reason, sign)
     WHERE e.reason <> 0 AND e.sign <> 0
@@ -175,8 +177,8 @@ counted AS (
            sum(messages * e.delivered), sum(messages * e.seen), sum(messages * e.clicked),
            sum(messages * e.failed), sum(messages * e.expired), sum(messages * e.unknown)
     FROM alike a, LATERAL (VALUES
-        (a.sent, (a.was = 1 AND a.state < 8)::int - (a.was = 2 AND a.state >= 8)::int, 0, 0, 0,
-         (a.state = 8)::int, (a.state = 9)::int, -(a.was = 1)::int),
+        (a.sent, (a.was <= 1 AND a.state < 8)::int - (a.was = 2 AND a.state >= 8)::int, 0, 0, 0,
+         (a.state = 8)::int - (a.was = 0)::int, (a.state = 9)::int, -(a.was = 1)::int),
         (a.delivered, 0, (a.was < 3)::int, 0, 0, 0, 0, 0),
         (a.seen, 0, 0, (a.was < 4)::int, 0, 0, 0, 0),
         (a.clicked, 0, 0, 0, 1, 0, 0, 0)
@@ -207,6 +209,7 @@ def fold(calls: Iterable[Call]) -> int:
 
     A receipt that came before its own message's row was committed is kept for ten minutes.
     A receipt of a failed or expired message is noted in its times only: final states stay.
+    Unless no cloud could carry it and the app fetched it by itself: then it was delivered.
     What was delivered cannot fail any more.
     """
     count, applications = _put_together(calls)

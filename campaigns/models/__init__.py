@@ -1,7 +1,9 @@
 """What is said, to whom, what became of it."""
 
 from campaigns.models.campaigns import Campaign, CampaignContent, RepeatPolicy
+from campaigns.models.inbound import Inbound
 from campaigns.models.messages import (
+    PULLED_REASONS,
     REASONS,
     Bulk,
     Chunk,
@@ -18,6 +20,7 @@ from campaigns.models.scenarios import InboxTopic, Scenario, SmsSender
 from campaigns.models.segments import Segment
 
 __all__ = [
+    "PULLED_REASONS",
     "REASONS",
     "Bulk",
     "Campaign",
@@ -26,6 +29,7 @@ __all__ = [
     "Counter",
     "Destination",
     "EarlyReceipt",
+    "Inbound",
     "InboxTopic",
     "Message",
     "MessageQuerySet",

@@ -124,6 +124,10 @@ class Reason(models.IntegerChoices):
         return REASONS[self].remedy
 
 
+# No cloud could carry it, but an app that asks for its messages gets it all the same.
+PULLED_REASONS = (Reason.NO_TOKEN, Reason.PROVIDER_OFF)
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """A reason in the words of the people who read it."""

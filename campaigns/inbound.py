@@ -1,0 +1,40 @@
+"""Keep what people write back from the app."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from campaigns.models import Inbound
+from devices.models import Registration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """One message of an app; its id is the app's own."""
+
+    message_id: str
+    text: str
+    destination: str = ""
+    initial_message_id: str = ""
+    bulk_id: str = ""
+    custom_payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+def keep(registration: Registration, notes: Iterable[Note]) -> None:
+    """Write messages of a device down, each id once, however often it is sent."""
+    Inbound.objects.bulk_create(
+        (
+            Inbound(
+                application_id=registration.application_id,
+                registration=registration,
+                message_id=note.message_id,
+                text=note.text,
+                destination=note.destination,
+                initial_message_id=note.initial_message_id,
+                bulk_id=note.bulk_id,
+                custom_payload=note.custom_payload,
+            )
+            for note in notes
+        ),
+        ignore_conflicts=True,
+    )

@@ -1,0 +1,73 @@
+"""What a device has not received yet: an app that asks gets it without any cloud.
+
+Source: contract/mobile-sdk.md 4.1.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from uuid import UUID
+
+from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Q, Value
+from django.utils import timezone
+
+from campaigns import ids, rendering
+from campaigns.models import PULLED_REASONS, Bulk, Message
+from devices.models import Application
+from providers.base import PushNotification
+
+OLDEST = timedelta(days=7)
+MOST = 100  # messages of one answer
+
+_ENDS = ExpressionWrapper(
+    F("bulk__starts_at")
+    + ExpressionWrapper(F("bulk__ttl") * Value(timedelta(seconds=1)), DurationField()),
+    DateTimeField(),
+)
+_PENDING = Q(state__in=(Message.State.UNKNOWN, Message.State.ACCEPTED)) | Q(
+    state=Message.State.FAILED, reason__in=PULLED_REASONS, delivered_at=None
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message that may still arrive, in no vendor's words."""
+
+    message_id: UUID
+    notification: PushNotification
+
+
+def waiting(
+    application: Application, registration_id: int, *, besides: Collection[UUID] = ()
+) -> list[Waiting]:
+    """The messages of a device without a sign of having arrived, oldest first, at most 100.
+
+    Also those that no cloud could take because it has no token, or its platform no credential.
+    Being given out is no delivery: the same come again until the app reports them.
+    """
+    now = timezone.now()
+    rows = (
+        Message.objects.filter(_PENDING, registration_id=registration_id)
+        .filter(pk__gte=ids.lowest_id(now - OLDEST), bulk__application=application)
+        .alias(ends=_ENDS)
+        .filter(ends__gt=now)
+        .exclude(bulk__status=Bulk.Status.CANCELLED)
+        .exclude(pk__in=besides)
+        .select_related("bulk")
+        .order_by("pk")[:MOST]
+    )
+    return [Waiting(row.pk, said(row.bulk, application, row.language, row.variant)) for row in rows]
+
+
+def said(bulk: Bulk, application: Application, language: str, variant: int) -> PushNotification:
+    """What a bulk says to a device of this language, for the SDK that asks for it."""
+    content = rendering.choose(bulk.content, language, variant)
+    notification = rendering.notification(
+        content,
+        application,
+        bulk_id=bulk.bulk_id,
+        sent_at_ms=int(bulk.starts_at.timestamp() * 1000),
+        ttl=bulk.ttl,
+        place=bulk.content.index(content),
+    )
+    return replace(notification, display="sdk", dialect="infobip")
