@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.urls import reverse
 
 from campaigns import composing, partitions, tasks
 from campaigns.models import Bulk, Campaign, InboxTopic, Scenario, Segment, SmsSender
@@ -90,6 +91,13 @@ LAST = [
 ]
 LANGUAGES = ["en-GB", "de", "fr", "es", "it", "de-AT", "pt-BR", "pl"]
 ANDROIDS = [("Samsung", "Galaxy S24"), ("Google", "Pixel 9"), ("Xiaomi", "14T"), ("OnePlus", "12")]
+HUAWEI = 0.1  # share of what is not iOS
+HUAWEIS = [  # maker, model, platform, and how its tokens begin
+    ("Huawei", "P60 Pro", "Huawei", "IQAAAACy0"),
+    ("Huawei", "nova 11", "Huawei", "IQAAAACy0"),
+    ("Huawei", "Mate X5", "Huawei", "IQAAAACy0"),
+    ("Huawei", "Mate 70", "HarmonyOS", "MAMzLgIk"),
+]
 IPHONES = ["iPhone 13", "iPhone 14", "iPhone 15", "iPhone 16", "iPhone SE"]
 VERSIONS = ["4.8.2", "4.9.0", "4.9.3", "4.10.0", "4.10.1", "4.11.0-beta"]
 ZONES = ["GMT+00:00", "GMT+01:00", "GMT+02:00", "GMT-05:00", "GMT+05:30"]
@@ -215,7 +223,7 @@ def _access(application: Application, known: dict[str, Any]) -> dict[str, Any]:
 
 def _connect(places: Places, applications: list[Application]) -> None:
     """Credentials with keys made now; the clouds are told the public halves."""
-    accounts, keys, texting, codes = [], [], [], {}
+    accounts, keys, texting, huawei, codes = [], [], [], [], {}
     for application in applications:
         name = application.name.lower()
         account = _credential(application, Provider.FCM, partial(_service_account, name))
@@ -244,11 +252,14 @@ def _connect(places: Places, applications: list[Application]) -> None:
             {name: sms.data[name] for name in known}
             | {"senders": [sms.data["sender"]], "price": float(sms.data["price"])}
         )
+        hms = _credential(application, Provider.HMS, _huawei_app)
+        huawei.append(_known_to_huawei(places, hms))
+        codes[hms.data["client_id"]] = application.code
         codes[service_account["project_id"]] = application.code
         codes[apns.data["topic"]] = application.code
     control = _clouds(places)["control"]
     for path, body in (
-        ("/credentials", {"fcm": accounts, "apns": keys, "infobip": texting}),
+        ("/credentials", {"fcm": accounts, "apns": keys, "infobip": texting, "hms": huawei}),
         ("/phones", {"base_url": places.base_url, "applications": codes}),
     ):
         httpx.post(f"{control}{path}", json=body, timeout=30).raise_for_status()
@@ -304,6 +315,52 @@ def _sms_account(application_id: int) -> tuple[dict[str, Any], str]:
     return data, f"Infobip, from {SENDER}, key …{key[-4:]}"
 
 
+def _huawei_app() -> tuple[dict[str, Any], str]:
+    """Both logins of an app, and the key its receipts are signed with."""
+    app_id, project = (str(10**8 + secrets.randbelow(10**8)) for _ in range(2))
+    secret, key_id = secrets.token_hex(32), secrets.token_hex(16)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    data = {
+        "client_id": app_id,
+        "client_secret": secret,
+        "service_account": {
+            "project_id": project,
+            "key_id": key_id,
+            "sub_account": str(10**8 + secrets.randbelow(10**8)),
+            "private_key": _private(key),
+        },
+        "category": "MARKETING",
+        "callback_user": "receipts",
+        "callback_key": secrets.token_urlsafe(24),
+    }
+    return data, f"App {app_id}, secret …{secret[-4:]}"
+
+
+def _known_to_huawei(places: Places, credential: ProviderCredential) -> dict[str, Any]:
+    """What the simulated Push Kit knows of an app, and where it is to send receipts."""
+    data, code = credential.data, credential.application.code
+    account = data["service_account"]
+    return {
+        "app_id": data["client_id"],
+        "client_secret": data["client_secret"],
+        "project_id": account["project_id"],
+        "keys": [
+            {
+                "key_id": account["key_id"],
+                "sub_account": account["sub_account"],
+                "public_key_pem": _public(account["private_key"]),
+            }
+        ],
+        "receipts": [
+            {
+                "url": f"{places.base_url}{reverse('api:huawei-receipts', args=[code])}",
+                "user": data["callback_user"],
+                "key": data["callback_key"],
+            }
+        ],
+    }
+
+
 def _private(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
     return key.private_bytes(
         serialization.Encoding.PEM,
@@ -330,7 +387,7 @@ def _import(places: Places, application: Application, count: int, *, seed: int) 
     runs = ImportRun.objects.filter(application=application, filename=file.name)
     if runs.filter(status=ImportRun.Status.DONE).exists():
         return
-    write_csv(file, count, seed=seed)
+    write_csv(file, count, seed=seed, huawei=HUAWEI)
     run = ImportRun(application=application, filename=file.name, size=file.stat().st_size)
     with file.open("rb") as source:
         importing.run_file(run, source)
@@ -338,33 +395,41 @@ def _import(places: Places, application: Application, count: int, *, seed: int) 
         raise RuntimeError(f"the demo's own file was refused: {run.error or run.refused}")
 
 
-def write_csv(file: Path, count: int, *, seed: int) -> None:
-    """A CSV of devices that is the same for the same seed; two in five have an owner."""
+def write_csv(file: Path, count: int, *, seed: int, huawei: float = 0.0) -> None:
+    """A CSV of devices that is the same for the same seed; two in five have an owner.
+
+    `huawei` is the share of what is not iOS that has Huawei's services.
+    """
     chance = random.Random(seed)  # believable, not secret
     with file.open("w", newline="") as out:
         writer = csv.writer(out)
         writer.writerow(HEADER)
         for number in range(count):
-            writer.writerow(_row(chance, number))
+            writer.writerow(_row(chance, number, huawei))
 
 
-def _row(chance: random.Random, number: int) -> list[str]:
+def _row(chance: random.Random, number: int, huawei: float) -> list[str]:
     ios = chance.random() < 0.38
     token = f"{chance.getrandbits(256):064x}"
     if not ios:
         token = f"{token[:22]}:APA91b{token}{chance.getrandbits(256):064x}"
+    platform = "iOS" if ios else "Android"
     owned = number == 0 or chance.random() < 0.4
     # The second of some people's devices: the same identities once more.
     owner = number if number < 10 or chance.random() < 0.8 else chance.randrange(10, number + 1)
     named = random.Random(f"person {owner}")
     first, last = named.choice(FIRST), named.choice(LAST)
     make, model = ("Apple", chance.choice(IPHONES)) if ios else chance.choice(ANDROIDS)
+    maker = random.Random(f"maker {number}")
+    if not ios and maker.random() < huawei:
+        make, model, platform, begin = maker.choice(HUAWEIS)
+        token = begin + token.replace(":", "")
     tags = [tag for tag, share in (("vip", 0.06), ("newsletter", 0.45), ("new", 0.15))
             if named.random() < share]  # fmt: skip
     ordered = date(2026, 1, 1) + timedelta(days=named.randrange(300))
     return [
         str(uuid.UUID(int=chance.getrandbits(128), version=4)),
-        "iOS" if ios else "Android",
+        platform,
         token,
         f"customer-{owner}" if owned else "",
         f"4179{owner:07d}" if owned and owner % 3 == 0 else "",

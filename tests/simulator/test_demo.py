@@ -9,19 +9,22 @@ from typing import Any
 import pytest
 from django.contrib.auth import authenticate
 
-from campaigns import tasks
+from campaigns import channels, tasks
 from campaigns.models import Bulk, Campaign
 from devices import importing
 from devices.csv_batches import Written, write
 from devices.models import (
+    Address,
     Application,
     ImportRun,
     Membership,
     Person,
+    Platform,
     Provider,
     ProviderCredential,
 )
 from devices.models import Registration as Device
+from providers.huawei import HuaweiProvider
 from simulator import demo
 from tests.simulator.running import Simulator
 
@@ -50,6 +53,8 @@ def known(simulator: Simulator, credential: ProviderCredential) -> bool:
             cloud, key = "fcm", data["service_account"]["private_key_id"]
         case Provider.APNS:
             cloud, key = "apns", data["key_id"]
+        case Provider.HMS:
+            cloud, key = "hms", data["client_id"]
         case _:
             cloud, key = data["shape"], data["api_key"]
     answer = simulator.ask("POST", "/credentials/revoke", {"cloud": cloud, "key_id": key})
@@ -111,7 +116,7 @@ def test_clouds_that_forgot_everything_know_the_credentials_after_loading_again(
 
     load(places)
 
-    assert ProviderCredential.objects.count() == 6
+    assert ProviderCredential.objects.count() == 8
     assert all(known(simulator, each) for each in ProviderCredential.objects.all())
 
 
@@ -135,3 +140,15 @@ def test_a_demo_killed_while_it_imported_has_all_its_devices_the_next_time(
 
     assert Device.objects.filter(application__name=demo.SHOP).count() == DEVICES
     assert ImportRun.objects.filter(status=ImportRun.Status.DONE).count() == 2
+
+
+def test_a_share_of_the_devices_is_huawei_s_of_either_family(places: demo.Places) -> None:
+    demo.load(places, devices=400)
+
+    shop = Device.objects.filter(application__name=demo.SHOP)
+    huawei = shop.filter(platform=Platform.HUAWEI)
+    kinds = set(huawei.values_list("address__provider", "address__kind"))
+    assert kinds == {(Provider.HMS, Address.Kind.TOKEN), (Provider.HMS, Address.Kind.HARMONY)}
+    assert 0.03 < huawei.count() / shop.count() < 0.1
+    for credential in ProviderCredential.objects.filter(provider=Provider.HMS):
+        assert isinstance(channels.build(credential), HuaweiProvider)
