@@ -55,6 +55,7 @@ class Call:
     version: str
     push: Push
     message_id: str  # ours, where the push has one
+    visible: bool  # drawn by the system, or by the app
     request_id: str
 
 
@@ -109,7 +110,9 @@ class Huawei:
             return Answer(405)
         try:
             push = self._read(request, app, path.group(1))
-            call = Call(request, app, path.group(1), push, _message_id(push.data), request_id)
+            message_id, is_silent = _said(push.data)
+            visible = push.shown or bool(message_id and not is_silent)
+            call = Call(request, app, path.group(1), push, message_id, visible, request_id)
             self._allowed(call)
         except Fault as fault:
             self._refuse(request, "", 200, fault.code)
@@ -263,7 +266,7 @@ class Huawei:
             expires=expires,
             collapse_key="",
             reports_delivery=not push.shown,  # else the system draws it: Huawei's receipt tells
-            visible=push.shown,
+            visible=call.visible,
         )
 
         def arrives() -> None:
@@ -298,13 +301,20 @@ class Huawei:
         )
 
 
-def _message_id(data: str) -> str:
-    """The sender's own id, in what the app reads."""
+def _said(data: str) -> tuple[str, bool]:
+    """The sender's own id in what the app reads, and whether it is to show nothing."""
+    told = _object(data)
+    inner = _object(told.get("org_ib_d")).get("notification", told)
+    is_silent = isinstance(inner, dict) and inner.get("silent") is True
+    return fcm.message_id({"data": told}), is_silent
+
+
+def _object(text: object) -> dict[str, object]:
     try:
-        told = json.loads(data)
+        told = json.loads(text) if isinstance(text, str) else {}
     except (ValueError, RecursionError):
-        return ""
-    return fcm.message_id({"data": told}) if isinstance(told, dict) else ""
+        told = {}
+    return told if isinstance(told, dict) else {}
 
 
 def _told(

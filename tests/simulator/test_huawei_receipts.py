@@ -266,6 +266,33 @@ def test_the_phone_opens_only_what_arrived(
     assert json.loads(phone[0].body)["messages"][0]["messageId"] == "m-1"
 
 
+@pytest.mark.parametrize(
+    ("data", "visible"),
+    [
+        ({"messageId": "m-1"}, True),  # the app draws it
+        ({"messageId": "m-1", "silent": True}, False),
+        ({"org_ib_d": '{"messageId":"m-1","notification":{"silent":false}}'}, True),
+        ({"org_ib_d": '{"messageId":"m-1","notification":{"silent":true}}'}, False),
+    ],
+)
+def test_data_alone_is_reported_by_the_app_and_seen_unless_it_is_silent(
+    huawei: Simulator, receiver: Receiver, send: Send, data: Json, visible: bool
+) -> None:
+    rates = {"delivered": 1, "seen": 1, "offline": 0, "delivered_seconds": 0, "seen_seconds": 0,
+             "repeated": 0, "unknown": 0, "uninstalled": 0}  # fmt: skip
+    phones = {"base_url": receiver.base_url, "applications": {APP: "code"}, "rates": rates}
+    huawei.post("/phones", phones)
+    body = v1(notification=None)
+    body["message"]["data"] = json.dumps(data)
+
+    send(body)
+
+    paths = {"/first", "/mobile/1/messages/deliveryreport"}
+    paths |= {"/mobile/2/messages/seen"} if visible else set()
+    eventually(lambda: {post.path for post in receiver.posts} >= paths, "all was reported")
+    assert {post.path for post in receiver.posts} == paths
+
+
 def test_a_reset_forgets_what_is_under_way(
     huawei: Simulator, receiver: Receiver, send: Send
 ) -> None:
