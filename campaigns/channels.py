@@ -43,8 +43,12 @@ _pid = 0
 
 
 def network() -> Network:
-    """Where connections really go: the clouds, or GATEWAYS."""
-    return Network(gateways=settings.GATEWAYS, ca_file=settings.GATEWAYS_CA_FILE or None)
+    """Where connections really go: the clouds, or GATEWAYS; straight, or through a proxy."""
+    return Network(
+        gateways=settings.GATEWAYS,
+        ca_file=settings.GATEWAYS_CA_FILE or None,
+        proxy=settings.PROXY_URL or None,
+    )
 
 
 def build(credential: ProviderCredential) -> PushProvider:

@@ -24,7 +24,7 @@ from providers.certificates import ClientCertificate
 from providers.credentials import AppleTokens, Clock
 from providers.dialects import Fields, compact, encoded, given, infobip_ios_keys, ios_keys
 from providers.fitting import fitted
-from providers.http2 import Answer, Common, Limits, Pool, Request, Result
+from providers.http2 import Answer, Common, Limits, Request, Result, connect
 from providers.http2.connection import UNGREETED
 
 HOSTS = {"production": "api.push.apple.com", "sandbox": "api.sandbox.push.apple.com"}
@@ -142,7 +142,7 @@ class ApnsProvider:
         if self._certificate:  # TLS may refuse it after we believe the handshake is over
             limits = replace(limits, first_streams=0)
         self._limits = limits
-        self._pool = Pool(self._network, self._host, limits=limits)
+        self._pool = connect(self._network, self._host, limits=limits)
         self._commons: dict[tuple[tuple[str, str], ...], Common] = {}
         self._commons_token = ""
 
@@ -246,7 +246,7 @@ class ApnsProvider:
         """What Apple says of a push to a device that cannot be."""
         payload = ApnsPayload(PushNotification(text="test"))
         nobody = Addressed(payload, uuid.uuid4(), "0" * 64, ttl=0)
-        pool = Pool(self._network, self._host, limits=replace(self._limits, connections=1))
+        pool = connect(self._network, self._host, limits=replace(self._limits, connections=1))
         try:
             request = self._request(nobody, token, int(self._clock()))
             [result] = await pool.send_many([request])

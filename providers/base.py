@@ -221,6 +221,7 @@ class Network:
 
     gateways: tuple[str, int] | None = None
     ca_file: str | None = None
+    proxy: str | None = None  # "http://user:password@host:3128": all connections go through it
 
     def address(self, host: str, port: int = 443) -> tuple[str, int]:
         return self.gateways or (host, port)

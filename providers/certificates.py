@@ -50,7 +50,7 @@ class ClientCertificate:
 
     def on(self, network: Network) -> Network:
         """A network on which connections show this certificate."""
-        return CertifiedNetwork(network.gateways, network.ca_file, self)
+        return CertifiedNetwork(network.gateways, network.ca_file, network.proxy, self)
 
     def load_into(self, context: ssl.SSLContext) -> None:
         """The key touches the disk only encrypted, by a password nobody keeps."""

@@ -217,7 +217,8 @@ class AccessTokens:
                 verify=self._network.tls,
                 timeout=FETCH_TIMEOUT,
                 transport=self._transport,
-                trust_env=self._network.gateways is None,  # a proxy is for the real clouds only
+                proxy=self._network.proxy,
+                trust_env=False,
             ) as client,
             asyncio.timeout(FETCH_TIMEOUT),
         ):

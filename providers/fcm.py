@@ -41,7 +41,7 @@ from providers.dialects import (
     links,
 )
 from providers.fitting import first_image, fitted
-from providers.http2 import Answer, Common, Limits, Pool, Request, Result
+from providers.http2 import Answer, Common, Limits, Request, Result, connect
 
 HOST = "fcm.googleapis.com"
 LIMIT = 4000  # bytes of notification, data and android, without ttl and priority: 2.5
@@ -278,7 +278,7 @@ class FcmProvider:
         self._network = network
         self._clock = clock
         self._tokens = GoogleTokens(account, network, clock=clock, transport=token_transport)
-        self._pool = Pool(network, HOST, limits=limits)
+        self._pool = connect(network, HOST, limits=limits)
         self._common: tuple[str, Common] = ("", Common(HOST))
 
     def compile(self, notification: PushNotification) -> FcmPayload:
@@ -324,7 +324,7 @@ class FcmProvider:
     async def test(self) -> Outcome:
         """A dry run to an address that cannot be one, on a connection of its own."""
         body = b'{"message":{"token":"no-device","data":{"test":"1"}},"validateOnly":true}'
-        pool = Pool(self._network, HOST, limits=Limits(connections=1))
+        pool = connect(self._network, HOST, limits=Limits(connections=1))
         try:
             token = await self._tokens.fetch()
             [result] = await pool.send_many([Request(self._common_for(token), body)])

@@ -32,6 +32,7 @@ _BEFORE: dict[type[Exception], str] = {
     httpx.ConnectError: "could not connect to the gateway",
     httpx.ConnectTimeout: "the gateway did not take the connection in time",
     httpx.PoolTimeout: "no connection to the gateway was free in time",
+    httpx.ProxyError: "the proxy refused the connection",
     httpx.LocalProtocolError: "the request could not be written",
 }
 # … and it may have been processed when one of these is.
@@ -159,7 +160,8 @@ class Gateway:
     async def _address(self) -> str:
         parts = urlsplit(f"//{self._host}")
         host, port = parts.hostname or "", parts.port or 443
-        if self._network.gateways is None and self._transport is None:
+        # A proxy that was chosen decides itself what may be reached.
+        if not (self._network.gateways or self._network.proxy or self._transport):
             host = await self._resolve(host, port)
         else:
             host, port = self._network.address(host, port)
@@ -206,7 +208,8 @@ class Gateway:
         return httpx.AsyncClient(
             verify=self._network.tls,
             transport=self._transport,
-            trust_env=False,  # a proxy would look the name up again
+            proxy=self._network.proxy,
+            trust_env=False,  # a proxy nobody chose would look the name up again
             timeout=httpx.Timeout(SECONDS, connect=CONNECT_SECONDS),
             limits=httpx.Limits(
                 max_connections=self._connections,

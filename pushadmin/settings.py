@@ -143,6 +143,7 @@ DISPATCH_WORKERS = env_int("DISPATCH_WORKERS", 2, at_least=1)  # processes that 
 MESSAGE_RETENTION_DAYS = env_int("MESSAGE_RETENTION_DAYS", 90, at_least=2)  # then days are dropped
 WEBPUSH_EXTRA_HOSTS = env_list("WEBPUSH_EXTRA_HOSTS")  # push services beside the known; "*.a.b"
 GATEWAYS = env_address("GATEWAYS")  # one address in place of all clouds; None: the clouds
+PROXY_URL = env("PROXY_URL", "")  # all clouds are reached through it, by httpx
 GATEWAYS_CA_FILE = env("GATEWAYS_CA_FILE", "")  # certificates to trust there
 
 # --- Celery (read by pushadmin/celery.py; each value was measured) ------------------------

@@ -33,7 +33,51 @@ constant headers live in the peer's HPACK table; answers need no decoder; a wind
 requests costs one future, a request none.
 """
 
-from providers.http2.messages import Answer, Common, Limits, NoAnswer, NotSent, Request, Result
-from providers.http2.pool import Pool
+from __future__ import annotations
 
-__all__ = ["Answer", "Common", "Limits", "NoAnswer", "NotSent", "Pool", "Request", "Result"]
+from collections.abc import Sequence
+from typing import Protocol
+
+from providers.base import Network
+from providers.http2.messages import Answer, Common, Limits, NoAnswer, NotSent, Request, Result
+from providers.http2.pool import START_WITHIN, Pool
+from providers.http2.stock import StockPool
+
+__all__ = [
+    "Answer",
+    "Common",
+    "Limits",
+    "NoAnswer",
+    "NotSent",
+    "Pool",
+    "Request",
+    "Result",
+    "Sender",
+    "StockPool",
+    "connect",
+]
+
+
+class Sender(Protocol):
+    """Sends requests to one host, and tells of each what became of it."""
+
+    async def send_many(
+        self, requests: Sequence[Request], *, start_within: float = START_WITHIN
+    ) -> list[Result]:
+        """One result per request, in order."""
+        ...
+
+    def renew(self) -> None:
+        """Use fresh connections from now on."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+def connect(
+    network: Network, host: str, port: int = 443, *, limits: Limits | None = None
+) -> Sender:
+    """Whatever sends to a host in this network. No connection is made before it is needed."""
+    if network.proxy:
+        return StockPool(network, host, port, limits=limits)
+    return Pool(network, host, port, limits=limits)
