@@ -126,7 +126,7 @@ BROKER_URL = env("BROKER_URL")  # tasks
 STORE_URL = store_url(env("STORE_URL", BROKER_URL))  # streams, buckets, cache
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "pushadmin.caching.StoreCache",
         "LOCATION": STORE_URL,
         "KEY_PREFIX": "cache",
     }
