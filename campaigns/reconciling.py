@@ -9,7 +9,7 @@ meantime stays counted.
 import logging
 import time
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -245,19 +245,34 @@ def _left(run: Reconciliation) -> "QuerySet[Bulk]":
 
 def nightly(*, seconds: float) -> Reconciliation | None:
     """Go on with the run that is not finished, or begin tonight's; None when none is due."""
-    last = latest()
-    if last is None or (last.finished_at is not None and _due(last.started_at)):
-        last = begin(days=NIGHTLY_DAYS)
-    elif last.finished_at is not None:
-        return None
-    go_on(last, seconds=seconds, repair=True)
-    last.refresh_from_db()
-    return last
+    run = unfinished_or_new(if_due=True)
+    if run is not None:
+        go_on(run, seconds=seconds, repair=True)
+        run.refresh_from_db()
+    return run
 
 
-def _due(started_at: datetime) -> bool:
+def unfinished_or_new(*, if_due: bool = False) -> Reconciliation | None:
+    """The run that is not finished, or one that begins now; of two callers only one begins it.
+
+    With `if_due` none begins, and None is returned, before the night.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        last = latest()
+        if last is not None and last.finished_at is None:
+            return last
+        if if_due and not _due(last):
+            return None
+        return begin(days=NIGHTLY_DAYS)
+
+
+def _due(last: Reconciliation | None) -> bool:
+    """Whether it is time for the next run; for the first when there is something to compare."""
+    if last is None:
+        return Bulk.objects.filter(frozen_at__isnull=False).exists()
     now = timezone.now()
-    since = now - started_at
+    since = now - last.started_at
     return since > AT_LEAST_EVERY or (since > AT_MOST_EVERY and now.hour in NIGHT)
 
 

@@ -9,17 +9,17 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 
-@lru_cache(maxsize=2)
-def _client(url: str, pid: int) -> "redis.Redis":
+@lru_cache(maxsize=4)
+def _client(url: str, pid: int, patience: float) -> "redis.Redis":
     # A store that is away must not hold up the web server: give up soon, callers fall back.
     return redis.Redis.from_url(
         url.replace("redis+socket://", "unix://", 1),
-        socket_timeout=5,
+        socket_timeout=patience,
         socket_connect_timeout=1,
         retry=Retry(NoBackoff(), 1),  # once, for a connection that went stale
     )
 
 
-def store() -> "redis.Redis":
-    """This process's client; connects when first used."""
-    return _client(settings.STORE_URL, os.getpid())
+def store(*, patience: float = 5) -> "redis.Redis":
+    """This process's client; connects when first used, and waits so many seconds for answers."""
+    return _client(settings.STORE_URL, os.getpid(), patience)

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from campaigns.views import campaigns, composer, credentials, following, messages, overview
+from campaigns.views import campaigns, composer, credentials, following, messages, overview, system
 
 app_name = "campaigns"
 APP = "apps/<int:application>/"
@@ -25,6 +25,8 @@ urlpatterns: list[URLPattern] = [
         for action in ("undo", "pause", "resume", "cancel")
     ],
     path(APP + "devices/<int:pk>/messages/", messages.device_messages, name="device-messages"),
+    path("settings/system/", system.system, name="system"),
+    path("settings/system/reconcile/", system.system_reconcile, name="system-reconcile"),
     path(
         "settings/applications/<int:application>/credentials/<int:pk>/test/",
         credentials.credential_test,

@@ -12,7 +12,7 @@ import redis
 from django.db import connection
 from django.utils import timezone
 
-from campaigns import pacing, reports
+from campaigns import metrics, pacing, probing, reports
 from campaigns.models import EarlyReceipt
 from campaigns.store import store
 from devices.models import ImportRun, ProviderCredential
@@ -20,6 +20,7 @@ from devices.models import ImportRun, ProviderCredential
 WORKERS = "watching:workers"  # name:pid → what it is, and when it said so
 LOOKED_AT = "watching:timetable"  # when the timetable last looked for unfinished work
 SAY_EVERY = 5.0  # seconds between two signs of life of a worker
+REPLACED_AFTER = 15.0  # seconds of silence, then another of its name took its place
 SILENT_AFTER = 30.0  # seconds, then a worker counts as gone
 FORGOTTEN_AFTER = 3600.0  # seconds that a worker which is gone is still shown
 
@@ -104,7 +105,7 @@ class Clocks:
         return abs(self.database) < 1 and (self.store is None or abs(self.store) < 1)
 
 
-def clocks() -> Clocks:
+def clocks(*, ask_store: bool = True) -> Clocks:
     """Half of the way there and back is taken off."""
     before = time.time()
     with connection.cursor() as cursor:
@@ -112,6 +113,8 @@ def clocks() -> Clocks:
         row = cursor.fetchone()
     assert row is not None
     database = (before + time.time()) / 2 - float(row[0])
+    if not ask_store:
+        return Clocks(database, None)
     before = time.time()
     try:
         there = _store_time()
@@ -129,15 +132,36 @@ class Worker:
     queues: Sequence[str]
     processes: int
     seen_at: datetime
+    memory: Sequence[int] = ()  # bytes of itself and of each of its processes
+
+    @property
+    def silent(self) -> float:
+        """Seconds since it last showed a sign of life."""
+        return max(0.0, (timezone.now() - self.seen_at).total_seconds())
 
     @property
     def lives(self) -> bool:
-        return (timezone.now() - self.seen_at).total_seconds() < SILENT_AFTER
+        return self.silent < SILENT_AFTER
+
+    @property
+    def takes(self) -> int | None:
+        """Bytes of all its processes together; None where nobody can tell."""
+        return sum(self.memory) or None
+
+    @property
+    def largest(self) -> int | None:
+        """Bytes of the process that takes most."""
+        return max(self.memory, default=None)
 
 
 def say_alive(name: str, queues: Sequence[str], processes: int) -> None:
     """A worker's sign of life. Without the store nobody hears it."""
-    said = {"queues": sorted(queues), "processes": processes, "at": time.time()}
+    said = {
+        "queues": sorted(queues),
+        "processes": processes,
+        "at": time.time(),
+        "memory": probing.memory(),
+    }
     try:
         store().hset(WORKERS, f"{name}:{os.getpid()}", json.dumps(said))
     except redis.RedisError:
@@ -162,10 +186,22 @@ def workers() -> list[Worker]:
             forgotten.append(key)
             continue
         seen_at = datetime.fromtimestamp(what["at"], UTC)
-        found.append(Worker(name, int(pid), what["queues"], what["processes"], seen_at))
+        found.append(
+            Worker(
+                name, int(pid), what["queues"], what["processes"], seen_at, what.get("memory", ())
+            )
+        )
     if forgotten:
         store().hdel(WORKERS, *forgotten)
-    return sorted(found, key=lambda worker: (worker.name, worker.pid))
+    newest = {worker.name: worker for worker in sorted(found, key=lambda each: each.seen_at)}
+    return sorted(
+        (
+            worker
+            for worker in found
+            if worker is newest[worker.name] or worker.silent < REPLACED_AFTER
+        ),
+        key=lambda worker: (worker.name, worker.pid),
+    )
 
 
 def say_looked() -> None:
@@ -198,15 +234,49 @@ class Cloud:
         return self.paused or self.credential.test_ok is False
 
 
-def clouds() -> list[Cloud]:
-    """Every credential in use, without its secret."""
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """HTTP/2 connections to one host of a cloud, of all processes."""
+
+    host: str
+    open: int
+    in_flight: int  # requests without an answer yet
+    opened: int  # since counting began
+    sent_away: int  # of these, by GOAWAY
+    lost: int
+
+
+def connections() -> list[Connections]:
+    """Hosts that were connected to since the store has its data. Raises RedisError."""
+    now = metrics.connections()
+    events: dict[str, dict[str, int]] = {host: {} for host in now}
+    for (name, *labels), number in metrics.counts().items():
+        if name == "connections":
+            events.setdefault(labels[0], {})[labels[1]] = number
+    return [
+        Connections(
+            host,
+            *now.get(host, (0, 0)),
+            opened=counted.get("opened", 0),
+            sent_away=counted.get("goaway", 0),
+            lost=counted.get("lost", 0),
+        )
+        for host, counted in sorted(events.items())
+    ]
+
+
+def clouds(*, ask_store: bool = True) -> list[Cloud]:
+    """Every credential in use, without its secret. The store is not asked where it is away."""
     credentials = (
         ProviderCredential.objects.filter(enabled=True)
         .defer("data")
         .select_related("application", "breaker")
         .order_by("application__name", "provider", "environment")
     )
-    return [Cloud(each, pacing.paused_for(pacing.bucket_of(each))) for each in credentials]
+    return [
+        Cloud(each, pacing.paused_for(pacing.bucket_of(each)) if ask_store else 0.0)
+        for each in credentials
+    ]
 
 
 def imports() -> dict[str, int]:

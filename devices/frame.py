@@ -9,7 +9,13 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from devices.models import Application, ProviderCredential
-from devices.permissions import Right, applications_of, may_add_application, rights_of
+from devices.permissions import (
+    Right,
+    applications_of,
+    may_add_application,
+    may_see_system,
+    rights_of,
+)
 
 LAST_APPLICATION = "application"  # key of the session
 
@@ -86,6 +92,19 @@ class Frame:
             url = reverse("devices:applications")
             return Entry("Applications", "settings", url, "g a", self.request.path.startswith(url))
         return None
+
+    @cached_property
+    def system(self) -> Entry | None:
+        """How the installation is, for administrators."""
+        if not may_see_system(self.request.user):
+            return None
+        url = reverse("campaigns:system")
+        current = self.request.path.startswith(url)
+        return Entry("System", "activity-heartbeat", url, "g y", current)
+
+    @cached_property
+    def settings_pages(self) -> list[Entry]:
+        return [entry for entry in (self.settings, self.system) if entry is not None]
 
     @cached_property
     def troubled(self) -> list[ProviderCredential]:

@@ -72,6 +72,11 @@ def may_add_application(user: User | AnonymousUser) -> bool:
     )
 
 
+def may_see_system(user: User | AnonymousUser) -> bool:
+    """Who must be able to trust the installation: the administrators, of whatever."""
+    return may_add_application(user)
+
+
 P = ParamSpec("P")
 R = TypeVar("R", bound=HttpResponseBase)
 View = Callable[Concatenate[ApplicationRequest, P], R]

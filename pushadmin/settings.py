@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import django_stubs_ext
 from csp.constants import NONE, SELF
 
+from pushadmin import __version__
 from pushadmin.environment import (
     database,
     env,
@@ -33,6 +34,7 @@ TRUSTED_PROXIES = env_int("TRUSTED_PROXIES", 0)  # reverse proxies in front of t
 METRICS_TOKEN = env("METRICS_TOKEN", "")  # lets scrapers read /metrics from elsewhere
 # Apps are in the field whose SDK joins its paths with two slashes; both must be answered.
 SILENCED_SYSTEM_CHECKS = ["urls.W002"]
+VERSION = __version__
 ROOT_URLCONF = "pushadmin.urls"
 WSGI_APPLICATION = "pushadmin.wsgi.application"
 

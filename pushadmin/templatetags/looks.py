@@ -47,6 +47,12 @@ STATES = {
     "running": ("Running", "loader-2", "is-accent is-moving"),
     "stopped": ("Stopped", "alert-triangle", "is-red"),
     "enabled": ("Enabled", "check", "is-green"),
+    # the installation
+    "alive": ("Alive", "heartbeat", "is-green"),
+    "silent": ("Silent", "plug-x", "is-red"),
+    "answers": ("Answers", "check", "is-green"),
+    "away": ("Does not answer", "plug-x", "is-red"),
+    "resting": ("Rests", "clock-pause", "is-amber"),
 }
 
 
@@ -112,6 +118,14 @@ def duration(seconds: float | None) -> str:
         if amount:
             parts.append(f"{amount} {unit}")
     return " ".join(parts[:2]) or "0 s"
+
+
+@register.filter
+def milliseconds(seconds: float) -> str:
+    """Short times for people: 0.04 ms, 2.4 ms, 12 ms."""
+    amount = seconds * 1000
+    digits = 2 if amount < 1 else 1 if amount < 10 else 0
+    return f"{amount:,.{digits}f} ms"
 
 
 @register.simple_tag

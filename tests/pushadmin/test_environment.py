@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from embedded.environment import ROOT
+from pushadmin import __version__
 from pushadmin.environment import (
     database,
     env,
@@ -142,3 +145,9 @@ def test_the_product_does_not_start_without(name: str) -> None:
 
     assert run.returncode != 0
     assert f"{name} is not set" in run.stderr
+
+
+def test_the_version_shown_is_that_of_the_package() -> None:
+    told = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+
+    assert told["project"]["version"] == __version__
