@@ -3,26 +3,18 @@
 Everything can be written twice: what exists is kept, what is missing is made.
 """
 
-import csv
 import hashlib
 import json
 import os
-import random
 import secrets
 import uuid
 from dataclasses import dataclass
-from datetime import date, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.urls import reverse
 
 from campaigns import composing, partitions, tasks
 from campaigns.models import Bulk, Campaign, InboxTopic, Scenario, Segment, SmsSender
@@ -34,12 +26,11 @@ from devices.models import (
     Application,
     ImportRun,
     Membership,
-    Provider,
-    ProviderCredential,
     Role,
 )
-from simulator import infobip
 from simulator.certificates import write_private
+from simulator.demo_clouds import SENDER, connect
+from simulator.demo_csv import HUAWEI, write_csv
 
 SHOP, COURIER = "Shop", "Courier"
 TEAM = {
@@ -55,57 +46,8 @@ SCOPES = [
     "people:read",
     "inbound-message:read",
 ]
-SENDER, TOPIC = "Shop", "offers"
+TOPIC = "offers"
 COURIER_DEVICES = 300
-FIRST = [
-    "Ana",
-    "Ben",
-    "Chloé",
-    "Dario",
-    "Elif",
-    "Finn",
-    "Greta",
-    "Hugo",
-    "Ines",
-    "Jonas",
-    "Klara",
-    "Luca",
-    "Mia",
-    "Noah",
-    "Olga",
-    "Paul",
-]
-LAST = [
-    "Meier",
-    "Rossi",
-    "Dubois",
-    "Schmidt",
-    "Novak",
-    "Silva",
-    "Jensen",
-    "Kowalski",
-    "Weber",
-    "Costa",
-    "Berg",
-    "Moreau",
-]
-LANGUAGES = ["en-GB", "de", "fr", "es", "it", "de-AT", "pt-BR", "pl"]
-ANDROIDS = [("Samsung", "Galaxy S24"), ("Google", "Pixel 9"), ("Xiaomi", "14T"), ("OnePlus", "12")]
-HUAWEI = 0.1  # share of what is not iOS
-HUAWEIS = [  # maker, model, platform, and how its tokens begin
-    ("Huawei", "P60 Pro", "Huawei", "IQAAAACy0"),
-    ("Huawei", "nova 11", "Huawei", "IQAAAACy0"),
-    ("Huawei", "Mate X5", "Huawei", "IQAAAACy0"),
-    ("Huawei", "Mate 70", "HarmonyOS", "MAMzLgIk"),
-]
-IPHONES = ["iPhone 13", "iPhone 14", "iPhone 15", "iPhone 16", "iPhone SE"]
-VERSIONS = ["4.8.2", "4.9.0", "4.9.3", "4.10.0", "4.10.1", "4.11.0-beta"]
-ZONES = ["GMT+00:00", "GMT+01:00", "GMT+02:00", "GMT-05:00", "GMT+05:30"]
-HEADER = [
-    "registration id", "platform", "token", "external id", "phone", "e-mail", "first name",
-    "last name", "app version", "os version", "sdk version", "language", "manufacturer", "model",
-    "timezone", "notifications enabled", "tags", "plan", "orders", "last_order", "newsletter",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -127,7 +69,7 @@ def load(places: Places, *, devices: int) -> dict[str, Any]:
     partitions.make_ahead()
     shop, courier = (Application.objects.get_or_create(name=name)[0] for name in (SHOP, COURIER))
     staff = _team([shop, courier], known.get("staff", {}))
-    _connect(places, [shop, courier])
+    connect([shop, courier], control=_clouds(places)["control"], base_url=places.base_url)
     _import(places, shop, devices, seed=7)
     _import(places, courier, min(devices, COURIER_DEVICES), seed=11)
     _segments(shop)
@@ -218,166 +160,6 @@ def _access(application: Application, known: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-# ------------------------------------------------------------------- clouds
-
-
-def _connect(places: Places, applications: list[Application]) -> None:
-    """Credentials with keys made now; the clouds are told the public halves."""
-    accounts, keys, texting, huawei, codes = [], [], [], [], {}
-    for application in applications:
-        name = application.name.lower()
-        account = _credential(application, Provider.FCM, partial(_service_account, name))
-        apns = _credential(application, Provider.APNS, partial(_apns_key, name))
-        service_account = account.data["service_account"]
-        accounts.append(
-            {
-                "project_id": service_account["project_id"],
-                "client_email": service_account["client_email"],
-                "private_key_id": service_account["private_key_id"],
-                "public_key_pem": _public(service_account["private_key"]),
-            }
-        )
-        keys.append(
-            {
-                "team_id": apns.data["team_id"],
-                "key_id": apns.data["key_id"],
-                "topics": [apns.data["topic"]],
-                "environment": "production",
-                "public_key_pem": _public(apns.data["key_pem"]),
-            }
-        )
-        sms = _credential(application, Provider.SMS, partial(_sms_account, application.pk))
-        known = ("api_key", "currency")
-        texting.append(
-            {name: sms.data[name] for name in known}
-            | {"senders": [sms.data["sender"]], "price": float(sms.data["price"])}
-        )
-        hms = _credential(application, Provider.HMS, _huawei_app)
-        huawei.append(_known_to_huawei(places, hms))
-        codes[hms.data["client_id"]] = application.code
-        codes[service_account["project_id"]] = application.code
-        codes[apns.data["topic"]] = application.code
-    control = _clouds(places)["control"]
-    for path, body in (
-        ("/credentials", {"fcm": accounts, "apns": keys, "infobip": texting, "hms": huawei}),
-        ("/phones", {"base_url": places.base_url, "applications": codes}),
-    ):
-        httpx.post(f"{control}{path}", json=body, timeout=30).raise_for_status()
-
-
-def _credential(application: Application, provider: Provider, make: Any) -> ProviderCredential:
-    found = ProviderCredential.objects.filter(application=application, provider=provider).first()
-    if found is not None:
-        return found
-    data, hint = make()
-    return ProviderCredential.objects.create(
-        application=application, provider=provider, data=data, hint=hint
-    )
-
-
-def _service_account(name: str) -> tuple[dict[str, Any], str]:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    project, key_id = f"{name}-demo", secrets.token_hex(20)
-    account = {
-        "type": "service_account",
-        "project_id": project,
-        "private_key_id": key_id,
-        "private_key": _private(key),
-        "client_email": f"push@{project}.iam.gserviceaccount.com",
-        "token_uri": "https://oauth2.googleapis.com/token",
-    }
-    return {"service_account": account}, f"Project {project}, key …{key_id[-4:]}"
-
-
-def _apns_key(name: str) -> tuple[dict[str, Any], str]:
-    key_id, team_id = (secrets.token_hex(5).upper() for _ in range(2))
-    topic = f"com.example.{name}"
-    data = {
-        "key_id": key_id,
-        "team_id": team_id,
-        "topic": topic,
-        "key_pem": _private(ec.generate_private_key(ec.SECP256R1())),
-    }
-    return data, f"{topic}, key …{key_id[-4:]}"
-
-
-def _sms_account(application_id: int) -> tuple[dict[str, Any], str]:
-    key = secrets.token_hex(16)
-    data = {
-        "shape": "infobip",
-        "base_url": f"https://{infobip.HOST}",
-        "api_key": key,
-        "sender": SENDER,
-        "price": "0.045",
-        "currency": "EUR",
-        "callback": f"{application_id}/{secrets.token_urlsafe(24)}",
-    }
-    return data, f"Infobip, from {SENDER}, key …{key[-4:]}"
-
-
-def _huawei_app() -> tuple[dict[str, Any], str]:
-    """Both logins of an app, and the key its receipts are signed with."""
-    app_id, project = (str(10**8 + secrets.randbelow(10**8)) for _ in range(2))
-    secret, key_id = secrets.token_hex(32), secrets.token_hex(16)
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    data = {
-        "client_id": app_id,
-        "client_secret": secret,
-        "service_account": {
-            "project_id": project,
-            "key_id": key_id,
-            "sub_account": str(10**8 + secrets.randbelow(10**8)),
-            "private_key": _private(key),
-        },
-        "category": "MARKETING",
-        "callback_user": "receipts",
-        "callback_key": secrets.token_urlsafe(24),
-    }
-    return data, f"App {app_id}, secret …{secret[-4:]}"
-
-
-def _known_to_huawei(places: Places, credential: ProviderCredential) -> dict[str, Any]:
-    """What the simulated Push Kit knows of an app, and where it is to send receipts."""
-    data, code = credential.data, credential.application.code
-    account = data["service_account"]
-    return {
-        "app_id": data["client_id"],
-        "client_secret": data["client_secret"],
-        "project_id": account["project_id"],
-        "keys": [
-            {
-                "key_id": account["key_id"],
-                "sub_account": account["sub_account"],
-                "public_key_pem": _public(account["private_key"]),
-            }
-        ],
-        "receipts": [
-            {
-                "url": f"{places.base_url}{reverse('api:huawei-receipts', args=[code])}",
-                "user": data["callback_user"],
-                "key": data["callback_key"],
-            }
-        ],
-    }
-
-
-def _private(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ).decode()
-
-
-def _public(private: str) -> str:
-    key = serialization.load_pem_private_key(private.encode(), None)
-    return (
-        key.public_key()
-        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        .decode()
-    )
-
-
 # ------------------------------------------------------------------- devices
 
 
@@ -393,63 +175,6 @@ def _import(places: Places, application: Application, count: int, *, seed: int) 
         importing.run_file(run, source)
     if run.status != ImportRun.Status.DONE or run.refused:
         raise RuntimeError(f"the demo's own file was refused: {run.error or run.refused}")
-
-
-def write_csv(file: Path, count: int, *, seed: int, huawei: float = 0.0) -> None:
-    """A CSV of devices that is the same for the same seed; two in five have an owner.
-
-    `huawei` is the share of what is not iOS that has Huawei's services.
-    """
-    chance = random.Random(seed)  # believable, not secret
-    with file.open("w", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(HEADER)
-        for number in range(count):
-            writer.writerow(_row(chance, number, huawei))
-
-
-def _row(chance: random.Random, number: int, huawei: float) -> list[str]:
-    ios = chance.random() < 0.38
-    token = f"{chance.getrandbits(256):064x}"
-    if not ios:
-        token = f"{token[:22]}:APA91b{token}{chance.getrandbits(256):064x}"
-    platform = "iOS" if ios else "Android"
-    owned = number == 0 or chance.random() < 0.4
-    # The second of some people's devices: the same identities once more.
-    owner = number if number < 10 or chance.random() < 0.8 else chance.randrange(10, number + 1)
-    named = random.Random(f"person {owner}")
-    first, last = named.choice(FIRST), named.choice(LAST)
-    make, model = ("Apple", chance.choice(IPHONES)) if ios else chance.choice(ANDROIDS)
-    maker = random.Random(f"maker {number}")
-    if not ios and maker.random() < huawei:
-        make, model, platform, begin = maker.choice(HUAWEIS)
-        token = begin + token.replace(":", "")
-    tags = [tag for tag, share in (("vip", 0.06), ("newsletter", 0.45), ("new", 0.15))
-            if named.random() < share]  # fmt: skip
-    ordered = date(2026, 1, 1) + timedelta(days=named.randrange(300))
-    return [
-        str(uuid.UUID(int=chance.getrandbits(128), version=4)),
-        platform,
-        token,
-        f"customer-{owner}" if owned else "",
-        f"4179{owner:07d}" if owned and owner % 3 == 0 else "",
-        f"customer-{owner}@example.com" if owned and owner % 2 == 0 else "",
-        first if owned else "",
-        last if owned else "",
-        chance.choice(VERSIONS),
-        chance.choice(["17.6", "18.1", "18.2"] if ios else ["13", "14", "15"]),
-        chance.choice(["15.0.0", "15.1.0", "14.2.1"]),
-        chance.choices(LANGUAGES, weights=[40, 22, 12, 9, 6, 5, 4, 2])[0],
-        make,
-        model,
-        chance.choice(ZONES),
-        "false" if chance.random() < 0.08 else "true",
-        "|".join(tags) if owned else "",
-        chance.choices(["free", "silver", "gold"], weights=[75, 18, 7])[0],
-        str(chance.randrange(0, 30)),
-        ordered.isoformat(),
-        "true" if chance.random() < 0.5 else "false",
-    ]
 
 
 def _sample(application: Application) -> dict[str, str]:

@@ -13,7 +13,7 @@ from campaigns import statistics, tasks
 from campaigns.models import Bulk, Message
 from campaigns.store import store
 from devices.models import Role
-from simulator.demo import write_csv
+from simulator.demo_csv import write_csv
 from tests.factories import make_user
 from tests.flows.conftest import make_shop
 from tests.flows.processes import Gateways, Worker, wait_until
