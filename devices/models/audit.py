@@ -6,6 +6,9 @@ from django.db.models.functions import Now
 
 from devices.models.applications import Application
 
+_PAST = {"undo": "undid", "stop": "stopped", "withdraw": "withdrew", "send": "sent", "keep": "kept",
+         "make": "made", "set": "set"}  # fmt: skip
+
 
 class AuditEntry(models.Model):
     """One change, with the state before and after. Written once, never changed."""
@@ -33,6 +36,13 @@ class AuditEntry(models.Model):
             # the history on the page of an object
             models.Index(fields=["object_type", "object_id", "-at"], name="audit_of_object"),
         ]
+
+    @property
+    def done(self) -> str:
+        """The action as something that happened: "launched campaign"."""
+        verb, _, rest = self.action.partition(" ")
+        past = _PAST.get(verb) or (f"{verb}d" if verb.endswith("e") else f"{verb}ed")
+        return f"{past} {rest}".rstrip()
 
     def __str__(self) -> str:
         return f"{self.actor_name}: {self.action} {self.object_name}"
