@@ -233,7 +233,9 @@ class Lane:
             return 0
         for pk, judge in judges.items():
             credential = self.credentials[pk]
-            closing.suspect(credential, judge.dead, answers=judge.answers)
+            closing.suspect(
+                credential, judge.dead, answers=judge.answers, strangers=judge.strangers
+            )
             bucket = pacing.bucket_of(credential)
             if judge.misconfigured:
                 channels.pause(credential, judge.misconfigured)
@@ -257,7 +259,8 @@ class Lane:
         assert self.bulk is not None
         judges = {}
         for (pk, addressed), answered in zip(window.to_send.items(), outcomes, strict=True):
-            judge = judges[pk] = Judge(self.bulk, chunk, self.deadline, result)
+            credential = self.credentials[pk]
+            judge = judges[pk] = Judge(self.bulk, chunk, self.deadline, result, credential)
             for (device, sent), outcome in zip(addressed, answered, strict=True):
                 judge.add(device, sent, outcome)
             judge.finish()

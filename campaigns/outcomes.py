@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from campaigns.ledger import ClaimedChunk, Retry, Row, WindowResult
-from campaigns.models import Bulk, Message, Reason, RepeatPolicy
+from campaigns.models import Bulk, Counter, Message, Reason, RepeatPolicy
 from devices import normalizing
 from devices.closing import DeadAddress
-from devices.models import Address, ClosedNumber
+from devices.models import Address, Breaker, ClosedNumber, ProviderCredential
 from providers.base import Addressed, Cause, Outcome, Scope, Verdict
 
 ATTEMPTS = 6
@@ -21,6 +21,7 @@ REPEATS_IN_DOUBT = 2
 LONGEST_DELAY = 15 * 60.0  # seconds
 OUTAGE = 3  # answers without a time that make one, if they are most of a window's
 FIRST_DELAY = 10.0  # seconds, where a provider has no figure of its own
+STRANGERS = 4  # devices a new credential must not know before it is doubted itself
 
 REASON_OF_CAUSE = {
     Cause.NONE: Reason.CLOUD_ERROR,
@@ -51,6 +52,7 @@ CLOSED_OF_CAUSE = {
     Cause.MISMATCHED_SENDER: Address.Closed.MISMATCHED,
     Cause.MALFORMED_TOKEN: Address.Closed.MALFORMED,
 }
+UNKNOWN_HERE = frozenset({Cause.MISMATCHED_SENDER, Cause.MALFORMED_TOKEN})
 CLOSED_NUMBER_OF_CAUSE = {
     Cause.NUMBER_REFUSED: ClosedNumber.Reason.REFUSED,
     Cause.OPTED_OUT: ClosedNumber.Reason.OPTED_OUT,
@@ -79,19 +81,26 @@ class Judge:
     chunk: ClaimedChunk
     deadline: datetime
     result: WindowResult
+    credential: ProviderCredential
     answers: int = 0
+    accepted: int = 0
     dead: list[DeadAddress] = field(default_factory=list)
     silent: int = 0  # answers by which the cloud was away: not reached, or out of order
     misconfigured: str = ""  # the first such answer
+    strangers: bool = False  # these devices do not show that they are wrong, not the credential
     again: dict[tuple[float, bool, Reason, int, bool], list[int]] = field(default_factory=dict)
     _told: list[float] = field(default_factory=list)  # pauses the cloud itself asked for
     _away: list[float] = field(default_factory=list)  # delays of answers that blame the cloud
+    _unknown_here: list[tuple[Recipient, Addressed, Outcome]] = field(default_factory=list)
 
     def add(self, device: Recipient, sent: Addressed, outcome: Outcome) -> None:
         self.answers += 1
         match outcome.verdict:
             case Verdict.ACCEPTED:
+                self.accepted += 1
                 self._row(device, Message.State.ACCEPTED, Reason.NONE, outcome.provider_id)
+            case Verdict.UNREGISTERED if outcome.cause in UNKNOWN_HERE:
+                self._unknown_here.append((device, sent, outcome))
             case Verdict.UNREGISTERED:
                 self._fail(device, outcome)
                 self._close(device, sent, outcome)
@@ -114,7 +123,15 @@ class Judge:
         return 0 < self.answers == self.silent
 
     def finish(self) -> None:
-        """Write the retries down: one chunk for those that share delay, reason and attempt."""
+        """Decide what needs the whole window, and write the retries down: one chunk for those
+        that share delay, reason and attempt."""
+        self.strangers = self._doubts_the_credential()
+        for device, sent, outcome in self._unknown_here:
+            self._close(device, sent, outcome)
+            if self.strangers:
+                self._repeat(device, 5.0, Reason.CREDENTIAL_REFUSED, outcome)
+            else:
+                self._fail(device, outcome)
         now = timezone.now()
         for (delay, told, reason, attempt, repeated), recipients in self.again.items():
             # Jitter, so that a million do not come back in one second; never sooner than told.
@@ -123,6 +140,27 @@ class Judge:
             self.result.retries.append(
                 Retry(recipients, min(not_before, self.deadline), attempt, reason, repeated)
             )
+
+    def _doubts_the_credential(self) -> bool:
+        """Whether a wrong project, bundle ID or environment is likelier than wrong devices.
+
+        Then no message may fail for it: a person corrects the credential, and they go out.
+        """
+        count = len(self._unknown_here)
+        if not count or self.accepted:
+            return False
+        if Breaker.objects.filter(pk=self.credential.pk, tripped_at__isnull=False).exists():
+            return True  # somebody looks at it already
+        if count < STRANGERS or 2 * count <= self.answers:
+            return False
+        since = self.credential.changed_at.replace(second=0, microsecond=0)
+        proofs = Counter.objects.filter(
+            bulk__application=self.bulk.application_id,
+            platform=self.chunk.platform,
+            minute__gte=since,
+            accepted__gt=0,
+        )
+        return not proofs.exists()
 
     @property
     def pause(self) -> float:

@@ -42,8 +42,18 @@ class DeadAddress:
     since: datetime | None = None  # when it says the token died
 
 
-def suspect(credential: ProviderCredential, dead: Sequence[DeadAddress], *, answers: int) -> None:
-    """Take down what a cloud said in so many answers, and judge the page when it is full."""
+def suspect(
+    credential: ProviderCredential,
+    dead: Sequence[DeadAddress],
+    *,
+    answers: int,
+    strangers: bool = False,
+) -> None:
+    """Take down what a cloud said in so many answers, and judge the page when it is full.
+
+    Without waiting for that where the devices are `strangers`: the credential has not reached
+    any yet, so it is likelier that it is another app's.
+    """
     gone = sum(one.reason is Address.Closed.UNINSTALLED for one in dead)
     with transaction.atomic():
         if dead:
@@ -72,7 +82,11 @@ def suspect(credential: ProviderCredential, dead: Sequence[DeadAddress], *, answ
             )
             for one in dead
         )
-        _judge(Breaker.objects.select_for_update().get(pk=credential.pk))
+        breaker = Breaker.objects.select_for_update().get(pk=credential.pk)
+        if not strangers:
+            _judge(breaker)
+        elif breaker.tripped_at is None:
+            _trip(breaker)
 
 
 def judge_old_pages() -> None:

@@ -37,6 +37,8 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 CloudFor = Callable[[ProviderCredential], Any]
+MISMATCHED = Outcome(verdict=Verdict.UNREGISTERED, cause=Cause.MISMATCHED_SENDER, status=403)
+ACCEPTED = Outcome(verdict=Verdict.ACCEPTED, provider_id="1", status=200)
 LONG_AGO = timezone.now() - timedelta(days=1)  # before the clock of any transaction
 
 
@@ -210,6 +212,55 @@ def test_tries_end_after_the_sixth(cloud_for: CloudFor) -> None:
     assert states(bulk) == {(Message.State.FAILED, Reason.CLOUD_UNAVAILABLE): 1}
 
 
+def test_devices_that_a_new_credential_does_not_know_wait_for_a_better_one(
+    cloud_for: CloudFor,
+) -> None:
+    """Another app's credential passes its test: only devices' answers show that it is wrong."""
+    bulk, credential = frozen(12)
+    cloud = cloud_for(credential)
+    cloud.answer = lambda one: MISMATCHED
+
+    dispatch.work(seconds=60)
+
+    assert is_paused(credential)
+    assert credential.waits_for_a_decision
+    assert states(bulk) == {}
+    assert statistics.funnel(bulk).waiting == 12
+
+    cloud.answer = lambda one: ACCEPTED
+    closing.disbelieve(Breaker.objects.get())
+    Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
+    dispatch.work(seconds=60)
+
+    assert states(bulk) == {(Message.State.ACCEPTED, Reason.NONE): 12}
+    assert len({one.message_id for one in cloud.taken}) == 12
+    assert_consistent(bulk)
+
+
+def test_devices_that_a_credential_in_use_does_not_know_have_failed(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(10)
+    cloud = cloud_for(credential)
+    cloud.answer = lambda one: ACCEPTED if len(cloud.taken) == 5 else MISMATCHED  # of a window
+
+    dispatch.work(seconds=60)
+
+    assert not is_paused(credential)
+    assert states(bulk) == {
+        (Message.State.ACCEPTED, Reason.NONE): 5,
+        (Message.State.FAILED, Reason.MISMATCHED_SENDER): 5,
+    }
+
+
+def test_three_devices_do_not_tell_that_a_credential_is_wrong(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(3)
+    cloud_for(credential).answer = lambda one: MISMATCHED
+
+    dispatch.work(seconds=60)
+
+    assert not is_paused(credential)
+    assert states(bulk) == {(Message.State.FAILED, Reason.MISMATCHED_SENDER): 3}
+
+
 def test_a_cloud_may_want_a_longer_wait_from_the_second_try_on(cloud_for: CloudFor) -> None:
     bulk, credential = frozen(1)
     cloud_for(credential).answer = lambda one: Outcome(
@@ -358,22 +409,21 @@ def test_a_dead_token_is_taken_down_with_the_token_that_was_sent_to(cloud_for: C
     assert Registration.objects.get(pk=refreshed.pk).enabled
 
 
-def test_a_wrong_environment_trips_the_breaker_within_500_answers_and_closes_nobody(
+def test_a_wrong_environment_from_the_first_message_on_fails_and_closes_nobody(
     cloud_for: CloudFor, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.WINDOW_SIZE = settings.CHUNK_SIZE = 100
-    settings.WINDOWS_IN_FLIGHT = 1
     bulk, credential = frozen(700)
     cloud = cloud_for(credential)
     cloud.answer = lambda one: Outcome(verdict=Verdict.UNREGISTERED, cause=Cause.MALFORMED_TOKEN)
 
     dispatch.work(seconds=60)
 
-    assert len(cloud.taken) == 500
+    assert len(cloud.taken) <= 100 * settings.WINDOWS_IN_FLIGHT
     assert not Address.objects.filter(closed_at__isnull=False).exists()
     assert is_paused(credential)
-    assert "500 of 500 addresses dead" in credential.pause_reason
-    assert statistics.funnel(bulk).waiting == 200
+    assert "addresses dead" in credential.pause_reason
+    assert statistics.funnel(bulk).waiting == 700
 
     monkeypatch.setattr(channels, "build", lambda credential: cloud)
     channels.test(credential)
@@ -385,7 +435,33 @@ def test_a_wrong_environment_trips_the_breaker_within_500_answers_and_closes_nob
     cloud.answer = lambda one: Outcome(verdict=Verdict.ACCEPTED)
     Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
     dispatch.work(seconds=60)
-    assert states(bulk)[Message.State.ACCEPTED, Reason.NONE] == 200
+    assert states(bulk) == {(Message.State.ACCEPTED, Reason.NONE): 700}
+    assert_consistent(bulk)
+
+
+def test_a_credential_in_use_that_turns_wrong_trips_within_500_answers_and_closes_nobody(
+    cloud_for: CloudFor, settings: Any
+) -> None:
+    settings.WINDOW_SIZE = settings.CHUNK_SIZE = 100
+    settings.WINDOWS_IN_FLIGHT = 1
+    bulk, credential = frozen(800)
+    cloud = cloud_for(credential)
+    wrong = Outcome(verdict=Verdict.UNREGISTERED, cause=Cause.MALFORMED_TOKEN)
+    cloud.answer = lambda one: ACCEPTED if len(cloud.taken) <= 100 else wrong
+
+    dispatch.work(seconds=60)
+
+    assert len(cloud.taken) == 600
+    assert not Address.objects.filter(closed_at__isnull=False).exists()
+    assert is_paused(credential)
+    assert "500 of 500 addresses dead" in credential.pause_reason
+    assert statistics.funnel(bulk).waiting == 200
+
+    closing.disbelieve(credential.breaker)
+    cloud.answer = lambda one: ACCEPTED
+    Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
+    dispatch.work(seconds=60)
+    assert states(bulk)[Message.State.ACCEPTED, Reason.NONE] == 300
     assert_consistent(bulk)
 
 

@@ -46,6 +46,20 @@ def test_answers_without_a_dead_address_begin_no_page() -> None:
     assert not Breaker.objects.exists()
 
 
+def test_strangers_to_a_new_credential_are_not_waited_for() -> None:
+    credential, devices = shop(4)
+    strangers = [dead(device, reason=Address.Closed.MISMATCHED) for device in devices]
+
+    closing.suspect(credential, strangers, answers=4, strangers=True)
+    closing.suspect(credential, strangers, answers=4, strangers=True)  # was on the wire already
+
+    credential.refresh_from_db()
+    assert credential.waits_for_a_decision
+    assert "4 of 4 addresses dead" in credential.pause_reason
+    assert closed(credential) == 0
+    assert closing.believe(credential.breaker) == 4
+
+
 def test_a_page_is_judged_when_it_is_full_and_not_before() -> None:
     credential, devices = shop(4)
     closing.suspect(credential, [dead(device) for device in devices], answers=100)

@@ -327,3 +327,66 @@ def test_a_wrong_credential_waits_says_why_and_loses_nobody(
     times = shop.reached(bulk)
     assert len(times) == 2 * DEVICES
     assert set(times.values()) == {1}
+
+
+def project_of_the_other_firebase(shop: Shop) -> None:
+    """A good service account, of a project that the app is not registered in."""
+    other = {"project_id": "other-shop", "private_key_id": "3333333333333333"}
+    made = pem(rsa.generate_private_key(65537, 2048))
+    account = service_account() | other | {"private_key": made}
+    trust_account(shop, account)
+    shop.hold({"service_account": account})
+
+
+def bundle_id_of_the_team_s_other_app(shop: Shop) -> None:
+    """The key serves all apps of its team, so Apple lets it send to that one."""
+    [known] = known_credentials()["apns"]
+    shop.trust(apns=[known | {"topics": []}])
+    shop.hold(apns_key() | {"topic": OTHER_TOPIC})
+
+
+@pytest.mark.parametrize(
+    ("provider", "owner", "spoil", "mend"),
+    [
+        (FCM, "shop-test", project_of_the_other_firebase, enter_same_account),
+        (APNS, TOPIC, bundle_id_of_the_team_s_other_app, enter_ids),
+    ],
+    ids=["fcm-project", "apns-bundle-id"],
+)
+def test_another_app_s_credential_shows_only_by_its_devices_and_loses_nobody(
+    clouds: Gateways,
+    provider: Provider,
+    owner: str,
+    spoil: Callable[[Shop], None],
+    mend: Callable[[Shop], None],
+    settings: Any,
+) -> None:
+    """It works, so its test cannot tell; the first answers about devices do. DROP-5."""
+    settings.CHUNK_SIZE, settings.WINDOW_SIZE = 1000, 250
+    shop = Shop(clouds, provider)
+    tokens = shop.application.registrations.filter(platform=PLATFORMS[provider])
+    devices = [
+        {"token": token, "owner": owner}
+        for token in tokens.values_list("address__token", flat=True)
+    ]
+    clouds.ask("POST", "/devices", {provider.value: devices})
+    spoil(shop)
+    assert shop.test().test_ok
+
+    bulk = shop.launch()
+    shop.send(bulk)
+
+    assert shop.credential.waits_for_a_decision
+    assert "wrong environment, bundle id or project" in shop.credential.pause_reason
+    funnel = statistics.funnel(bulk)
+    assert (funnel.waiting, funnel.accepted, funnel.failed) == (DEVICES, DEVICES, 0)
+
+    mend(shop)
+    numbers = [shop.application.pk, shop.credential.pk]
+    shop.client.post(reverse("devices:credential-keep-dead", args=numbers))
+    shop.send(bulk)
+
+    assert bulk.status == Bulk.Status.DONE
+    times = shop.reached(bulk)
+    assert len(times) == 2 * DEVICES
+    assert set(times.values()) == {1}
