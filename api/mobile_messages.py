@@ -22,7 +22,7 @@ from api.endpoint import (
 )
 from api.mobile import FAMILY, caller_of
 from api.mobile_items import android_item, ios_item
-from campaigns import inbound, pulling, reports
+from campaigns import inbound, inbox, pulling, reports
 from campaigns.models import Message
 from devices import registering
 from devices.errors import UnknownRegistrationError
@@ -52,11 +52,13 @@ class SeenMessage(Schema):
 
     message_id: str = Field(alias="messageId")
     seconds_ago: int | None = Field(None, alias="timestampDelta")
+    inbox: bool | None = None  # its copy in the inbox of a person
 
 
 class Seen(Schema):
     """Messages that were looked at (4.2)."""
 
+    external_id: str | None = Field(None, alias="externalUserId")
     messages: Annotated[list[SeenMessage], Field(max_length=MOST_RECEIPTS)]
 
 
@@ -71,8 +73,21 @@ def delivery_report(request: ApiRequest, body: Delivered) -> Json:
 def seen(request: ApiRequest, body: Seen) -> Json:
     """POST /mobile/2/messages/seen."""
     told = [(each.message_id, each.seconds_ago or 0) for each in body.messages]
+    if body.external_id:
+        copies = {each.message_id for each in body.messages if each.inbox}
+        found = _mark_seen(request, body.external_id, [each for each in told if each[0] in copies])
+        told = [each for each in told if each[0] not in found]
     _take(request, Message.State.SEEN, told)
     return {}
+
+
+def _mark_seen(request: ApiRequest, external_id: str, told: list[tuple[str, int]]) -> set[str]:
+    """Note what a person saw in their inbox, whatever device it went to; the ids found there."""
+    seen = [(each.message_id, each.at) for each in _receipts(Message.State.SEEN, told)]
+    found = inbox.mark_seen(request.application, external_id, seen)
+    receipts = [reports.Receipt(mine, Message.State.SEEN, at) for mine, at in found.values()]
+    reports.take(request.application.pk, None, receipts)
+    return {text for text, _ in told if _uuid(text) in found}
 
 
 def _take(request: ApiRequest, state: Message.State, told: list[tuple[str, int]]) -> None:

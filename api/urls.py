@@ -6,6 +6,7 @@ from api import (
     carousels,
     huawei_receipts,
     mobile,
+    mobile_inbox,
     mobile_messages,
     mobile_people,
     mobile_service,
@@ -29,6 +30,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("mobile/5/messages", mobile_messages.messages),
     path("mobile/1/messages/mo", mobile_messages.written_messages),
     path("mobile/1/inapp/click/<str:message_id>", mobile_messages.clicks),
+    path(
+        "mobile/1/user/<path:external_id>/inbox/<str:cloud>/messages",
+        mobile_inbox.inboxes,
+    ),
     path("mobile/3/version", mobile_service.versions),
     path("mobile/1/baseurl", mobile_service.base_urls),
     path("sdk/1/carousels/<str:key>/<int:content>/<uuid:message_id>", carousels.carousel),

@@ -31,7 +31,8 @@ CONTENT_FIELDS = ("title", "text", "image_url", "on_tap", "target", "options")
 # What CampaignContent.options may hold: fields of PushNotification that have no column.
 OPTIONS = {
     "sound", "vibrate", "badge", "category", "silent", "content_available", "in_app_style",
-    "in_app_expires_in", "in_app_open_title", "in_app_dismiss_title", "inbox_topic", "carousel",
+    "in_app_expires_in", "in_app_open_title", "in_app_dismiss_title", "inbox_topic",
+    "inbox_expires_in", "carousel",
     "carousel_kind", "deep_link", "browser_url", "web_view_url", "custom_payload", "collapse_key",
     "thread_id", "channel_id", "urgency", "may_trim",
 }  # fmt: skip

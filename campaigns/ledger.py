@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from campaigns.ids import first_id
+from campaigns.keeping import keep_in_inboxes
 from campaigns.models import Bulk, Chunk, Message, Reason
 
 # ------------------------------------------------------------------- freezing
@@ -290,6 +291,7 @@ def record(bulk: Bulk, chunk: ClaimedChunk, result: WindowResult, *, now: dateti
         if cursor.rowcount != 1:
             raise LeaseLostError
         _write_retries(cursor, chunk, result.retries)
+        keep_in_inboxes(bulk, chunk.variant, result.rows)
         _copy(cursor, bulk, chunk, result.rows, now)
         _count(cursor, bulk, chunk, result.rows, now)
     assert chunk.window_to is not None

@@ -12,6 +12,7 @@ from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F,
 from django.utils import timezone
 
 from campaigns import ids, rendering
+from campaigns.languages import choose
 from campaigns.models import PULLED_REASONS, Bulk, Message
 from devices.models import Application
 from providers.base import PushNotification
@@ -61,7 +62,7 @@ def waiting(
 
 def said(bulk: Bulk, application: Application, language: str, variant: int) -> PushNotification:
     """What a bulk says to a device of this language, for the SDK that asks for it."""
-    content = rendering.choose(bulk.content, language, variant)
+    content = choose(bulk.content, language, variant)
     notification = rendering.notification(
         content,
         application,

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.utils.crypto import salted_hmac
 
 from campaigns import channels
+from campaigns.languages import choose
 from campaigns.models import Bulk, RepeatPolicy
 from campaigns.outcomes import Recipient
 from devices.models import Application, Environment, Platform, Provider, ProviderCredential
@@ -70,16 +71,6 @@ def _carousel_url(application_id: int, bulk_id: str, place: int) -> str:
 def carousel_key(application_id: int, bulk_id: str) -> str:
     """What makes the address of a bulk's carousels one that nobody guesses."""
     return salted_hmac("campaigns.carousel", f"{application_id} {bulk_id}").hexdigest()[:20]
-
-
-def choose(contents: list[dict[str, Any]], language: str, variant: int) -> dict[str, Any]:
-    """The content for a device: its language, that language's root, else the default one."""
-    of_variant = [each for each in contents if each.get("variant", 0) == variant] or contents
-    by_language = {each.get("language", ""): each for each in of_variant}
-    root = language.replace("_", "-").split("-")[0]
-    return (
-        by_language.get(language) or by_language.get(root) or by_language.get("") or of_variant[0]
-    )
 
 
 class Renderer:

@@ -12,6 +12,7 @@ from campaigns import (
     channels,
     dispatch,
     fanout,
+    inbox,
     ledger,
     metrics,
     partitions,
@@ -98,9 +99,10 @@ def test_paused_credentials() -> None:
 
 @shared_task
 def make_partitions() -> None:
-    """Days ahead are made, days past their keeping are dropped."""
+    """Days ahead are made, days past their keeping are dropped; so is what inboxes had."""
     partitions.make_ahead()
     partitions.drop_old()
+    inbox.drop_expired()
 
 
 @shared_task

@@ -116,6 +116,7 @@ class PushNotification:
     in_app_open_title: str = ""  # of the button, MODAL only
     in_app_dismiss_title: str = ""
     inbox_topic: str = ""  # kept in the app's inbox under this topic
+    inbox_expires_in: int | None = None  # seconds after sending; None: as long as we keep them
     carousel: tuple[CarouselItem, ...] = ()  # at most 20
     carousel_kind: Literal["carousel", "slider"] = "carousel"
     carousel_url: str = ""  # https, ends where the message id follows; "" and none may be cut out

@@ -2,6 +2,7 @@
 
 from campaigns.models.campaigns import Campaign, CampaignContent, RepeatPolicy
 from campaigns.models.inbound import Inbound
+from campaigns.models.inbox import InboxMessage
 from campaigns.models.messages import (
     PULLED_REASONS,
     REASONS,
@@ -30,6 +31,7 @@ __all__ = [
     "Destination",
     "EarlyReceipt",
     "Inbound",
+    "InboxMessage",
     "InboxTopic",
     "Message",
     "MessageQuerySet",
