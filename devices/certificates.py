@@ -25,6 +25,7 @@ MARKS = {
     "1.2.840.113635.100.6.3.1": Environment.SANDBOX,
     "1.2.840.113635.100.6.3.2": Environment.PRODUCTION,
 }
+SIGNS_APPS = "1.2.840.113635.100.6.1."  # what Apple's extensions of such certificates begin with
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ class PushCertificate:
         ]
         topics = certificate.subject.get_attributes_for_oid(NameOID.USER_ID)
         marks = {each.oid.dotted_string for each in certificate.extensions}
+        if any(mark.startswith(SIGNS_APPS) for mark in marks) and not MARKS.keys() & marks:
+            raise CertificateError(
+                "This certificate signs apps. Choose the one whose name begins with Apple Push"
+                " Services."
+            )
         return cls(
             pem=b"".join(parts).decode(),
             topic=str(topics[0].value) if topics else "",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -23,7 +23,21 @@ TOPIC = "com.example.shop"
 PASSWORD = "Ein gutes Paßwort"
 
 
-def make_p12(certificate: str, key: str, password: str = PASSWORD) -> bytes:
+# What the Keychain encrypts exports with, and what newer tools do.
+OLD = (
+    serialization.PrivateFormat.PKCS12.encryption_builder()
+    .key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
+    .hmac_hash(hashes.SHA1())  # noqa: S303
+    .build(PASSWORD.encode())
+)
+NEW = BestAvailableEncryption(PASSWORD.encode())
+
+
+def make_p12(
+    certificate: str,
+    key: str,
+    encryption: serialization.KeySerializationEncryption = NEW,
+) -> bytes:
     loaded = serialization.load_pem_private_key(key.encode(), None)
     assert isinstance(loaded, ec.EllipticCurvePrivateKey)
     return pkcs12.serialize_key_and_certificates(
@@ -31,7 +45,7 @@ def make_p12(certificate: str, key: str, password: str = PASSWORD) -> bytes:
         loaded,
         x509.load_pem_x509_certificate(certificate.encode()),
         None,
-        BestAvailableEncryption(password.encode()),
+        encryption,
     )
 
 
@@ -52,11 +66,15 @@ def post(
     return client.post(url, said)
 
 
-def test_a_p12_file_is_kept_without_its_password(client: Client) -> None:
+@pytest.mark.parametrize("encryption", [OLD, NEW], ids=["old", "new"])
+def test_a_p12_file_is_kept_without_its_password(
+    client: Client, encryption: serialization.KeySerializationEncryption
+) -> None:
     application = make_application()
     certificate, key = make_apple_certificate()
+    file = make_p12(certificate, key, encryption)
 
-    response = post(client, make_p12(certificate, key), application=application, password=PASSWORD)
+    response = post(client, file, application=application, password=PASSWORD)
 
     assert response.status_code == 302
     credential = application.credentials.get()
@@ -142,10 +160,12 @@ _, OTHER_KEY = make_apple_certificate()
         ("".join(make_apple_certificate(days=-1)).encode(), {}, "certificate_file", "ended on"),
         ("".join(make_apple_certificate(environments=["sandbox"])).encode(), {},
          "certificate_file", "for Sandbox alone"),
+        ("".join(make_apple_certificate(environments=["signs apps"])).encode(), {},
+         "certificate_file", "signs apps"),
     ],
     ids=["none", "noise", "bare", "password", "no password", "cut", "password of PEM",
          "no key", "no certificate", "other key", "topic", "longer",
-         "large", "ended", "sandbox"],
+         "large", "ended", "sandbox", "signs apps"],
 )  # fmt: skip
 def test_what_is_no_certificate_for_this_app_is_refused(
     client: Client, data: bytes, typed: dict[str, Any], field: str, problem: str

@@ -52,7 +52,11 @@ def make_huawei_account(**changes: object) -> dict[str, object]:
     return account | changes
 
 
-APPLES_MARKS = {"sandbox": "1.2.840.113635.100.6.3.1", "production": "1.2.840.113635.100.6.3.2"}
+APPLES_MARKS = {
+    "sandbox": "1.2.840.113635.100.6.3.1",
+    "production": "1.2.840.113635.100.6.3.2",
+    "signs apps": "1.2.840.113635.100.6.1.4",
+}
 
 
 def make_apple_certificate(
