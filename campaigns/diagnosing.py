@@ -45,6 +45,17 @@ class Stored:
         return max(0.0, (timezone.now() - self.looked_at).total_seconds())
 
 
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """A count of a send that was not what its messages say."""
+
+    bulk: Bulk
+    what: str
+    counted: int
+    found: int
+    repaired: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
     """How the installation is at one moment."""
@@ -61,6 +72,7 @@ class System:
     paused: Sequence[Bulk]
     reconciled: Reconciliation | None  # the last comparison that is finished
     reconciling: Reconciliation | None  # one that is not
+    differing: Sequence[Differing]  # what the finished one found
 
     @property
     def pausing(self) -> list[Cloud]:
@@ -72,7 +84,7 @@ def system(applications: Iterable[Application]) -> System:
     """Raises DatabaseError. Clouds and campaigns are those of the applications."""
     own = {application.pk for application in applications}
     store = probing.store_state()
-    latest = reconciling.latest()
+    latest, finished = reconciling.latest(), reconciling.latest(finished=True)
     return System(
         at=timezone.now(),
         database=probing.database(),
@@ -92,9 +104,25 @@ def system(applications: Iterable[Application]) -> System:
             .select_related("campaign", "application")
             .order_by("-pk")[:MOST_PAUSED]
         ),
-        reconciled=reconciling.latest(finished=True),
+        reconciled=finished,
         reconciling=latest if latest and latest.finished_at is None else None,
+        differing=_differing(finished, own) if finished and finished.differences else [],
     )
+
+
+def _differing(run: Reconciliation, own: set[int]) -> list[Differing]:
+    bulks = (
+        Bulk.objects.filter(application__in=own)
+        .select_related("campaign")
+        .in_bulk([each["bulk"] for each in run.differences])
+    )
+    return [
+        Differing(
+            bulks[each["bulk"]], each["what"], each["counted"], each["found"], each["repaired"]
+        )
+        for each in run.differences
+        if each["bulk"] in bulks
+    ]
 
 
 def _stored() -> Stored | None:

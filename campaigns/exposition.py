@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 import redis
+from django.utils import timezone
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -11,7 +12,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from campaigns import metrics, watching
+from campaigns import metrics, reconciling, watching
 from campaigns.metrics import BOUNDS, ENDLESS, Labels
 
 
@@ -21,6 +22,7 @@ class Exposition(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from _queues()
         yield from _clouds()
+        yield from _proof()
         yield _family("imports", "Imports that are not finished", ["status"], watching.imports())
         clocks = watching.clocks()
         yield GaugeMetricFamily(
@@ -95,6 +97,22 @@ def _clouds() -> Iterable[Metric]:
         if each.test_ok is not None:
             works.add_metric(named, each.test_ok)
     return paused, works, rests
+
+
+def _proof() -> Iterable[Metric]:
+    differing = GaugeMetricFamily(
+        "pushadmin_counters_differing",
+        "Sends whose counters still differed from their messages when they were last compared;"
+        " missing before the first time",
+    )
+    age = GaugeMetricFamily(
+        "pushadmin_counters_compared_seconds_ago", "How long ago that was; missing likewise"
+    )
+    last = reconciling.latest(finished=True)
+    if last is not None and last.finished_at is not None:
+        differing.add_metric([], last.wrong)
+        age.add_metric([], (timezone.now() - last.finished_at).total_seconds())
+    return differing, age
 
 
 def _stored() -> Iterator[Metric]:

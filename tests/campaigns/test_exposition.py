@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from campaigns import dispatch, fanout, ids, metrics, pacing, reports, watching
-from campaigns.models import Bulk, Chunk, Message
+from campaigns.models import Bulk, Chunk, Message, Reconciliation
 from campaigns.store import store
 from campaigns.views.metrics import family_of
 from devices.models import ImportRun, ProviderCredential
@@ -109,6 +109,18 @@ def test_pauses_and_rests_of_credentials_are_told(client: Client) -> None:
     assert told["pushadmin_credential_paused", labels] == 1
     assert told["pushadmin_credential_works", labels] == 0
     assert 50 < told["pushadmin_credential_rest_seconds", labels] <= 60
+
+
+def test_the_last_comparison_of_the_counters_is_told(client: Client) -> None:
+    assert ("pushadmin_counters_differing", ()) not in scraped(client)
+    at = timezone.now() - timedelta(hours=3)
+    Reconciliation.objects.create(since=at, finished_at=at, bulks=9, differing=3, repaired=1)
+    Reconciliation.objects.create(since=at, bulks=1)  # is not finished
+
+    told = scraped(client)
+
+    assert told["pushadmin_counters_differing", ()] == 2
+    assert told["pushadmin_counters_compared_seconds_ago", ()] >= 3 * 3600
 
 
 def test_receipts_that_wait_are_told_with_the_time_they_wait(client: Client) -> None:

@@ -113,15 +113,21 @@ def test_whoever_is_not_signed_in_is_asked_to(client: Client) -> None:
 
 def test_an_administrator_of_one_application_sees_nothing_of_another(client: Client) -> None:
     mine, other = make_application(name="Mine"), make_application(name="Secret project")
+    differing = []
     for application in (mine, other):
         make_credential(application, paused_at=timezone.now(), pause_reason="403 by the cloud")
         campaign = make_campaign(application, name=f"{application.name} sale")
-        make_bulk(application, campaign=campaign, status=Bulk.Status.PAUSED)
+        bulk = make_bulk(application, campaign=campaign, status=Bulk.Status.PAUSED)
+        differing.append(
+            {"bulk": bulk.pk, "what": "sent", "counted": 2, "found": 1, "repaired": True}
+        )
+    now = timezone.now()
+    Reconciliation.objects.create(since=now, finished_at=now, differences=differing)
     client.force_login(make_user(Role.ADMINISTRATOR, mine))
 
     seen = page(client)
 
-    assert "Mine sale" in seen
+    assert seen.count("Mine sale") == 2  # is paused, was counted wrongly
     assert "Firebase Cloud Messaging of Mine" in seen
     assert "Secret project" not in seen
 
@@ -234,8 +240,10 @@ def test_pauses_are_shown_with_their_reason_and_their_end(client: Client, admin:
 
 def test_the_last_comparison_is_shown_with_what_it_corrected(client: Client, admin: User) -> None:
     now = timezone.now()
+    application = make_application()
+    bulk = make_bulk(application, campaign=make_campaign(application, name="Friday sale"))
     difference = {
-        "bulk": 7, "what": "sent", "counted": 11, "found": 9, "places": 1, "repaired": True
+        "bulk": bulk.pk, "what": "sent", "counted": 11, "found": 9, "places": 1, "repaired": True
     }  # fmt: skip
     run = Reconciliation.objects.create(
         since=now, finished_at=now, bulks=12, differing=1, repaired=1, differences=[difference]
@@ -244,7 +252,7 @@ def test_the_last_comparison_is_shown_with_what_it_corrected(client: Client, adm
 
     seen = page(client)
     assert "1 of 12 sends differed from their messages and was corrected" in seen
-    assert "Send 7, sent: counted 11, found 9" in seen
+    assert "Friday sale</a>, sent: counted 11, found 9" in seen
     assert "Everything works" in seen
 
     run.repaired = 0

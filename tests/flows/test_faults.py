@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from campaigns import fanout, statistics, tasks
+from campaigns import fanout, reconciling, statistics, tasks
 from campaigns.models import Bulk, Message
 from campaigns.store import store
 from devices.models import Platform
@@ -61,6 +61,7 @@ def assert_exact(bulk: Bulk, gateways: Gateways) -> statistics.Funnel:
     """Every device in one state; counters, rows and the clouds' own ledger agree."""
     funnel = statistics.funnel(bulk)
     assert funnel == statistics.recount(bulk)
+    assert reconciling.differences(bulk) == []
     assert funnel.adds_up
     rows = Message.objects.of_bulk(bulk)
     assert rows.count() == funnel.targeted == bulk.audience
