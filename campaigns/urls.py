@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern] = [
     path(APP + "devices/<int:pk>/messages/", messages.device_messages, name="device-messages"),
     path("settings/system/", system.system, name="system"),
     path("settings/system/reconcile/", system.system_reconcile, name="system-reconcile"),
+    path(APP + "people/<int:pk>/messages/", messages.person_messages, name="person-messages"),
     path(
         "settings/applications/<int:application>/credentials/<int:pk>/test/",
         credentials.credential_test,

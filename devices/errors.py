@@ -153,3 +153,9 @@ class PasswordError(CertificateError):
     """A file of a certificate that opens with another password."""
 
     code = "password"
+
+
+class NothingToUndoError(PersonError):
+    """The device has changed hands since, or the entry is of something else."""
+
+    code = "nothing_to_undo"

@@ -1,14 +1,15 @@
-"""Which devices somebody means by what they typed."""
+"""Which devices, or which people, somebody means by what they typed."""
 
 import re
 import uuid
 from dataclasses import dataclass, field
+from typing import Any
 
-from django.db.models import F, Q
-from django.db.models.functions import Right
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Lower, Right
 
 from devices import normalizing
-from devices.models import Address, Application, Identity, Registration
+from devices.models import Address, Application, Identity, Person, Registration
 
 MOST_PEOPLE = 200  # whom a beginning may mean before more must be typed
 TAIL = 8  # characters of a token that pages show, and that its index holds
@@ -17,7 +18,7 @@ NUL = "\x00"  # PostgreSQL keeps none, so nothing is found by it
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Keys of devices; `more` people begin like this than were looked at."""
+    """Keys of devices or people; `more` people begin like this than were looked at."""
 
     keys: list[int] = field(default_factory=list)
     more: bool = False
@@ -50,6 +51,44 @@ def find(application: Application, typed: str) -> Found:
             addresses.filter(address, application=application).values_list("pk", flat=True)
         )
     return Found(sorted(found), more=len(people) > MOST_PEOPLE)
+
+
+def find_people(application: Application, typed: str) -> Found:
+    """The people that a text names, each lookup by an index.
+
+    It may be the beginning of an external id, of a phone number, of an e-mail address, of a
+    first or last name (or of both), a whole tag, or what names a device of this application.
+    """
+    typed = typed.strip()
+    if not typed or NUL in typed:
+        return Found()
+    ways: list[QuerySet[Any, int]] = [
+        Identity.objects.filter(_identity(typed)).order_by().values_list("person_id", flat=True),
+        _named(typed).values_list("pk", flat=True),
+        Person.objects.filter(tags__contains=[typed[:256]]).values_list("pk", flat=True),
+    ]
+    if address := _address(typed):
+        addresses = Address.objects.annotate(tail=Right(F("token"), TAIL))
+        owners = addresses.filter(
+            address, application=application, registration__person__isnull=False
+        )
+        ways.append(owners.values_list("registration__person_id", flat=True))
+    found: set[int] = set()
+    more = False
+    for way in ways:
+        keys = list(way[: MOST_PEOPLE + 1])
+        more = more or len(keys) > MOST_PEOPLE
+        found.update(keys[:MOST_PEOPLE])
+    return Found(sorted(found), more=more)
+
+
+def _named(typed: str) -> QuerySet[Person]:
+    """People by the beginning of a name, in whatever case; of two words, first and last name."""
+    people = Person.objects.alias(first=Lower("first_name"), last=Lower("last_name"))
+    first, _, last = typed.lower().partition(" ")
+    if last.strip():
+        return people.filter(first__startswith=first, last__startswith=last.strip())
+    return people.filter(Q(first__startswith=first) | Q(last__startswith=first))
 
 
 def _identity(typed: str) -> Q:

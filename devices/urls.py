@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, path
 
-from devices.views import applications, components, imports, registrations
+from devices.views import applications, components, imports, owners, people, registrations
 
 app_name = "devices"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -20,6 +20,28 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "apps/<int:application>/devices/<int:pk>/numbers/<int:identity>/open/",
         registrations.number_open,
         name="number-open",
+    ),
+    path(
+        "apps/<int:application>/devices/<int:pk>/owner/preview/",
+        owners.owner_preview,
+        name="owner-preview",
+    ),
+    path("apps/<int:application>/devices/<int:pk>/owner/", owners.owner_change, name="owner"),
+    path("apps/<int:application>/devices/<int:pk>/owner/part/", owners.owner_part, name="part"),
+    path(
+        "apps/<int:application>/devices/<int:pk>/owner/undo/<int:entry>/",
+        owners.owner_undo,
+        name="owner-undo",
+    ),
+    path("apps/<int:application>/devices/<int:pk>/primary/", owners.primary_change, name="primary"),
+    path("apps/<int:application>/people/", people.person_list, name="people"),
+    path("apps/<int:application>/people/<int:pk>/", people.person_detail, name="person"),
+    path("apps/<int:application>/people/<int:pk>/edit/", people.person_edit, name="person-edit"),
+    path("apps/<int:application>/people/<int:pk>/erase/", people.person_erase, name="person-erase"),
+    path(
+        "apps/<int:application>/people/<int:pk>/export/",
+        people.person_export,
+        name="person-export",
     ),
     path("apps/<int:application>/imports/", imports.import_list, name="imports"),
     path("apps/<int:application>/imports/<int:pk>/", imports.import_detail, name="import-detail"),

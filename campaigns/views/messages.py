@@ -1,4 +1,4 @@
-"""Message logs: of a campaign, of a device."""
+"""Message logs: of a campaign, of a device, of a person."""
 
 import uuid
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from devices.models import Address, Platform, Registration
 from devices.permissions import ApplicationRequest, Right, page
 from pushadmin.web import newest_first, page_or_partial
 
-SHOWN = 50  # messages of a device
+SHOWN = 50  # messages of a device, or of a person
+DEVICES = 50  # of a person whose messages are shown
 _S = Message.State
 # As the funnel counts them: whoever saw it had it delivered, and the cloud accepted it.
 STATES: dict[str, tuple[str, tuple[Message.State, ...]]] = {
@@ -34,6 +35,7 @@ class Line:
 
     message: Message
     device: uuid.UUID | None  # registration id; None when it was deleted
+    registration: Registration | None = None  # where a page shows messages of several devices
 
     @property
     def state(self) -> str:
@@ -118,5 +120,30 @@ def device_messages(request: ApplicationRequest, pk: int) -> HttpResponse:
     context = {
         "lines": [Line(message, None) for message in messages[:SHOWN]],
         "more": len(messages) > SHOWN,
+    }
+    return render(request, "campaigns/_device_messages.html", context)
+
+
+@require_GET
+@page(Right.SEE_DEVICES)
+def person_messages(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """What the devices of a person were sent here, newest first: a part of their page."""
+    devices = {
+        device.pk: device
+        for device in Registration.objects.filter(
+            person=pk, application=request.application
+        ).order_by("-primary", "-pk")[:DEVICES]
+    }
+    messages = list(
+        Message.objects.filter(registration_id__in=list(devices))
+        .select_related("bulk__campaign")
+        .order_by("-pk")[: SHOWN + 1]
+    )
+    context = {
+        "lines": [
+            Line(message, None, devices[message.registration_id]) for message in messages[:SHOWN]
+        ],
+        "more": len(messages) > SHOWN,
+        "of_person": True,
     }
     return render(request, "campaigns/_device_messages.html", context)

@@ -1,10 +1,10 @@
 """A human, and by what they are known."""
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Lower, Now
 
 from devices.models.applications import Application
 
@@ -54,6 +54,13 @@ class Person(models.Model):
         verbose_name_plural = "people"
         indexes = [
             GinIndex(fields=["tags"], name="person_tags"),  # people page: everybody with a tag
+            # people page: everybody whose name begins like this
+            models.Index(
+                OpClass(Lower("first_name"), name="text_pattern_ops"), name="person_first_name"
+            ),
+            models.Index(
+                OpClass(Lower("last_name"), name="text_pattern_ops"), name="person_last_name"
+            ),
             # people API: who was changed last
             models.Index(fields=["-changed_at", "-id"], name="person_changed"),
         ]

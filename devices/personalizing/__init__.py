@@ -18,12 +18,16 @@ from devices.personalizing.people import (
     replace,
 )
 from devices.personalizing.portrait import MOST_CONTACTS, Described, Identities
+from devices.personalizing.previewing import Preview, preview
+from devices.personalizing.undoing import can_undo, undo
 
 __all__ = [
     "MOST_CONTACTS",
     "Choice",
     "Described",
     "Identities",
+    "Preview",
+    "can_undo",
     "change",
     "change_owner",
     "create",
@@ -31,5 +35,7 @@ __all__ = [
     "depersonalize",
     "erase",
     "personalize",
+    "preview",
     "replace",
+    "undo",
 ]

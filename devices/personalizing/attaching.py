@@ -19,6 +19,10 @@ from devices.racing import until_settled
 
 NOTHING = Described(adding=True)
 
+# actions of the audit trail
+PERSONALIZE, DEPERSONALIZE, UNDO = "personalize device", "depersonalize device", "undo device move"
+MERGE, PART = "merge person", "part from device"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
@@ -63,7 +67,7 @@ def _personalize(
     choice: Choice,
 ) -> Person:
     held = hold(application, public_id, identities.keys)
-    registration, before = held.registration, _state(held.registration)
+    registration, before = held.registration, state_of(held.registration)
     target = _target(held, identities, choice, author)
     target.add(identities)
     if not choice.keep_as_lead:
@@ -76,8 +80,8 @@ def _personalize(
         registration.primary = True
     target.save(author)
     registration.person_tags = target.person.tags
-    _save(registration, before, author, "personalize device")
-    _forget(held.owner, target, author)
+    save_owner(registration, before, author, PERSONALIZE, left=held.owner)
+    forget(held.owner, target, author)
     return target.person
 
 
@@ -120,18 +124,18 @@ def _move(held: Held, target: Portrait) -> None:
         registration.primary = False
 
 
-def _forget(left: Portrait | None, target: Portrait, author: Author) -> None:
+def forget(left: Portrait | None, target: Portrait | None, author: Author) -> None:
     """Delete an anonymous person who has no device any more."""
-    if left is None or not left.anonymous or left.person.pk == target.person.pk:
+    if left is None or not left.anonymous or left is target:
         return
     if Registration.objects.filter(person=left.person).exists():
         return
     audit.note(
         author,
-        "merge person",
+        MERGE,
         left.person,
         before=left.known(),
-        after={"merged_into": target.person.pk},
+        after={"merged_into": target.person.pk if target is not None else None},
     )
     left.person.delete()
 
@@ -161,15 +165,15 @@ def _depersonalize(
         check_same_person(held.registration, caller)
     if held.owner is None or held.owner.anonymous:
         return False
-    registration, before = held.registration, _state(held.registration)
+    registration, before = held.registration, state_of(held.registration)
     registration.person = None
     registration.person_tags = []
     registration.primary = False
-    _save(registration, before, author, "depersonalize device")
+    save_owner(registration, before, author, DEPERSONALIZE, left=held.owner)
     return True
 
 
-def _state(registration: Registration) -> dict[str, object]:
+def state_of(registration: Registration) -> dict[str, object]:
     return {
         "person": registration.person_id,
         "primary": registration.primary,
@@ -177,19 +181,30 @@ def _state(registration: Registration) -> dict[str, object]:
     }
 
 
-def _save(
-    registration: Registration, before: dict[str, object], author: Author, action: str
+def save_owner(
+    registration: Registration,
+    before: dict[str, object],
+    author: Author,
+    action: str,
+    *,
+    left: Portrait | None,
 ) -> None:
-    after = _state(registration)
+    """Write to whom a device belongs; the trail of the person it leaves says so, too."""
+    after = state_of(registration)
     changed = [name for name, value in after.items() if value != before[name]]
     if not changed:
         return
     registration.save(update_fields=["person", "primary", "person_tags"])
-    if changed != ["person_tags"]:
-        audit.note(
-            author,
-            action,
-            registration,
-            before={name: before[name] for name in changed},
-            after={name: after[name] for name in changed},
-        )
+    if changed == ["person_tags"]:
+        return
+    audit.note(
+        author,
+        action,
+        registration,
+        before={name: before[name] for name in changed},
+        after={name: after[name] for name in changed},
+    )
+    if left is not None and not left.anonymous and left.person.pk != registration.person_id:
+        known = {"registration": registration.pk, "device": str(registration)}
+        application = registration.application
+        audit.note(author, PART, left.person, before=known, application=application)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -21,7 +21,9 @@ from devices.models import (
     Person,
     Registration,
 )
+from devices.people_forms import OwnerForm
 from devices.permissions import ApplicationRequest, Right, page
+from devices.views.trail import changes_of
 from pushadmin.web import newest_first, page_or_partial
 
 STATES = {
@@ -98,24 +100,26 @@ def device_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
         .prefetch_related("person__identities"),
         pk=pk,
     )
-    types = _types(request.application, device)
+    device.application = request.application
+    history = AuditEntry.objects.filter(object_type="registration", object_id=str(pk))[:10]
     context = {
         "application": request.application,
         "device": device,
         "address": device.address,
         "token_tail": device.address.token[-finding.TAIL :],
         "state": state_of(device),
-        "attributes": _attributes(device.attributes, AttributeDefinition.Scope.DEVICE, types),
+        "attributes": attributes_of(
+            device.attributes, AttributeDefinition.Scope.DEVICE, request.application
+        ),
         "offset": _offset(device.timezone_offset),
-        "history": AuditEntry.objects.filter(object_type="registration", object_id=str(pk))[:10],
-        **_person(device.person, device, types),
+        "changes": changes_of(list(history), {str(pk): device}),
+        "owner_form": OwnerForm(),
+        **_person(device.person, device),
     }
     return render(request, "devices/device_detail.html", context)
 
 
-def _person(
-    person: Person | None, device: Registration, types: dict[tuple[int, str], str]
-) -> dict[str, Any]:
+def _person(person: Person | None, device: Registration) -> dict[str, Any]:
     if person is None:
         return {"person": None}
     others = (
@@ -130,29 +134,25 @@ def _person(
     return {
         "person": person,
         "identities": [(each, closings.get(each.value)) for each in identities],
-        "person_attributes": _attributes(
-            person.attributes, AttributeDefinition.Scope.PERSON, types
+        "person_attributes": attributes_of(
+            person.attributes, AttributeDefinition.Scope.PERSON, device.application
         ),
         "other_devices": [(other, state_of(other)) for other in others],
     }
 
 
-def _types(application: Application, device: Registration) -> dict[tuple[int, str], str]:
-    """What each of its custom attributes was learned to be, by scope and name."""
-    names = {*device.attributes, *(device.person.attributes if device.person else ())}
-    definitions = AttributeDefinition.objects.filter(
-        Q(application=None) | Q(application=application), name__in=names
-    )
-    return {(each.scope, each.name): each.get_type_display() for each in definitions}
-
-
-def _attributes(
-    values: dict[str, Any], scope: AttributeDefinition.Scope, types: dict[tuple[int, str], str]
+def attributes_of(
+    values: dict[str, Any], scope: AttributeDefinition.Scope, application: Application
 ) -> list[Attribute]:
-    return [
-        Attribute(name, types.get((scope, name), ""), value)
-        for name, value in sorted(values.items())
-    ]
+    """Custom attributes of a device or a person with the types they were learned with."""
+    if not values:
+        return []
+    owner = application if scope == AttributeDefinition.Scope.DEVICE else None
+    definitions = AttributeDefinition.objects.filter(
+        scope=scope, application=owner, name__in=list(values)
+    )
+    types = {each.name: each.get_type_display() for each in definitions}
+    return [Attribute(name, types.get(name, ""), value) for name, value in sorted(values.items())]
 
 
 def _offset(minutes: int | None) -> str:

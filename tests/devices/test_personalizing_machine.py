@@ -14,12 +14,14 @@ from devices.audit import Author
 from devices.errors import (
     AlreadyPersonalizedError,
     IdentityTakenError,
+    NothingToUndoError,
     SeveralPeopleError,
     UnknownPersonError,
     UnknownRegistrationError,
 )
-from devices.models import Identity, Person, Platform, Registration
+from devices.models import AuditEntry, Identity, Person, Platform, Registration
 from devices.personalizing import Choice, Described, Identities
+from devices.personalizing.undoing import MOVES
 from devices.registering import Device
 from tests.factories import make_application
 
@@ -110,6 +112,23 @@ class People(RuleBasedStateMachine):
             personalizing.depersonalize(device.application, device.address.public_id, SYSTEM)
             device.refresh_from_db()
             assert device.person is None or not device.person.identities.exists()
+
+    @rule(number=ANY)
+    def undo(self, number: int) -> None:
+        if device := self.device(number):
+            moves = AuditEntry.objects.filter(
+                object_type="registration", object_id=str(device.pk), action__in=MOVES
+            )
+            entry = moves.order_by("-pk").first()
+            if entry is None:
+                return
+            possible = personalizing.can_undo(entry, device)
+            try:
+                personalizing.undo(device.application, device.address.public_id, entry, SYSTEM)
+            except NothingToUndoError:
+                assert not possible
+                return
+            assert possible
 
     @rule(number=ANY, phones=st.lists(PHONES, max_size=2), tags=TAGS)
     def change_owner(self, number: int, phones: list[str], tags: list[str]) -> None:

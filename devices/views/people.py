@@ -1,0 +1,214 @@
+"""Pages of people: find one, understand them, put it right."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count, Prefetch, Q
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.text import slugify
+from django.views.decorators.http import require_GET, require_POST
+
+from devices import audit, finding, numbers, personalizing
+from devices.errors import DeviceError
+from devices.models import (
+    Application,
+    AttributeDefinition,
+    AuditEntry,
+    Identity,
+    Person,
+    Registration,
+)
+from devices.people_forms import PersonForm, PersonSearchForm
+from devices.permissions import ApplicationRequest, Right, page
+from devices.views.registrations import attributes_of, state_of
+from devices.views.trail import Change, changes_of
+from pushadmin.web import newest_first, page_or_partial
+
+MOST_DEVICES = 50  # on the page of a person
+MOST_CHANGES = 30
+
+
+@page(Right.SEE_DEVICES)
+@require_GET
+def person_list(request: ApplicationRequest) -> HttpResponse:
+    """People of the account, newest first; found by whatever names them."""
+    form = PersonSearchForm(request.GET)
+    typed = request.GET.get("q", "").strip()
+    found = None
+    if typed:  # what cannot be read names nobody
+        known = form.is_valid()
+        found = finding.find_people(request.application, typed) if known else finding.Found()
+    people = Person.objects.all()
+    if found is not None:
+        people = people.filter(pk__in=found.keys)
+    pager = newest_first(
+        request,
+        people.prefetch_related(Prefetch("identities", Identity.objects.order_by("kind", "pk"))),
+        one="person",
+        many="people",
+    )
+    context = {
+        "application": request.application,
+        "pager": pager,
+        "rows": _rows(request.application, pager.rows),
+        "typed": typed,
+        "searching": found is not None,
+        "more": found is not None and found.more,
+    }
+    return page_or_partial(request, "devices/person_list.html", "person-list", context)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A person as the list shows them."""
+
+    person: Person
+    name: str  # empty: they have none
+    identities: list[Identity]
+    devices: int  # of this application
+
+
+def _rows(application: Application, people: Any) -> list[Row]:
+    counted = dict(
+        Registration.objects.filter(application=application, person__in=list(people))
+        .values_list("person")
+        .annotate(devices=Count("pk"))
+        .order_by()
+    )
+    return [
+        Row(each, _name(each), list(each.identities.all()), counted.get(each.pk, 0))
+        for each in people
+    ]
+
+
+def _name(person: Person) -> str:
+    return " ".join(filter(None, (person.first_name, person.last_name)))
+
+
+@page(Right.SEE_DEVICES)
+@require_GET
+def person_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """One person: who they are, their devices, what they were sent, who changed what."""
+    person = get_object_or_404(Person, pk=pk)
+    return _show(request, person, PersonForm(person=person))
+
+
+def _show(request: ApplicationRequest, person: Person, form: PersonForm) -> HttpResponse:
+    """The page; with what was typed and could not be kept, its dialog stands open."""
+    devices = list(
+        Registration.objects.filter(person=person, application=request.application)
+        .select_related("address")
+        .order_by("-primary", "-pk")[:MOST_DEVICES]
+    )
+    everywhere = Registration.objects.filter(person=person).count()
+    here = Registration.objects.filter(person=person, application=request.application).count()
+    identities = list(person.identities.all())
+    phones = [each.value for each in identities if each.kind == Identity.Kind.PHONE]
+    closings = numbers.closings(phones) if phones else {}
+    context = {
+        "application": request.application,
+        "person": person,
+        "name": _name(person),
+        "identities": [(each, closings.get(each.value)) for each in identities],
+        "attributes": attributes_of(
+            person.attributes, AttributeDefinition.Scope.PERSON, request.application
+        ),
+        "devices": [(each, state_of(each)) for each in devices],
+        "hidden": here - len(devices),
+        "elsewhere": everywhere - here,
+        "reachable": sum(state_of(each) == "reachable" for each in devices),
+        "changes": _changes(person, devices),
+        "form": form,
+    }
+    status = 422 if form.errors else 200
+    return render(request, "devices/person_detail.html", context, status=status)
+
+
+def _changes(person: Person, devices: list[Registration]) -> list[Change]:
+    keys = {str(device.pk): device for device in devices}
+    entries = AuditEntry.objects.filter(
+        Q(object_type="person", object_id=str(person.pk))
+        | Q(object_type="registration", object_id__in=list(keys))
+    )[:MOST_CHANGES]
+    return changes_of(list(entries), keys)
+
+
+@page(Right.EDIT_DEVICES)
+@require_POST
+def person_edit(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """Change what is known of a person."""
+    person = get_object_or_404(Person, pk=pk)
+    form = PersonForm(request.POST, person=person)
+    if not form.is_valid():
+        return _show(request, person, form)
+    try:
+        personalizing.change(pk, form.described(), audit.author_of(request.user, request))
+    except DeviceError as refusal:
+        messages.error(request, f"{refusal}.")
+    else:
+        messages.success(request, "The person was changed.")
+    return redirect("devices:person", request.application.pk, pk)
+
+
+@page(Right.EDIT_DEVICES)
+@require_POST
+def person_erase(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """Forget a person for good; their devices become anonymous, reports stay."""
+    try:
+        personalizing.erase(pk, audit.author_of(request.user, request))
+    except DeviceError as refusal:
+        messages.error(request, f"{refusal}.")
+    else:
+        messages.success(request, "The person was erased. Their devices are anonymous now.")
+    return redirect("devices:people", request.application.pk)
+
+
+@page(Right.SEE_DEVICES)
+@require_GET
+def person_export(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """Everything that is known of a person, for them to take along."""
+    person = get_object_or_404(Person, pk=pk)
+    devices = Registration.objects.filter(person=person, application=request.application)
+    trail = AuditEntry.objects.filter(object_type="person", object_id=str(pk))
+    told = {
+        "person": {
+            name: value
+            for name, value in vars(person).items()
+            if not name.startswith("_") and name != "id"
+        },
+        "identities": [
+            {"kind": each.get_kind_display(), "value": each.value}
+            for each in person.identities.all()
+        ],
+        "devices": [_device_json(each) for each in devices.select_related("address")],
+        "changes": list(trail.values("at", "actor_name", "action", "before", "after")),
+    }
+    text = json.dumps(told, default=str, ensure_ascii=False, indent=2)
+    name = slugify(_name(person)) or f"person-{pk}"
+    return HttpResponse(
+        text,
+        content_type="application/json",
+        headers={"Content-Disposition": f'attachment; filename="{name}.json"'},
+    )
+
+
+def _device_json(device: Registration) -> dict[str, Any]:
+    address = device.address
+    return {
+        "registration_id": address.public_id,
+        "platform": device.get_platform_display(),
+        "model": f"{device.manufacturer} {device.model}".strip(),
+        "name": address.device_name,
+        "app_version": address.app_version,
+        "os_version": address.os_version,
+        "language": device.language,
+        "enabled": device.enabled,
+        "notifications_enabled": device.notifications_enabled,
+        "primary": device.primary,
+        "attributes": device.attributes,
+        "created_at": device.created_at,
+        "last_contact_at": address.last_contact_at,
+    }

@@ -1,0 +1,163 @@
+"""A support agent in a browser: finds somebody, sees why, and puts right whose a device is."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Literal
+
+import pytest
+from django.contrib.auth.models import User
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from campaigns import ids
+from campaigns.models import Message, Reason
+from devices.models import Application, Registration, Role
+from tests.factories import (
+    make_application,
+    make_bulk,
+    make_campaign,
+    make_person,
+    make_registration,
+    make_user,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SignIn = Callable[[User], None]
+Ask = Callable[[Page], list[str]]
+PATIENCE = 30_000  # milliseconds
+
+
+@pytest.fixture
+def application(sign_in: SignIn) -> Application:
+    application = make_application(name="Shop")
+    sign_in(make_user(Role.SUPPORT, application))
+    return application
+
+
+@pytest.fixture
+def device(application: Application) -> Registration:
+    """Boris's second phone, which is Anna's in truth."""
+    make_person(
+        external_id="crm-1", phone="447700900123", email="anna@example.com",
+        first_name="Anna", last_name="Meyer", tags=["vip"], attributes={"loyalty": "gold"},
+    )  # fmt: skip
+    boris = make_person(external_id="crm-2", first_name="Boris", last_name="Doe", tags=["new"])
+    make_registration(application, person=boris, model="Pixel 8", primary=True)
+    return make_registration(application, person=boris, model="Galaxy S24", person_tags=["new"])
+
+
+def send(device: Registration, **given: object) -> Message:
+    """A message that a campaign of yesterday sent to it."""
+    campaign = make_campaign(device.application, name="Friday sale")
+    at = timezone.now() - timedelta(hours=20)
+    bulk = make_bulk(device.application, campaign=campaign, starts_at=at, status="done")
+    return Message.objects.create(
+        id=ids.message_id(bulk, device.pk),
+        bulk=bulk,
+        registration_id=device.pk,
+        platform=device.platform,
+        sent_at=at,
+        **given,
+    )
+
+
+def test_support_finds_a_person_sees_why_and_moves_a_device_there_and_back(
+    page: Page, application: Application, device: Registration
+) -> None:
+    page.goto(reverse("devices:people", args=[application.pk]))
+    page.keyboard.press("/")
+    page.keyboard.type("+44 7700 9001")
+    expect(page.locator("#person-list tbody tr")).to_have_count(1, timeout=PATIENCE)
+    page.get_by_role("link", name="Anna Meyer").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Anna Meyer")
+    expect(page.locator("main")).to_contain_text("Has no device in Shop")
+
+    page.goto(reverse("devices:detail", args=[application.pk, device.pk]))
+    page.get_by_role("button", name="Move device").click()
+    page.get_by_label("Phone").fill("+44 7700 900123")
+    preview = page.locator("#owner-preview")
+    expect(preview).to_contain_text("Boris Doe keeps the other device", timeout=PATIENCE)
+    preview.get_by_role("button", name="Move device to Anna Meyer").click()
+
+    changes = page.locator("section", has=page.get_by_role("heading", name="Changes"))
+    expect(page.get_by_role("link", name="Anna Meyer")).to_be_visible()
+    changes.get_by_role("button", name="Undo this move").click()
+    expect(page.get_by_role("link", name="Boris Doe")).to_be_visible()
+    device.refresh_from_db()
+    assert device.person is not None
+    assert (device.person.first_name, device.person_tags) == ("Boris", ["new"])
+
+
+def test_support_sees_on_the_page_of_a_person_why_a_push_did_not_arrive(
+    page: Page, application: Application, device: Registration
+) -> None:
+    send(device, state=Message.State.FAILED, reason=Reason.UNINSTALLED, answer="UNREGISTERED")
+
+    page.goto(reverse("devices:person", args=[application.pk, device.person_id]))
+
+    messages = page.locator("#person-messages")
+    expect(messages).to_contain_text("Friday sale", timeout=PATIENCE)
+    expect(messages).to_contain_text(Reason.UNINSTALLED.label)
+    expect(messages).to_contain_text(Reason.UNINSTALLED.remedy)
+    expect(messages.get_by_role("link", name="Galaxy S24")).to_be_visible()
+
+
+def test_a_conflict_shows_every_side_and_offers_no_move(
+    page: Page, application: Application, device: Registration
+) -> None:
+    make_person(email="anna.work@example.com", first_name="Anna", last_name="Work")
+    page.goto(reverse("devices:detail", args=[application.pk, device.pk]))
+    page.get_by_role("button", name="Move device").click()
+    page.get_by_label("Phone").fill("447700900123")
+    page.get_by_label("E-mail").fill("anna.work@example.com")
+
+    preview = page.locator("#owner-preview")
+    expect(preview).to_contain_text("Fits 2 people", timeout=PATIENCE)
+    for text in ("Anna Meyer", "Anna Work", "These belong to different people"):
+        expect(preview).to_contain_text(text)
+    expect(preview.get_by_role("button")).to_have_count(0)
+
+
+def test_a_person_is_erased_only_by_typing_it(
+    page: Page, application: Application, device: Registration
+) -> None:
+    page.goto(reverse("devices:person", args=[application.pk, device.person_id]))
+    page.get_by_role("button", name="Erase person").click()
+    dialog = page.get_by_role("dialog", name="Erase person")
+    erase = dialog.get_by_role("button", name="Erase person")
+    expect(erase).to_be_disabled()
+    dialog.get_by_label("Type erase to confirm").fill("erase")
+    erase.click()
+
+    expect(page).to_have_url(re.compile("/people/$"))
+    device.refresh_from_db()
+    assert device.person is None
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_dialogs_are_accessible_and_fit_the_screen(
+    page: Page,
+    application: Application,
+    device: Registration,
+    accessibility_problems: Ask,
+    scheme: str,
+    width: int,
+) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    colours: Literal["light", "dark"] = "light" if scheme == "light" else "dark"
+    page.emulate_media(color_scheme=colours, reduced_motion="reduce")
+    page.goto(reverse("devices:detail", args=[application.pk, device.pk]))
+    page.get_by_role("button", name="Move device").click()
+    page.get_by_label("Phone").fill("447700900123")
+    expect(page.locator("#owner-preview")).to_contain_text("Will belong to", timeout=PATIENCE)
+    assert accessibility_problems(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    page.goto(reverse("devices:person", args=[application.pk, device.person_id]))
+    expect(page.locator(".skeleton")).to_have_count(0, timeout=PATIENCE)
+    page.get_by_role("button", name="Edit person").click()
+    assert accessibility_problems(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

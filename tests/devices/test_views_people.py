@@ -1,0 +1,436 @@
+"""Pages of people: who may look, who is found, and what a support agent puts right."""
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from devices import finding
+from devices.models import Application, AuditEntry, Person, Registration, Role
+from tests.factories import make_application, make_person, make_registration, make_user
+
+pytestmark = pytest.mark.django_db
+QueryCount = Callable[[int], AbstractContextManager[Any]]
+
+
+@pytest.fixture
+def application(client: Client) -> Application:
+    """One whose support agent is signed in."""
+    application = make_application(name="Shop")
+    client.force_login(make_user(Role.SUPPORT, application))
+    return application
+
+
+def url(name: str, application: Application, *keys: int, query: str = "") -> str:
+    return reverse(f"devices:{name}", args=[application.pk, *keys]) + query
+
+
+def said(response: Any) -> list[str]:
+    return [str(each) for each in response.context["messages"]]
+
+
+# ------------------------------------------------------------------- who may
+
+
+@pytest.mark.parametrize(
+    ("role", "sees", "edits"),
+    [
+        (Role.ADMINISTRATOR, 200, 302),
+        (Role.SUPPORT, 200, 302),
+        (Role.MARKETER, 200, 403),
+        (Role.APPROVER, 200, 403),
+        (Role.DEVELOPER, 200, 403),
+        (Role.ANALYST, 403, 403),
+        (None, 404, 404),
+    ],
+)
+def test_people_are_seen_and_changed_by_role(
+    client: Client, role: Role | None, sees: int, edits: int
+) -> None:
+    application, person = make_application(), make_person(external_id="anna")
+    device = make_registration(application, person=person)
+    client.force_login(make_user(role, application) if role else make_user())
+
+    for name, keys in (("people", ()), ("person", (person.pk,)), ("person-export", (person.pk,))):
+        assert client.get(url(name, application, *keys)).status_code == sees
+    expected = 200 if edits == 302 else edits
+    assert client.get(url("owner-preview", application, device.pk)).status_code == expected
+    for name, keys in (
+        ("owner", (device.pk,)),
+        ("part", (device.pk,)),
+        ("primary", (device.pk,)),
+        ("person-edit", (person.pk,)),
+        ("person-erase", (person.pk,)),
+    ):
+        assert client.post(url(name, application, *keys)).status_code == edits
+
+
+def test_a_device_of_another_application_cannot_be_moved(
+    client: Client, application: Application
+) -> None:
+    anna = make_person(external_id="anna")
+    device = make_registration(make_application(), person=anna)
+
+    for name in ("owner", "part", "primary"):
+        answer = client.post(url(name, application, device.pk), {"external_id": "boris"})
+        assert answer.status_code == 404
+    device.refresh_from_db()
+    assert device.person == anna
+
+
+# ------------------------------------------------------------------- finding somebody
+
+
+@pytest.fixture
+def anna(application: Application) -> Person:
+    person = make_person(
+        external_id="crm-1", phone="447700900123", email="anna@example.com",
+        first_name="Anna", last_name="Łukasz", tags=["vip", "Vip"],
+    )  # fmt: skip
+    make_registration(application, person=person, token="x" * 20 + "TAILTAIL")
+    make_person(external_id="other", first_name="Boris", last_name="Doe")
+    return person
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "crm-1", "crm", "+44 7700 900-123", "4477", "anna@example.com", "ANNA@", "anna", "ANN",
+        "łuk", "anna ł", "vip", "…TAILTAIL", "TAILTAIL",
+    ],
+)  # fmt: skip
+def test_a_person_is_found_by_whatever_names_them(
+    client: Client, application: Application, anna: Person, typed: str
+) -> None:
+    response = client.get(url("people", application), {"q": typed})
+
+    assert [row.person for row in response.context["rows"]] == [anna]
+
+
+def test_a_person_is_found_by_a_registration_id(
+    client: Client, application: Application, anna: Person
+) -> None:
+    device = anna.registrations.get()
+
+    response = client.get(url("people", application), {"q": str(device.address.public_id).upper()})
+
+    assert [row.person for row in response.context["rows"]] == [anna]
+
+
+@pytest.mark.parametrize("typed", ["%", "_", "nobody", "a\0b", "x" * 4096, "' or 1=1", "doe x"])
+def test_nobody_is_found_by_what_names_nobody(
+    client: Client, application: Application, anna: Person, typed: str
+) -> None:
+    response = client.get(url("people", application), {"q": typed})
+
+    assert response.status_code == 200
+    assert response.context["rows"] == []
+    assert "Nobody matches" in response.content.decode()
+
+
+def test_a_device_of_another_application_names_nobody(
+    client: Client, application: Application
+) -> None:
+    device = make_registration(make_application(), person=make_person(external_id="anna"))
+
+    response = client.get(url("people", application), {"q": str(device.address.public_id)})
+
+    assert response.context["rows"] == []
+
+
+def test_more_people_than_are_looked_at_are_said(
+    client: Client, application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "MOST_PEOPLE", 2)
+    for number in range(3):
+        make_person(external_id=f"crm-{number}")
+
+    response = client.get(url("people", application), {"q": "crm"})
+
+    assert len(response.context["rows"]) == 2
+    assert "More people begin like this" in response.content.decode()
+
+
+def test_a_search_answers_with_the_rows_alone(
+    client: Client, application: Application, anna: Person
+) -> None:
+    response = client.get(url("people", application), {"q": "anna"}, headers={"HX-Request": "true"})
+
+    assert "<html" not in response.content.decode()
+    assert "Anna" in response.content.decode()
+
+
+def test_a_long_list_takes_few_queries(
+    client: Client, application: Application, django_assert_max_num_queries: QueryCount
+) -> None:
+    for number in range(30):
+        person = make_person(external_id=str(number), phone=str(447700900000 + number))
+        make_registration(application, person=person)
+    client.get(url("people", application))
+
+    with django_assert_max_num_queries(10):
+        response = client.get(url("people", application))
+
+    assert len(response.context["rows"]) == 30
+    assert all(row.devices == 1 for row in response.context["rows"])
+
+
+# ------------------------------------------------------------------- the page of a person
+
+
+def test_a_person_is_shown_with_devices_of_this_application_alone(
+    client: Client, application: Application, anna: Person
+) -> None:
+    primary = make_registration(application, person=anna, primary=True, enabled=False)
+    make_registration(make_application(), person=anna, model="Secret phone")
+
+    response = client.get(url("person", application, anna.pk))
+
+    page = response.content.decode()
+    devices = [device for device, _ in response.context["devices"]]
+    assert devices == [primary, anna.registrations.exclude(pk=primary.pk).order_by("pk")[0]]
+    assert "Secret phone" not in page
+    assert "1 more in other applications" in page
+    assert "A push reaches 1 of 2 devices in Shop" in page
+    for text in ("crm-1", "447700900123", "anna@example.com", "vip", "Primary"):
+        assert text in page
+
+
+def test_html_in_names_stays_text(client: Client, application: Application) -> None:
+    evil = "<script>alert(1)</script>"
+    person = make_person(external_id=evil, first_name=evil, tags=[evil], attributes={evil: evil})
+
+    for name, keys in (("people", ()), ("person", (person.pk,))):
+        assert evil not in client.get(url(name, application, *keys)).content.decode()
+
+
+def test_the_page_of_a_person_with_many_devices_takes_few_queries(
+    client: Client,
+    application: Application,
+    anna: Person,
+    django_assert_max_num_queries: QueryCount,
+) -> None:
+    for _ in range(60):
+        make_registration(application, person=anna)
+    client.get(url("person", application, anna.pk))
+
+    with django_assert_max_num_queries(14):
+        response = client.get(url("person", application, anna.pk))
+
+    assert len(response.context["devices"]) == 50
+    assert "11 more are not shown" in response.content.decode()
+
+
+def test_an_unknown_person_is_not_found(client: Client, application: Application) -> None:
+    for name in ("person", "person-export"):
+        assert client.get(url(name, application, 7777777)).status_code == 404
+    edited = client.post(url("person-edit", application, 7777777), {"first_name": "A"})
+    assert edited.status_code == 404
+    erased = client.post(url("person-erase", application, 7777777), follow=True)
+    assert said(erased) == ["Person not found."]
+
+
+def test_a_person_is_edited_and_their_devices_know_the_tags(
+    client: Client, application: Application, anna: Person
+) -> None:
+    response = client.post(
+        url("person-edit", application, anna.pk),
+        {"first_name": "Ann", "last_name": "Doe", "gender": "FEMALE", "birthday": "1990-01-02",
+         "tags": "Pizza, vip,, Pizza"},
+        follow=True,
+    )  # fmt: skip
+
+    anna.refresh_from_db()
+    assert (anna.first_name, anna.gender, str(anna.birthday)) == ("Ann", "FEMALE", "1990-01-02")
+    assert anna.tags == anna.registrations.get().person_tags == ["Pizza", "vip"]
+    entry = AuditEntry.objects.filter(object_type="person", object_id=str(anna.pk)).latest("pk")
+    assert entry.actor is not None
+    assert (entry.before["first_name"], entry.after["first_name"]) == ("Anna", "Ann")  # type: ignore[index]
+    assert "first name: Anna → Ann" in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {"first_name": "x" * 256}, {"birthday": "yesterday"}, {"gender": "X"},
+        {"tags": "x" * 257}, {"tags": ",".join(map(str, range(501)))}, {"first_name": "a\0"},
+    ],
+)  # fmt: skip
+def test_what_cannot_be_kept_of_a_person_is_said_beside_its_field(
+    client: Client, application: Application, anna: Person, typed: dict[str, str]
+) -> None:
+    response = client.post(url("person-edit", application, anna.pk), typed)
+
+    assert response.status_code == 422
+    assert set(response.context["form"].errors) == set(typed)
+    assert "data-open" in response.content.decode()
+    anna.refresh_from_db()
+    assert anna.first_name == "Anna"
+
+
+def test_an_erased_person_is_gone(client: Client, application: Application, anna: Person) -> None:
+    response = client.post(url("person-erase", application, anna.pk), follow=True)
+
+    assert said(response) == ["The person was erased. Their devices are anonymous now."]
+    assert not Person.objects.filter(pk=anna.pk).exists()
+    assert Registration.objects.get().person is None
+
+
+def test_everything_known_of_a_person_is_exported(
+    client: Client, application: Application, anna: Person
+) -> None:
+    Person.objects.filter(pk=anna.pk).update(attributes={"size": 9223372036854775807})
+
+    response = client.get(url("person-export", application, anna.pk))
+
+    told = json.loads(response.content)
+    assert response["Content-Disposition"] == 'attachment; filename="anna-ukasz.json"'
+    assert told["person"]["first_name"] == "Anna"
+    assert told["person"]["attributes"] == {"size": 9223372036854775807}
+    assert {each["value"] for each in told["identities"]} == {
+        "crm-1", "447700900123", "anna@example.com",
+    }  # fmt: skip
+    assert [each["platform"] for each in told["devices"]] == ["Android"]
+    assert "TAILTAIL" not in response.content.decode()
+
+
+# ------------------------------------------------------------------- whose a device is
+
+
+def test_a_preview_says_what_will_happen_and_changes_nothing(
+    client: Client, application: Application, anna: Person
+) -> None:
+    boris = Person.objects.get(first_name="Boris")
+    device = make_registration(application, person=boris, primary=True)
+
+    response = client.get(
+        url("owner-preview", application, device.pk), {"phone": "+44 (7700) 900-123"}
+    )
+
+    page = response.content.decode()
+    for text in (
+        "Belongs to now", "Boris Doe", "Will belong to", "Anna Łukasz", "has none left",
+        "not the primary device any more", "Move device to Anna",
+    ):  # fmt: skip
+        assert text in page
+    device.refresh_from_db()
+    assert device.person == boris
+
+
+@pytest.mark.parametrize(
+    ("typed", "text"),
+    [
+        ({"phone": "call me"}, "Enter 5 to 15 digits that begin with a country code."),
+        ({"email": "anna@"}, "Enter an address such as name@example.com."),
+        ({"external_id": "null"}, "Enter a phone number, an e-mail address or an external ID."),
+        ({}, "Enter a phone number, an e-mail address or an external ID."),
+        ({"external_id": "other", "phone": "447700900123"}, "These belong to different people."),
+        (
+            {"external_id": "new", "phone": "447700900123"},
+            "This person has another external ID already.",
+        ),
+        ({"external_id": "new"}, "A new person, known by"),
+    ],
+)
+def test_a_preview_says_why_a_device_cannot_be_moved(
+    client: Client, application: Application, anna: Person, typed: dict[str, str], text: str
+) -> None:
+    boris = Person.objects.get(first_name="Boris")
+    device = make_registration(application, person=boris)
+
+    page = client.get(url("owner-preview", application, device.pk), typed).content.decode()
+
+    assert text in page
+    moved = client.post(url("owner", application, device.pk), typed, follow=True)
+    device.refresh_from_db()
+    if "new person" not in text:
+        assert text in said(moved)[0]
+        assert device.person == boris
+
+
+def test_a_device_is_moved_and_back_again(
+    client: Client, application: Application, anna: Person
+) -> None:
+    boris = Person.objects.get(first_name="Boris")
+    device = make_registration(application, person=boris, primary=True)
+
+    moved = client.post(
+        url("owner", application, device.pk), {"phone": "+447700900123"}, follow=True
+    )
+
+    device.refresh_from_db()
+    assert (device.person, device.primary, device.person_tags) == (anna, False, ["vip", "Vip"])
+    assert said(moved) == ["The device belongs to Anna Łukasz now. Under Changes you can undo it."]
+    (change,) = [each for each in moved.context["changes"] if each.undoable]
+    undone = client.post(url("owner-undo", application, device.pk, change.entry.pk), follow=True)
+
+    device.refresh_from_db()
+    assert (device.person, device.primary) == (boris, True)
+    assert said(undone) == ["The device belongs to Boris Doe again."]
+
+
+def test_an_older_move_cannot_be_undone(
+    client: Client, application: Application, anna: Person
+) -> None:
+    device = make_registration(application)
+    for name in ("crm-1", "other"):
+        client.post(url("owner", application, device.pk), {"external_id": name})
+    first = AuditEntry.objects.filter(action="personalize device").order_by("pk")[0]
+
+    response = client.post(url("owner-undo", application, device.pk, first.pk), follow=True)
+
+    assert said(response)[-1] == "The device has changed hands since, so this cannot be undone."
+    device.refresh_from_db()
+    assert device.person is not None
+    assert device.person.first_name == "Boris"
+    other = make_registration(application)
+    foreign = client.post(url("owner-undo", application, other.pk, first.pk))
+    assert foreign.status_code == 404
+
+
+def test_a_device_is_made_anonymous_and_back_again(
+    client: Client, application: Application, anna: Person
+) -> None:
+    device = anna.registrations.get()
+
+    parted = client.post(url("part", application, device.pk), follow=True)
+
+    device.refresh_from_db()
+    assert device.person is None
+    assert said(parted) == ["The device is anonymous now. Under Changes you can undo it."]
+    entry = AuditEntry.objects.get(action="depersonalize device")
+    client.post(url("owner-undo", application, device.pk, entry.pk))
+    device.refresh_from_db()
+    assert device.person == anna
+
+
+def test_a_device_is_made_primary(client: Client, application: Application, anna: Person) -> None:
+    first = anna.registrations.get()
+    second = make_registration(application, person=anna, primary=True)
+
+    client.post(url("primary", application, first.pk), {"primary": "1"})
+
+    for device in (first, second):
+        device.refresh_from_db()
+    assert (first.primary, second.primary) == (True, False)
+    entry = AuditEntry.objects.get(action="change device")
+    assert (entry.before, entry.after) == ({"primary": False}, {"primary": True})
+
+
+def test_both_pages_tell_what_happened(
+    client: Client, application: Application, anna: Person
+) -> None:
+    boris = Person.objects.get(first_name="Boris")
+    device = make_registration(application, person=boris)
+    client.post(url("owner", application, device.pk), {"external_id": "crm-1"})
+
+    moved = "Boris Doe → Anna Łukasz"
+    for person, text in ((anna, moved), (boris, "moved a device away from here: Android")):
+        assert text in client.get(url("person", application, person.pk)).content.decode()
+    assert moved in client.get(url("detail", application, device.pk)).content.decode()
+    unknown = client.get(url("owner-preview", application, device.pk + 1))
+    assert unknown.status_code == 404
