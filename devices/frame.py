@@ -12,7 +12,6 @@ from devices.models import Application, ProviderCredential
 from devices.permissions import (
     Right,
     applications_of,
-    may_add_application,
     may_see_system,
     rights_of,
 )
@@ -87,9 +86,14 @@ class Frame:
         return entries
 
     @cached_property
+    def administers(self) -> bool:
+        """Whether the reader may add applications and see the system: one question, asked once."""
+        return may_see_system(self.request.user)
+
+    @cached_property
     def settings(self) -> Entry | None:
         """The applications' page, for whoever may see any of it."""
-        if Right.SEE_SETTINGS in self.rights or may_add_application(self.request.user):
+        if Right.SEE_SETTINGS in self.rights or self.administers:
             url = reverse("devices:applications")
             return Entry("Applications", "settings", url, "g a", self.request.path.startswith(url))
         return None
@@ -97,7 +101,7 @@ class Frame:
     @cached_property
     def system(self) -> Entry | None:
         """How the installation is, for administrators."""
-        if not may_see_system(self.request.user):
+        if not self.administers:
             return None
         url = reverse("campaigns:system")
         current = self.request.path.startswith(url)
