@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from typing import TypeGuard
 
 from providers.base import Outcome
 
@@ -91,8 +92,8 @@ _UNREACHABLE = (
 
 def for_fcm(outcome: Outcome, *, project: str, off: float | None = None) -> str:
     """`off`: seconds our clock is ahead of Google's, where its answer told."""
-    if _is_off(off) and outcome.reason.partition(":")[0] in {"invalid_grant", "UNAUTHENTICATED"}:
-        return _clock("Google", off)
+    if is_off(off) and outcome.reason.partition(":")[0] in {"invalid_grant", "UNAUTHENTICATED"}:
+        return clock("Google", off)
     return _found(FCM, outcome, {"project": project, "host": "fcm.googleapis.com"})
 
 
@@ -100,15 +101,15 @@ def for_apns(
     outcome: Outcome, *, host: str, facts: Mapping[str, str], off: float | None = None
 ) -> str:
     """`facts` name topic, environment, login ("key" or "certificate"), and for it what ended."""
-    if _is_off(off) and outcome.reason in {"InvalidProviderToken", "ExpiredProviderToken"}:
-        return _clock("Apple", off)
+    if is_off(off) and outcome.reason in {"InvalidProviderToken", "ExpiredProviderToken"}:
+        return clock("Apple", off)
     return _found(APNS, outcome, {"host": host, **facts})
 
 
 def for_webpush(*, host: str, now: float, off: float | None = None) -> str:
     """Push services have one answer for all that can be wrong with a VAPID token."""
-    if _is_off(off):
-        return _clock(host, off)
+    if is_off(off):
+        return clock(host, off)
     return WEBPUSH.format(host=host, now=moment(now))
 
 
@@ -135,11 +136,11 @@ def _found(table: Mapping[str, str], outcome: Outcome, facts: Mapping[str, str])
     return sentence.format(**facts)
 
 
-def _is_off(off: float | None) -> bool:
+def is_off(off: float | None) -> TypeGuard[float]:
+    """Whether our clock, ahead by `off` seconds, is so wrong that clouds refuse what we sign."""
     return off is not None and abs(off) > CLOCK_MAY_BE_OFF
 
 
-def _clock(cloud: str, off: float | None) -> str:
-    assert off is not None
+def clock(cloud: str, off: float) -> str:
     direction = "ahead" if off > 0 else "late"
     return _CLOCK.format(minutes=round(abs(off) / 60), direction=direction, cloud=cloud)

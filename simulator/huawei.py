@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from email.utils import formatdate
 
 from simulator import fcm
 from simulator.behaviour import Behaviour, Decision
@@ -98,6 +99,13 @@ class Huawei:
         self._tests.clear()
 
     def answer(self, request: Request) -> Answer:
+        """With the time it was given at, by which a client can tell that its clock is wrong."""
+        answer = self._answer(request)
+        date = formatdate(self._clock.now(), usegmt=True)
+        answer.headers = (*answer.headers, ("date", date))
+        return answer
+
+    def _answer(self, request: Request) -> Answer:
         self._requests += 1
         request_id = f"{int(self._clock.now() * 1000)}{self._requests:08}"
         path = PATH.fullmatch(request.path.partition("?")[0])

@@ -24,7 +24,7 @@ _TOKEN = (
 )
 _ACCOUNT = (
     "Huawei does not accept what this service account signs: see that its key was not deleted and"
-    " that its file is of the project {who}, and that this server's clock is right; it says {now}."
+    " that its file is of the project {who}, or enter the file of a new one."
 )
 _PROJECT = (
     "Huawei has no project {who}: make a service account in the project of the app in Huawei's API"
@@ -48,7 +48,7 @@ BY_CODE = {
     "80300013": "The address for receipts in Huawei's console is wrong: enter the one that this"
     " credential's page shows, and its receipt ID here.",
     "80300036": "Huawei says that our token lives too long: set this server's clock, for example"
-    " with NTP; it says {now}.",
+    " with NTP.",
     "80300037": "Huawei has stopped this app's messages for a while, because of their number or of"
     " complaints: read Huawei's notice in AppGallery Connect, and test this credential again when"
     " it is lifted.",
@@ -66,12 +66,20 @@ OF_ACCOUNTS = {
 }
 
 
-def for_answer(outcome: Outcome, *, who: str, signed: bool, now: float) -> str:
-    """`who` is the app ID, or the project where a service account `signed`."""
+SIGNED_AT_A_WRONG_TIME = {"80200001", "80200005", "80300036"}
+
+
+def for_answer(outcome: Outcome, *, who: str, signed: bool, off: float | None = None) -> str:
+    """`who` is the app ID, or the project where a service account `signed`.
+
+    `off`: seconds our clock is ahead of Huawei's, where its answer told.
+    """
+    if signed and outcome.reason[:8] in SIGNED_AT_A_WRONG_TIME and advice.is_off(off):
+        return advice.clock("Huawei", off)
     for code in (outcome.reason[:8], f"HTTP {outcome.status}"):
         sentence = (OF_ACCOUNTS.get(code) if signed else None) or BY_CODE.get(code, "")
         if sentence:
-            return sentence.format(who=who, now=advice.moment(now))
+            return sentence.format(who=who)
     return ""
 
 

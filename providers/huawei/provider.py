@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 
+from providers.advice import ahead
 from providers.base import (
     Addressed,
     Cause,
@@ -21,7 +22,7 @@ from providers.base import (
     Verdict,
 )
 from providers.credentials import Clock, TokenRefusedError, TokenUnavailableError
-from providers.gateway import Gateway
+from providers.gateway import Answered, Gateway
 from providers.huawei import advice, answers
 from providers.huawei.bodies import HuaweiPayload, Look
 from providers.huawei.credentials import Account, Client, ClientTokens, SignedTokens, Tokens
@@ -198,7 +199,7 @@ class HuaweiProvider:
                 outcomes = await self._call(route, body, tokens, bearer)
         except (TokenRefusedError, TokenUnavailableError) as error:
             return [_without_token(route, error)] * len(tokens)
-        return [self._advised(route, outcome) for outcome in outcomes]
+        return outcomes
 
     async def _call(
         self, route: Route, body: bytes, tokens: Sequence[str], bearer: str
@@ -209,7 +210,9 @@ class HuaweiProvider:
             **(ALERT if route.v3 else {}),
         }
         result = await self._http.request("POST", route.path, content=body, headers=headers)
-        return answers.read(result, tokens, self._clock())
+        now = self._clock()
+        off = ahead(result.date, now) if isinstance(result, Answered) else None
+        return [self._advised(route, outcome, off) for outcome in answers.read(result, tokens, now)]
 
     async def test(self) -> Outcome:
         """A dry run to an address that cannot be one, by each way we have."""
@@ -235,13 +238,13 @@ class HuaweiProvider:
             return Outcome(
                 verdict=Verdict.ACCEPTED, reason=outcome.reason or "OK", status=outcome.status
             )
-        return self._advised(route, outcome)
+        return outcome
 
-    def _advised(self, route: Route, outcome: Outcome) -> Outcome:
+    def _advised(self, route: Route, outcome: Outcome, off: float | None = None) -> Outcome:
         """With what an administrator should do about it."""
         if outcome.verdict is not Verdict.MISCONFIGURED:
             return outcome
-        remedy = advice.for_answer(outcome, who=route.who, signed=route.signed, now=self._clock())
+        remedy = advice.for_answer(outcome, who=route.who, signed=route.signed, off=off)
         return replace(outcome, remedy=remedy)
 
     async def close(self) -> None:

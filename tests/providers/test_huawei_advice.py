@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from email.utils import formatdate
 from typing import Any
 
 import httpx
@@ -42,7 +45,7 @@ def test_every_refusal_has_its_sentence(code: str, data: dict[str, Any]) -> None
     [
         ("80200001", CLIENT, "Push Kit is enabled for the app 101010101"),
         ("80200001", ACCOUNT, "its file is of the project 388421841222199"),
-        ("80200005", ACCOUNT, "this server's clock is right; it says"),
+        ("80200005", ACCOUNT, "key was not deleted"),
         ("80300002", CLIENT, "not of the app 101010101"),
         ("80300013", CLIENT, "enter the one that this credential's page shows"),
         ("80300037", CLIENT, "read Huawei's notice"),
@@ -50,6 +53,29 @@ def test_every_refusal_has_its_sentence(code: str, data: dict[str, Any]) -> None
 )
 def test_the_sentence_says_what_to_do(code: str, data: dict[str, Any], names: str) -> None:
     assert names in answer_to(Huawei(lambda tokens: told(code)), data).remedy
+
+
+@pytest.mark.parametrize(
+    ("code", "data", "off", "says"),
+    [
+        ("80200001", ACCOUNT, 3600, "clock is 60 minutes ahead"),
+        ("80200005", ACCOUNT, -3600, "clock is 60 minutes late"),
+        ("80200001", ACCOUNT, 60, "key was not deleted"),
+        ("80300002", ACCOUNT, 3600, "not of the app"),
+        ("80200001", CLIENT, 3600, "Push Kit is enabled"),  # signs nothing
+    ],
+)
+def test_a_clock_that_is_off_is_blamed_for_what_was_signed(
+    code: str, data: dict[str, Any], off: int, says: str
+) -> None:
+    date = formatdate(time.time() - off, usegmt=True)
+
+    def answer(tokens: Sequence[str]) -> httpx.Response:
+        response = told(code)
+        response.headers["date"] = date
+        return response
+
+    assert says in answer_to(Huawei(answer), data).remedy
 
 
 @pytest.mark.parametrize(
