@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -24,22 +25,24 @@ from devices.models import Application, Platform, Provider, ProviderCredential, 
 from tests.factories import (
     apns_key,
     make_campaign,
+    make_credential,
     make_registrations,
     make_user,
     service_account,
 )
 from tests.flows.conftest import known_credentials, make_shop, public_half
 from tests.flows.processes import Gateways
-from tests.providers.keys import make_apple_certificate, pem
+from tests.providers.keys import make_apple_certificate, make_huawei_account, pem
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = timezone.now() - timedelta(days=1)
 HOUR = 3600  # seconds
 DEVICES = 24  # of each cloud
-FCM, APNS = Provider.FCM, Provider.APNS
-PLATFORMS = {FCM: Platform.ANDROID, APNS: Platform.IOS}
+FCM, APNS, HMS = Provider.FCM, Provider.APNS, Provider.HMS
+PLATFORMS = {FCM: Platform.ANDROID, APNS: Platform.IOS, HMS: Platform.HUAWEI}
 TOPIC = apns_key()["topic"]
 OTHER_TOPIC = "com.example.other"
+APP, SECRET = "101234567", "s3cret"  # of Huawei's AppGallery Connect
 
 
 @dataclass
@@ -52,8 +55,10 @@ class Shop:
     client: Client = field(default_factory=Client)
 
     def __post_init__(self) -> None:
-        for platform in PLATFORMS.values():
-            make_registrations(self.application, DEVICES, platform=platform)
+        trust_huawei(self, huawei_account())
+        make_credential(self.application, HMS, data={"service_account": huawei_account()})
+        for provider in (self.provider, APNS if self.provider is FCM else FCM):
+            make_registrations(self.application, DEVICES, platform=PLATFORMS[provider])
         self.administrator = make_user(Role.ADMINISTRATOR, self.application)
         self.client.force_login(self.administrator)
 
@@ -239,6 +244,45 @@ def enter_same_account(shop: Shop) -> None:
     shop.enter(json_text=json.dumps(service_account()))
 
 
+@cache
+def huawei_account() -> dict[str, Any]:
+    return make_huawei_account()
+
+
+def trust_huawei(shop: Shop, account: dict[str, Any], **given: Any) -> None:
+    """Let Huawei know the app, and one service account of its project."""
+    key = {name: account[name] for name in ("key_id", "sub_account")}
+    key["public_key_pem"] = public_half(account["private_key"])
+    app = {"app_id": APP, "client_secret": SECRET, "project_id": account["project_id"]}
+    shop.trust(hms=[{**app, "keys": [key], **given}])
+
+
+def huawei_secret_changed(shop: Shop) -> None:
+    shop.hold({"client_id": APP, "client_secret": "the old one"})
+
+
+def huawei_app_nobody_knows(shop: Shop) -> None:
+    shop.hold({"client_id": "101234576", "client_secret": SECRET})
+
+
+def huawei_key_deleted(shop: Shop) -> None:
+    trust_huawei(shop, make_huawei_account(key_id="another"))
+
+
+def huawei_project_nobody_knows(shop: Shop) -> None:
+    shop.hold({"service_account": huawei_account() | {"project_id": "388421841222000"}})
+
+
+def enter_huawei_client(shop: Shop) -> None:
+    shop.enter(client_id=APP, client_secret=SECRET, category="MARKETING")
+
+
+def enter_huawei_account(shop: Shop) -> None:
+    made = make_huawei_account(key_id="newest")
+    trust_huawei(shop, made)
+    shop.enter(json_text=json.dumps(made), category="MARKETING")
+
+
 def clock_ahead(shop: Shop) -> None:
     """Of the worker: the clouds' is an hour behind it. It starts so, without a token in hand."""
     channels.close_all()
@@ -272,6 +316,12 @@ CASES = [
     (FCM, project_of_another_app, enter_same_account, "may not send for the project other-shop"),
     (FCM, clock_ahead, set_clock, "This server's clock is 60 minutes ahead"),
     (FCM, clock_late, set_clock, "This server's clock is 60 minutes late"),
+    (HMS, huawei_secret_changed, enter_huawei_client, "does not accept this client secret"),
+    (HMS, huawei_app_nobody_knows, enter_huawei_client, "Huawei has no app 101234576"),
+    (HMS, huawei_key_deleted, enter_huawei_account, "does not accept what this service account"),
+    (HMS, huawei_project_nobody_knows, enter_huawei_account, "no project 388421841222000"),
+    (HMS, clock_ahead, set_clock, "This server's clock is 60 minutes ahead"),
+    (HMS, clock_late, set_clock, "This server's clock is 60 minutes late"),
 ]
 
 
