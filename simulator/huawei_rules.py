@@ -81,13 +81,13 @@ def read_v1(raw: bytes) -> Push:
         _styled(inner)
     if shown:
         _shown(outer or {}, inner or {})
-    elif not message.get("data"):
+    elif not (message.get("data") or android.get("data")):
         raise Fault(STRUCTURE, "there is neither data nor a notification")
     importance = (inner or {}).get("importance")
     return Push(
         body,
         tokens,
-        data=message.get("data", ""),
+        data=android.get("data") or message.get("data", ""),
         ttl=float(android["ttl"][:-1]) if "ttl" in android else DAY,
         group=android.get("collapse_key", -1),
         category=android.get("category", "MARKETING"),
@@ -327,6 +327,7 @@ _ANDROID: dict[str, Check] = {
     "receipt_id": _text(),
     "target_user_type": _one_of(0, 1),
     "fast_app_target": _one_of(1, 2),
+    "data": _text(),
     "notification": _object,
 }
 _PLAIN: dict[str, Check] = {"title": _text(), "body": _text(), "image": _https(IMAGE)}
@@ -357,6 +358,15 @@ _NOTIFICATION: dict[str, Check] = {
     "light_settings": _object,
     "multi_lang_key": _object,
     "profile_id": _text(),
+    # older members, which Huawei's own SDK writes
+    "auto_cancel": _flag,
+    "auto_clear": _whole(1, 2**31 - 1),
+    "notify_summary": _text(),
+    "use_default_light": _flag,
+    "body_loc_key": _text(),
+    "body_loc_args": _list(_text(), 100),
+    "title_loc_key": _text(),
+    "title_loc_args": _list(_text(), 100),
 }
 _NOTIFICATION_V3: dict[str, Check] = {
     "category": _one_of(*sorted(CATEGORIES)),

@@ -29,6 +29,7 @@ from firebase_admin import credentials, exceptions, messaging
 
 from embedded import packages
 from embedded.tools import h2load
+from tests.simulator import huawei
 from tests.simulator.running import (
     APNS,
     FCM,
@@ -51,7 +52,7 @@ from tests.simulator.test_webpush import APPLE, MICROSOFT, MOZILLA
 HERE = Path(__file__).parent
 COUNT = 100
 SEND = f"/v1/projects/{PROJECT}/messages:send"
-CLOUDS = {FCM, OAUTH, APNS}
+CLOUDS = {FCM, OAUTH, APNS, huawei.LOGIN, huawei.PUSH}
 
 
 def service_account() -> Json:
