@@ -97,7 +97,8 @@ BROKERS = {"redis": "Valkey or Redis", "amqp": "RabbitMQ", "memory": "Memory"}
 
 def broker() -> Broker | None:
     """None when it does not answer."""
-    patience = {"socket_connect_timeout": 1, "socket_timeout": 1}
+    patience = {"socket_connect_timeout": 1, "socket_timeout": 1}  # seconds; of Valkey
+    patience |= {"read_timeout": 1, "write_timeout": 1}  # of RabbitMQ
     began = time.perf_counter()
     with current_app.connection_for_read(
         connect_timeout=1, transport_options=patience

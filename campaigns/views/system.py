@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 from kombu.exceptions import OperationalError
 
-from campaigns import diagnosing, reconciling, tasks
+from campaigns import diagnosing, probing, reconciling, tasks
 from devices import audit
 from devices.permissions import applications_of, may_see_system
 from pushadmin.web import DashboardRequest, page_or_partial, toast
@@ -37,13 +37,22 @@ def system_reconcile(request: DashboardRequest) -> HttpResponse:
     run = reconciling.unfinished_or_new()
     if run is not None:
         audit.record(request.user, "compare counters", run, request=request)
+    if _queued():
+        text, level = "The comparison has begun.", "success"
+    else:
+        text, level = "The broker is away: the comparison begins when it is back.", "warning"
+    return toast(render(request, f"{PAGE}#system", _context(request.user)), text, level)
+
+
+def _queued() -> bool:
+    """False when the broker is away: the timetable then goes on with what has begun."""
+    if probing.broker() is None:
+        return False
     try:
         tasks.reconcile.delay()
     except OperationalError:
-        text, level = "The broker is away: the comparison begins when it is back.", "warning"
-    else:
-        text, level = "The comparison has begun.", "success"
-    return toast(render(request, f"{PAGE}#system", _context(request.user)), text, level)
+        return False
+    return True
 
 
 def _refuse_others(request: HttpRequest) -> None:

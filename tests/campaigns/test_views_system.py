@@ -303,21 +303,26 @@ def test_without_the_store_it_answers_and_says_so(
 
 
 @pytest.mark.parametrize("port", ["closed_port", "silent_port"])
+@pytest.mark.parametrize("kind", ["redis", "amqp"])
 def test_without_the_broker_it_answers_and_says_so(
     client: Client,
     admin: User,
+    kind: str,
     port: str,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     all_is_well()
-    away = f"redis://127.0.0.1:{request.getfixturevalue(port)}/0"
+    away = f"{kind}://127.0.0.1:{request.getfixturevalue(port)}/0"
     monkeypatch.setattr(current_app.conf, "broker_read_url", away)
 
     seen = page(client)
+    comparison = client.post(URL + "reconcile/")
 
     assert "The broker does not answer" in seen
     assert "worker@here" in seen
+    assert "The broker is away" in comparison.headers["HX-Trigger"]
+    assert Reconciliation.objects.filter(finished_at=None).count() == 1
 
 
 def test_a_broker_tells_how_many_tasks_nobody_has_taken() -> None:
