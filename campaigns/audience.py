@@ -22,7 +22,7 @@ class AudienceSize:
 
 def matching(application: Application, rule: Rule) -> RegistrationQuerySet:
     """Every device of an application that a rule matches, reachable or not."""
-    return Registration.objects.filter(to_q(rule), application=application)
+    return Registration.objects.filter(to_q(rule, application), application=application)
 
 
 def of(application: Application, rule: Rule, *, primary_only: bool = False) -> RegistrationQuerySet:

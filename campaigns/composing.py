@@ -20,7 +20,7 @@ from campaigns.errors import (
 )
 from campaigns.models import Bulk, Campaign, CampaignContent, Chunk
 from campaigns.rendering import PROVIDER_OF, notification
-from campaigns.targeting import Rule, to_q
+from campaigns.targeting import Rule, expanded
 from devices import audit
 from devices.models import Application, Platform
 from providers.base import CredentialError, NotPossible, PayloadTooLarge
@@ -181,7 +181,7 @@ def launch(campaign: Campaign, user: User) -> Bulk:
             raise WrongStateError("This application is switched off under Settings.")
         check_content(campaign)
         rule = rule_of(campaign)
-        to_q(rule)
+        rule = expanded(rule, campaign.application)
         reached = audience.size(campaign.application, rule, primary_only=campaign.primary_only)
         if not reached.total:
             raise EmptyAudienceError(

@@ -140,7 +140,7 @@ class ComposerForm(forms.Form):
             self.add_error("version", "Type a version such as 4.10.")
         for name, test in self._tests():
             try:
-                to_q(test)
+                to_q(test, self.application)
             except RuleError as refusal:
                 if name not in self.errors:
                     self.add_error(name, refusal.problem[:1].upper() + refusal.problem[1:])

@@ -3,6 +3,7 @@
 from campaigns.models.campaigns import Campaign, CampaignContent, RepeatPolicy
 from campaigns.models.inbound import Inbound
 from campaigns.models.inbox import InboxMessage
+from campaigns.models.lists import ListMember, StaticList
 from campaigns.models.messages import (
     PULLED_REASONS,
     REASONS,
@@ -33,6 +34,7 @@ __all__ = [
     "Inbound",
     "InboxMessage",
     "InboxTopic",
+    "ListMember",
     "Message",
     "MessageQuerySet",
     "Reason",
@@ -42,4 +44,5 @@ __all__ = [
     "Scenario",
     "Segment",
     "SmsSender",
+    "StaticList",
 ]

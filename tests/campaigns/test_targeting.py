@@ -1,25 +1,28 @@
-import operator
-from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from campaigns.errors import RuleError
-from campaigns.targeting import DEPTH, NODES, Rule, sentence, to_q
+from campaigns.models import ListMember, Segment, StaticList
+from campaigns.targeting import DEPTH, NODES, Rule, compiled, expanded, sentence, to_q
+from campaigns.targeting.values import VALUES
 from devices.models import Application, Platform, Registration
 from devices.versions import pack_version
-from tests.factories import make_application, make_person, make_registration
+from tests.factories import (
+    make_application,
+    make_campaign,
+    make_person,
+    make_registration,
+    make_registrations,
+)
 
 pytestmark = pytest.mark.django_db
 
 
 def matched(application: Application, rule: Rule) -> set[int]:
-    found = Registration.objects.filter(to_q(rule), application=application)
+    found = Registration.objects.filter(to_q(rule, application), application=application)
     return set(found.values_list("pk", flat=True))
 
 
@@ -165,19 +168,61 @@ def deep(levels: int) -> Rule:
         ({"all": [], "any": []}, "", "exactly one"),
         ({"not": 5}, "not", "expected an object"),
         ({"all": [{"all": []}] * NODES}, f"all[{NODES - 1}]", "at most"),
+        ({"all": [{"all": []}] * 10_000}, f"all[{NODES - 1}]", "at most"),
+        ({"all": [], "op": "is"}, "", "has no 'op'"),
+        ({"field": "tag", "op": "has", "value": "x", "zone": "UTC"}, "", "has no 'zone'"),
+        ({"field": 7}, "field", "expected a text"),
+        ({"field": "attribute:"}, "field", "no field"),
+        ({"field": "attribute:" + "x" * 300}, "field", "no field"),
+        ({"field": "attribute:\ud800"}, "field", "no field"),
+        ({"field": "attribute:\x00"}, "field", "no field"),
+        ({"field": "platform", "op": ["is"], "value": "iOS"}, "op", "takes one of"),
+        ({"field": "platform", "value": ["iOS", "Android"]}, "value", "not a list"),
+        ({"field": "tag", "op": "has", "value": "\ud800"}, "value", "not empty"),
+        ({"field": "tag", "op": "has_any", "value": ["a", 5]}, "value[1]", "not empty"),
+        ({"field": "tag", "op": "has_any", "value": []}, "value", "at least one"),
+        ({"field": "email", "op": "in", "value": ["a"] * (VALUES + 1)}, "value", "100,000"),
+        ({"field": "attribute:x", "op": "in", "value": [1, None]}, "value[1]", "expected a text"),
+        ({"field": "attribute:x", "op": "gt", "value": float("nan")}, "value", "a number"),
+        ({"field": "attribute:x", "op": "gt", "value": 10**400}, "value", "a number"),
+        ({"field": "attribute:x", "op": "gt", "value": "big"}, "value", "a day such as"),
+        ({"field": "attribute:x", "op": "between", "value": [1]}, "value", "list of two"),
+        ({"field": "attribute:x", "op": "has_item", "value": [1]}, "value", "an object"),
+        (
+            {"field": "created", "op": "between", "value": ["2026-02-02", "2026-02-01"]},
+            "value",
+            "after the last",
+        ),
+        (
+            {"field": "created", "op": "is", "value": "2026-02-01", "zone": "../../etc/passwd"},
+            "zone",
+            "a zone such as",
+        ),
+        (
+            {"field": "created", "op": "is", "value": "2026-02-01", "zone": ["UTC"]},
+            "zone",
+            "a zone such as",
+        ),
+        ({"field": "birthday", "op": "anniversary_within", "value": 10**9}, "value", "days from 0"),
+        ({"field": "timezone", "op": "gt", "value": 40_000}, "value", "a whole number"),
+        ({"field": "known", "value": "yes"}, "value", "true or false"),
+        ({"field": "seen", "op": "ever", "campaign": 10**30}, "campaign", "number of a campaign"),
+        ({"field": "seen", "op": "ever", "campaign": 4_000_000}, "campaign", "no campaign 4000000"),
+        ({"not": {"field": "list", "op": "in", "value": 4_000_000}}, "not.value", "no list"),
+        ({"field": "segment", "op": "in", "value": 4_000_000}, "value", "no segment"),
     ],
 )
 def test_a_fault_names_its_place(rule: Any, path: str, part: str) -> None:
     with pytest.raises(RuleError) as fault:
-        to_q(rule)
+        to_q(rule, make_application())
     assert fault.value.path == path
     assert part in fault.value.problem
 
 
 def test_groups_nest_only_so_deep() -> None:
-    to_q(deep(DEPTH))
+    to_q(deep(DEPTH), make_application())
     with pytest.raises(RuleError, match="nest at most"):
-        to_q(deep(1000))
+        to_q(deep(1000), make_application())
 
 
 def test_a_rule_reads_as_a_sentence() -> None:
@@ -198,123 +243,140 @@ def test_a_rule_reads_as_a_sentence() -> None:
     assert sentence({}) == "every device"
 
 
-# ---------------------------------------------------------------- against plain Python
-
-LANGUAGES = ["", "de", "de-AT", "en"]
-VALUES = [None, True, False, 0, 1, 2.5, -3, "", "a", "b", "2026-01-01"]
-TESTS: list[Rule] = [
-    {"field": "platform", "op": "is", "value": "iOS"},
-    {"field": "platform", "op": "not_in", "value": ["iOS", "Web"]},
-    {"field": "language", "op": "is_not", "value": "de"},
-    {"field": "language", "op": "starts_with", "value": "de"},
-    {"field": "app_version", "op": "lt", "value": "2.0"},
-    {"field": "app_version", "op": "gte", "value": "1.10"},
-    {"field": "secure", "op": "is", "value": True},
-    {"field": "tag", "op": "has_any", "value": ["x", "y"]},
-    {"field": "tag", "op": "has_not", "value": "x"},
-    {"field": "attribute:k", "op": "empty"},
-    *({"field": "attribute:k", "op": op, "value": value}
-      for op in ("is", "is_not") for value in VALUES[1:]),
-    *({"field": "attribute:k", "op": op, "value": value}
-      for op in ("lt", "lte", "gt", "gte") for value in (0, 1.5, "a", "2026-01-01")),
-]  # fmt: skip
-rules = st.recursive(
-    st.sampled_from(TESTS),
-    lambda inner: st.one_of(
-        st.builds(lambda members: {"all": members}, st.lists(inner, max_size=3)),
-        st.builds(lambda members: {"any": members}, st.lists(inner, max_size=3)),
-        st.builds(lambda member: {"not": member}, inner),
-    ),
-    max_leaves=6,
-)
-devices = st.fixed_dictionaries(
-    {
-        "platform": st.sampled_from(list(Platform)),
-        "language": st.sampled_from(LANGUAGES),
-        "app_version": st.sampled_from(["", "1.9", "1.10", "2.0-beta", "2.0"]).map(pack_version),
-        "secure": st.sampled_from([None, True, False]),
-        "person_tags": st.sampled_from([[], ["x"], ["y", "z"]]),
-        "attributes": st.sampled_from([{}] + [{"k": value} for value in VALUES]),
-    }
-)
-
-
-def same(one: object, other: object) -> bool:
-    """JSON equality: 1 = 1.0, but true is no number."""
-    return isinstance(one, bool) == isinstance(other, bool) and one == other
-
-
-def evaluate(rule: Rule, device: dict[str, Any]) -> bool:
-    """What a rule means, without any database."""
-    if "all" in rule:
-        return all(evaluate(member, device) for member in rule["all"])
-    if "any" in rule:
-        return any(evaluate(member, device) for member in rule["any"])
-    if "not" in rule:
-        return not evaluate(rule["not"], device)
-    name, op, value = rule["field"], rule["op"], rule.get("value")
-    return MEANING.get(name, attribute_means)(op, value, device)
-
-
-def platform_means(op: str, value: Any, device: dict[str, Any]) -> bool:
-    label = device["platform"].label
-    return bool(label == value if op == "is" else label not in value)
-
-
-def language_means(op: str, value: Any, device: dict[str, Any]) -> bool:
-    language: str = device["language"]
-    return language != value if op == "is_not" else language.startswith(value)
-
-
-def version_means(op: str, value: Any, device: dict[str, Any]) -> bool:
-    version: int = device["app_version"]
-    return 0 < version < pack_version(value) if op == "lt" else version >= pack_version(value)
-
-
-def tags_mean(op: str, value: Any, device: dict[str, Any]) -> bool:
-    tags = set(device["person_tags"])
-    return bool(tags & set(value)) if op == "has_any" else value not in tags
-
-
-def attribute_means(op: str, value: Any, device: dict[str, Any]) -> bool:
-    attributes = device["attributes"]
-    stored = attributes.get("k")
-    if op == "empty":
-        return "k" not in attributes
-    if op in ("is", "is_not"):
-        return ("k" in attributes and same(stored, value)) == (op == "is")
-    alike = isinstance(stored, str) if isinstance(value, str) else isinstance(stored, int | float)
-    ordered = {"lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge}
-    return alike and not isinstance(stored, bool) and bool(ordered[op](stored, value))
-
-
-MEANING: dict[str, Callable[[str, Any, dict[str, Any]], bool]] = {
-    "platform": platform_means,
-    "language": language_means,
-    "app_version": version_means,
-    "secure": lambda op, value, device: device["secure"] is True,
-    "tag": tags_mean,
-}
-
-
-@hypothesis_settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(
-    trees=st.lists(rules, min_size=14, max_size=14),
-    described=st.lists(devices, min_size=12, max_size=12),
-)
-def test_the_compiler_agrees_with_plain_python(
-    trees: list[Rule], described: list[dict[str, Any]]
-) -> None:
+def test_a_sentence_names_what_a_rule_refers_to() -> None:
     application = make_application()
-    created = Registration.objects.bulk_create(
-        Registration(application=application, **device) for device in described
+    campaign = make_campaign(application, name="Friday sale")
+    testers = StaticList.objects.create(application=application, name="Testers")
+    rule = {
+        "any": [
+            {"field": "clicked", "op": "not_within_days", "value": 30, "campaign": campaign.pk},
+            {"field": "list", "op": "not_in", "value": testers.pk},
+            {"field": "segment", "op": "in", "value": 4_000_000},
+            {"field": "created", "op": "within_days", "value": 1, "zone": "recipient"},
+            {"field": "email", "op": "in", "value": [f"{n}@example.com" for n in range(12)]},
+        ]
+    }
+    assert sentence(rule) == (
+        "tapped “Friday sale” not in the last 30 days or is not on list “Testers”"
+        " or is in segment 4000000, which was deleted"
+        " or registered in the last 1 day (recipient's time)"
+        " or e-mail is any of 0@example.com or 1@example.com or 2@example.com or 3@example.com"
+        " or 4@example.com or 5@example.com or 6@example.com or 7@example.com"
+        " or 8@example.com or 9@example.com or 2 others"
     )
-    for rule in trees:
-        expected = {
-            registration.pk
-            for registration, device in zip(created, described, strict=True)
-            if evaluate(rule, device)
-        }
-        assert matched(application, rule) == expected, rule
+
+
+def test_a_segment_may_name_another_but_not_itself_through_it() -> None:
+    application = make_application()
+    one = Segment.objects.create(application=application, name="one")
+    two = Segment.objects.create(
+        application=application,
+        name="two",
+        rule={"any": [{"field": "segment", "op": "not_in", "value": one.pk}]},
+    )
+    vip, plain = make_registration(application, person_tags=["vip"]), make_registration(application)
+    one.rule = {"field": "tag", "op": "has", "value": "vip"}
+    one.save()
+
+    names_two = {"field": "segment", "op": "in", "value": two.pk}
+    assert matched(application, names_two) == {plain.pk}
+    assert matched(application, {"not": names_two}) == {vip.pk}
+    assert expanded(names_two, application) == {"any": [{"not": one.rule}]}
+
+    one.rule = {"all": [names_two]}
+    one.save()
+    with pytest.raises(RuleError, match="refers to itself") as fault:
+        to_q({"all": [names_two]}, application)
+    assert fault.value.path == (f"all[0]→segment {two.pk}.any[0]→segment {one.pk}.all[0].value")
+
+
+def test_segments_that_name_each_other_twice_do_not_explode() -> None:
+    application = make_application()
+    rule: Rule = {"field": "tag", "op": "has", "value": "x"}
+    for number in range(20):
+        found = Segment.objects.create(application=application, name=str(number), rule=rule)
+        rule = {"any": [{"field": "segment", "op": "in", "value": found.pk}] * 2}
+    with pytest.raises(RuleError, match=f"at most {NODES:,}"):
+        to_q(rule, application)
+
+
+def test_what_belongs_to_another_application_cannot_be_named() -> None:
+    mine, other = make_application(), make_application()
+    theirs = StaticList.objects.create(application=other, name="x")
+    segment = Segment.objects.create(application=other, name="x")
+    campaign = make_campaign(other)
+    for rule in (
+        {"field": "list", "op": "in", "value": theirs.pk},
+        {"field": "segment", "op": "in", "value": segment.pk},
+        {"field": "seen", "op": "ever", "campaign": campaign.pk},
+    ):
+        with pytest.raises(RuleError, match="this application has no"):
+            to_q(rule, mine)
+
+
+def test_a_list_holds_people_with_all_their_devices_and_single_devices() -> None:
+    application = make_application()
+    found = StaticList.objects.create(application=application, name="Testers")
+    person = make_person()
+    phone, tablet = (make_registration(application, person=person) for _ in range(2))
+    alone, nobody = make_registration(application), make_registration(application)
+    ListMember.objects.create(list=found, person=person)
+    ListMember.objects.create(list=found, registration=alone)
+
+    on = {"field": "list", "op": "in", "value": found.pk}
+    assert matched(application, on) == {phone.pk, tablet.pk, alone.pk}
+    assert matched(application, {"not": on}) == {nobody.pk}
+
+
+def test_a_hundred_thousand_identities_are_one_condition() -> None:
+    application = make_application()
+    known = make_registration(application, person=make_person(external_id="u-99999"))
+    make_registrations(application, 3)
+    rule = {"field": "external_id", "op": "in", "value": [f"u-{n}" for n in range(VALUES)]}
+
+    assert matched(application, rule) == {known.pk}
+
+
+def test_the_deepest_and_the_largest_rule_can_be_asked() -> None:
+    application = make_application()
+    device = make_registration(application, platform=Platform.IOS)
+    ios: Rule = {"field": "platform", "op": "is", "value": "iOS"}
+    nested = ios
+    for _ in range(DEPTH // 2):
+        nested = {"not": {"any": [nested]}}
+    assert matched(application, nested) == (set() if DEPTH // 2 % 2 else {device.pk})
+    wide = [
+        {"not": {"field": f"attribute:{n}", "op": "gt", "value": n}} for n in range(NODES // 2 - 1)
+    ]
+    assert matched(application, {"all": wide}) == {device.pk}
+
+
+@pytest.mark.parametrize(
+    ("zone", "registered"), [("UTC", 0), ("Pacific/Auckland", 1), ("recipient", 2)]
+)
+def test_whose_midnight_counts_is_said_by_the_zone(zone: str, registered: int) -> None:
+    now = datetime(2026, 11, 21, 23, 30, tzinfo=UTC)  # 12:30 of the 22nd in Auckland
+    application = make_application()
+    make_registration(application, created_at=now, timezone_offset=0)
+    make_registration(application, created_at=now, timezone_offset=60)
+
+    rule = {"field": "created", "op": "is", "value": "2026-11-22", "zone": zone}
+    condition = compiled(rule, application, now=now).condition
+    assert Registration.objects.filter(condition).count() == {0: 0, 1: 2, 2: 1}[registered]
+    today = {"field": "created", "op": "within_days", "value": 0, "zone": zone}
+    condition = compiled(today, application, now=now).condition
+    assert Registration.objects.filter(condition).count() == 2
+
+
+def test_who_was_born_on_the_29th_of_february_celebrates_every_year() -> None:
+    application = make_application()
+    person = make_person(birthday=date(2000, 2, 29))
+    make_registration(application, person=person)
+    rule = {"field": "birthday", "op": "anniversary_within", "value": 0}
+    celebrated = []
+    for day in (date(2027, 2, 28), date(2027, 3, 1), date(2028, 2, 28), date(2028, 2, 29)):
+        noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+        condition = compiled(rule, application, now=noon).condition
+        if Registration.objects.filter(condition).exists():
+            celebrated.append(day)
+    assert celebrated == [date(2027, 2, 28), date(2028, 2, 29)]

@@ -1,0 +1,33 @@
+"""Rule → database condition.
+
+A rule is a tree: `{"all": [...]}`, `{"any": [...]}`, `{"not": rule}`, or a test
+`{"field": str, "op": str, "value": ...}`. Everybody compiles the same tree here: the composer,
+saved segments and the APIs.
+"""
+
+from campaigns.targeting.compiling import DEPTH, NODES, Compiled, compiled, expanded, to_q
+from campaigns.targeting.fields import (
+    ATTRIBUTE,
+    EVERYBODY,
+    FIELDS,
+    OPERATORS,
+    PERSON_ATTRIBUTE,
+    Rule,
+)
+from campaigns.targeting.wording import sentence
+
+__all__ = [
+    "ATTRIBUTE",
+    "DEPTH",
+    "EVERYBODY",
+    "FIELDS",
+    "NODES",
+    "OPERATORS",
+    "PERSON_ATTRIBUTE",
+    "Compiled",
+    "Rule",
+    "compiled",
+    "expanded",
+    "sentence",
+    "to_q",
+]

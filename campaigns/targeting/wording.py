@@ -1,0 +1,90 @@
+"""A rule in English."""
+
+from campaigns.models import Campaign, Segment, StaticList
+from campaigns.targeting.fields import EVERYBODY, OPERATORS, Rule, field_of
+from campaigns.targeting.values import RECIPIENT
+
+SHOWN = 10  # values of a list that are named
+IN_DAYS = (
+    "within_days", "not_within_days", "older_than_days", "within_next_days", "anniversary_within",
+)  # fmt: skip
+NO_VALUE = ("empty", "not_empty")
+
+
+def sentence(rule: Rule) -> str:
+    """`platform is iOS and tag has vip`, of a rule that could be compiled when it was kept."""
+    return _group(rule or EVERYBODY, top=True)
+
+
+def _group(rule: Rule, *, top: bool = False) -> str:
+    if "not" in rule:
+        return f"not ({_group(rule['not'], top=True)})"
+    for kind, word, none in (("all", " and ", "every device"), ("any", " or ", "no device")):
+        if kind in rule:
+            parts = [_group(member) for member in rule[kind]]
+            if len(parts) < 2:
+                return parts[0] if parts else none
+            return word.join(parts) if top else f"({word.join(parts)})"
+    return clause(rule)
+
+
+def clause(rule: Rule) -> str:
+    """One condition in English."""
+    field = field_of(rule["field"])
+    if field is None:
+        return str(rule["field"])
+    op = rule.get("op", "is")
+    phrase, label = OPERATORS[field.kind][op], field.label
+    if field.kind != "attribute":
+        label = label[0].lower() + label[1:]
+        label = label.replace("oS version", "OS version").replace("sDK", "SDK")
+    if field.kind == "behaviour":
+        return _behaviour(rule, label, op)
+    if field.kind in ("list", "segment"):
+        model = StaticList if field.kind == "list" else Segment
+        return f"{phrase} {label} {_named(model, rule['value'])}"
+    if op in NO_VALUE:
+        return f"{label} {phrase}"
+    if op in IN_DAYS:
+        days = rule["value"]
+        said = f"{label} {phrase} {days:,} day{'' if days == 1 else 's'}"
+    else:
+        joint = " and " if op in ("between", "has_all") else " or "
+        said = f"{label} {phrase} {_values(rule.get('value'), joint)}"
+    return said + _zone(rule)
+
+
+def _behaviour(rule: Rule, label: str, op: str) -> str:
+    if "campaign" in rule:
+        label = label.replace("a message", _named(Campaign, rule["campaign"]))
+    if op == "ever":
+        return label
+    if op == "never":
+        return f"never {label}"
+    return f"{label} {'not ' if op == 'not_within_days' else ''}in the last {rule['value']:,} days"
+
+
+def _named(model: type[Campaign] | type[Segment] | type[StaticList], number: int) -> str:
+    name = model.objects.filter(pk=number).values_list("name", flat=True).first()
+    return f"{number}, which was deleted" if name is None else f"“{name}”"
+
+
+def _zone(rule: Rule) -> str:
+    if "zone" not in rule:
+        return ""
+    zone = rule["zone"]
+    return " (recipient's time)" if zone == RECIPIENT else f" ({zone})"
+
+
+def _values(value: object, joint: str) -> str:
+    values = value if isinstance(value, list) else [value]
+    shown = joint.join(_value(each) for each in values[:SHOWN])
+    return shown if len(values) <= SHOWN else f"{shown} or {len(values) - SHOWN:,} others"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_value(member)}" for key, member in value.items())
+    return str(value)
