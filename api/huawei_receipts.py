@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import cast
 
 import redis
@@ -143,6 +143,7 @@ class _Device:
     registration: int
     digest: bytes
     is_open: bool
+    heard_at: datetime  # when its app last spoke to us
 
 
 def _take(credential: ProviderCredential, told: Sequence[Receipt]) -> None:
@@ -153,7 +154,8 @@ def _take(credential: ProviderCredential, told: Sequence[Receipt]) -> None:
     effects: dict[Effect, dict[int, tuple[_Device, Receipt]]] = {}
     for one in told:
         device = devices.get(one.token)
-        if device is not None:
+        at = max(min(one.at or now, now), now - OLDEST)
+        if device is not None and at > device.heard_at:  # else the app knows better since then
             effects.setdefault(one.meaning.effect, {})[device.registration] = (device, one)
         if not one.exact and device is None:
             continue  # the token has moved on: nobody knows whose message it was
@@ -164,7 +166,6 @@ def _take(credential: ProviderCredential, told: Sequence[Receipt]) -> None:
         )
         cause = one.meaning.cause
         reason = REASON_OF_CAUSE[cause] if cause is not Cause.NONE else Reason.NONE
-        at = max(min(one.at or now, now), now - OLDEST)
         answer = one.answer if reason else ""
         receipts.append(reports.Receipt(message_id, STATES[one.meaning.state], at, reason, answer))
     closing.mute(effects.get(Effect.MUTE, ()))
@@ -181,12 +182,13 @@ def _take(credential: ProviderCredential, told: Sequence[Receipt]) -> None:
 def _devices(application: int, tokens: set[str]) -> dict[str, _Device]:
     """Who has these tokens now."""
     digests = {hashlib.sha256(token.encode("utf-8", "replace")).digest(): token for token in tokens}
+    columns = ("pk", "token_digest", "closed_at", "last_contact_at")
     rows = Address.objects.filter(
         application=application, provider=Provider.HMS, token_digest__in=list(digests)
     )
     return {
-        digests[bytes(digest)]: _Device(pk, bytes(digest), closed_at is None)
-        for pk, digest, closed_at in rows.values_list("pk", "token_digest", "closed_at")
+        digests[bytes(digest)]: _Device(pk, bytes(digest), closed_at is None, heard_at)
+        for pk, digest, closed_at, heard_at in rows.values_list(*columns)
         if digest is not None
     }
 

@@ -197,6 +197,23 @@ def test_what_each_result_says_of_the_device(shop: Callable[..., Shop], result: 
     assert device.last_seen_day == (today - timedelta(days=30) if result == 10 else today)
 
 
+@pytest.mark.parametrize("result", [2, 6, 10])
+def test_what_the_app_said_since_then_stands(shop: Callable[..., Shop], result: int) -> None:
+    """A receipt may come late, or once more after hours."""
+    made = shop(1)
+    [device] = made.devices
+    entry = made.entry(device, result, timestamp=int(time.time() * 1000) - 60_000)
+    Address.objects.update(last_contact_at=timezone.now() - timedelta(seconds=30))
+
+    made.tell(entry)
+
+    device.refresh_from_db()
+    assert made.message(device).state in {State.FAILED, State.EXPIRED}
+    assert device.notifications_enabled
+    assert device.last_seen_day == timezone.now().date()
+    assert not SuspectAddress.objects.exists()
+
+
 def test_dead_devices_are_closed_when_the_page_is_believed(shop: Callable[..., Shop]) -> None:
     made = shop(2)
     gone, here = made.devices
