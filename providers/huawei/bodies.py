@@ -144,7 +144,7 @@ def _shown(notification: PushNotification, look: Look) -> Fields:
     if notification.carousel:  # the first picture, with all that is said of it
         item = notification.carousel[0]
         fields["style"] = 1
-        fields["big_title"] = item.headline
+        fields["big_title"] = item.headline or fields["title"]
         fields["big_body"] = item.description or notification.text
     return given(fields)
 

@@ -165,6 +165,7 @@ def test_a_carousel_shows_its_first_picture_and_gives_the_app_all() -> None:
     assert notification["image"] == "https://cdn/0.png"
     assert (notification["style"], notification["big_title"]) == (1, "H0")
     assert notification["big_body"] == "B"
+    assert shown(title="T", carousel=(CarouselItem(id=0, headline=""),))["big_title"] == "T"
     assert [one["id"] for one in data(carousel=items)["carousel"]] == [0, 1]
 
 
