@@ -23,6 +23,7 @@ from campaigns.models import (
     ReasonCounter,
 )
 from devices.models import Application, Platform, ProviderCredential, Registration
+from devices.models.applications import ENDS_SOON
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +262,7 @@ class Overview:
     seen: int
     running: list[CampaignRow]
     troubled: list[ProviderCredential]
+    ending: list[ProviderCredential]  # soon, and they work until then
 
 
 def running(application: Application) -> list[CampaignRow]:
@@ -296,9 +298,10 @@ def overview(application: Application) -> Overview:
         .order_by("day")
     )
     days = [Day(*row) for row in rows]
-    troubled = ProviderCredential.objects.filter(application=application, enabled=True).filter(
-        Q(paused_at__isnull=False) | Q(test_ok=False)
-    )
+    refused = Q(paused_at__isnull=False) | Q(test_ok=False)
+    credentials = ProviderCredential.objects.filter(application=application, enabled=True)
+    noted = credentials.filter(refused | Q(ends_at__lte=timezone.now() + ENDS_SOON)).defer("data")
+    troubled = [each for each in noted if each.paused_at is not None or each.test_ok is False]
     return Overview(
         reachable=reachable,
         devices=base["total"],
@@ -308,7 +311,8 @@ def overview(application: Application) -> Overview:
         delivered=sum(day.delivered for day in days),
         seen=sum(day.seen for day in days),
         running=running(application),
-        troubled=list(troubled),
+        troubled=troubled,
+        ending=[each for each in noted if each not in troubled],
     )
 
 

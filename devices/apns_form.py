@@ -1,6 +1,7 @@
 """What people type about the login of an app's server at Apple."""
 
 import re
+from datetime import datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -208,6 +209,9 @@ class ApnsCredentialForm(CredentialForm):
         if self.certificate is not None:
             return f"{topic}, certificate until {self.certificate.ends:%-d %B %Y}"
         return f"{topic}, key …{self.cleaned_data['key_id'][-4:]}"
+
+    def ends_at(self) -> datetime | None:
+        return self.certificate.ends if self.certificate is not None else None
 
     def kept(self) -> dict[str, Any]:
         return self.kept_login

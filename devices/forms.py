@@ -1,6 +1,7 @@
 """What people type about applications, their credentials, and the devices they look for."""
 
 import json
+from datetime import datetime
 from typing import Any, ClassVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -110,6 +111,10 @@ class CredentialForm(forms.Form):
     def kept(self) -> dict[str, Any]:
         """All of it, to be encrypted."""
         raise NotImplementedError
+
+    def ends_at(self) -> datetime | None:
+        """When the cloud stops taking it; None where it does not end by itself."""
+        return None
 
     def _text(self, pasted: str, uploaded: str) -> str:
         """The secret from whichever of the two fields holds it; empty when none does."""

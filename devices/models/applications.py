@@ -2,12 +2,16 @@
 
 import secrets
 import uuid
+from datetime import timedelta
 from typing import Self
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from devices.fields import EncryptedJSONField
+
+ENDS_SOON = timedelta(days=30)  # then people are told that a certificate ends
 
 
 def make_code() -> str:
@@ -116,6 +120,7 @@ class ProviderCredential(models.Model):
     hint = models.CharField(max_length=200)  # what may be shown: project, key id's last four
     enabled = models.BooleanField(default=True)
     version = models.PositiveIntegerField(default=1)  # rises with each change: connections follow
+    ends_at = models.DateTimeField(null=True, editable=False)  # a certificate's; keys do not end
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
     tested_at = models.DateTimeField(null=True, editable=False)
@@ -140,6 +145,13 @@ class ProviderCredential(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_provider_display()} of {self.application}"
+
+    @property
+    def days_left(self) -> int | None:
+        """Whole days until it ends, 0 afterwards; None while that is far away."""
+        if self.ends_at is None or self.ends_at - timezone.now() > ENDS_SOON:
+            return None
+        return max(0, (self.ends_at - timezone.now()).days)
 
     @property
     def waits_for_a_decision(self) -> bool:

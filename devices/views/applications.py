@@ -213,6 +213,7 @@ def _save_credential(
     before = _credential_facts(credential) if credential.pk else None
     credential.environment = form.cleaned_data.get("environment", credential.environment)
     credential.data, credential.hint = form.kept(), form.hint()
+    credential.ends_at = form.ends_at()
     credential.rate = form.cleaned_data["rate"]
     # What a cloud said of the old one says nothing of this one, and sending may go on.
     credential.tested_at, credential.test_ok, credential.test_answer = None, None, ""

@@ -43,6 +43,7 @@ STATES = {
     "untested": ("Not tested", "question-mark", ""),
     "working": ("Works", "check", "is-green"),
     "refused": ("Refused", "alert-triangle", "is-red"),
+    "ending": ("Ends soon", "hourglass-high", "is-amber"),
     # imports and other long work
     "running": ("Running", "loader-2", "is-accent is-moving"),
     "stopped": ("Stopped", "alert-triangle", "is-red"),

@@ -80,6 +80,8 @@ def test_a_p12_file_is_kept_without_its_password(
     credential = application.credentials.get()
     ends = x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc
     assert credential.hint == f"{TOPIC}, certificate until {ends:%-d %B %Y}"
+    assert credential.ends_at == ends
+    assert credential.days_left is None  # it is far away
     assert credential.data["topic"] == TOPIC  # as the certificate names it
     assert set(credential.data) == {"topic", "certificate_pem"}
     assert ApnsProvider(**credential.data, network=Network())
@@ -109,6 +111,20 @@ def test_a_changed_rate_leaves_the_kept_certificate_as_it_is(client: Client) -> 
     assert changed.data == kept.data
 
 
+@pytest.mark.parametrize(("days", "said"), [(9, "ends in 8 days"), (1, "ends today"), (60, "")])
+def test_a_certificate_s_end_is_announced(client: Client, days: int, said: str) -> None:
+    application = make_application()
+    data = "".join(make_apple_certificate(days=days)).encode()
+    post(client, data, application=application, topic=TOPIC)
+
+    overview = client.get(reverse("campaigns:overview", args=[application.pk])).content.decode()
+    settings = client.get(reverse("devices:application-detail", args=[application.pk]))
+
+    assert ("The certificate for" in overview) is bool(said)
+    assert said in overview
+    assert ("Ends soon" in settings.content.decode()) is bool(said)
+
+
 def test_a_certificate_may_take_the_place_of_a_key(client: Client) -> None:
     application = make_application()
     ids = {"key_id": "ABC123DEFG", "team_id": "DEF123GHIJ", "topic": TOPIC}
@@ -117,7 +133,12 @@ def test_a_certificate_may_take_the_place_of_a_key(client: Client) -> None:
 
     post(client, "".join(make_apple_certificate()).encode(), application=application, topic=TOPIC)
 
-    assert set(application.credentials.get().data) == {"topic", "certificate_pem"}
+    credential = application.credentials.get()
+    assert set(credential.data) == {"topic", "certificate_pem"}
+    assert credential.ends_at is not None
+
+    post(client, b"", application=application, login="key", key_text=apns_pem(), **ids)
+    assert application.credentials.get().ends_at is None
 
 
 def der(certificate: str) -> bytes:
