@@ -67,7 +67,7 @@ def send(app: App, cloud_for: Any) -> Send:
 
 def fold_receipts() -> None:
     while store().xlen(reports.STREAM):
-        reports._fold_entries(store())
+        reports._RECEIPTS.fold_entries(store())
 
 
 def texts(answer: Any) -> list[str]:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from campaigns import dispatch, fanout, folding, ids, reconciling, reports, statistics
+from campaigns import dispatch, fanout, folding, ids, reconciling, reports, statistics, streams
 from campaigns.folding import Call
 from campaigns.models import Bulk, Chunk, Counter, EarlyReceipt, Message, Reason, ReasonCounter
 from campaigns.reports import Receipt
@@ -564,15 +564,15 @@ def test_what_a_dead_consumer_folded_and_did_not_cut_off_counts_once(
 def test_a_long_stream_is_folded_piece_by_piece(
     sent: Callable[..., Bulk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reports, "ENTRIES", 2)
-    monkeypatch.setattr(reports, "BATCH_SIZE", 100)  # bytes
+    monkeypatch.setattr(streams, "ENTRIES", 2)
+    monkeypatch.setattr(streams, "BATCH_SIZE", 100)  # bytes
     bulk = sent(7)
     one, *others, last = messages(bulk)
     reports.take(bulk.application_id, None, [receipt(each) for each in others])
     reports.take(bulk.application_id, None, [receipt(one)])
     reports.take(bulk.application_id, None, [receipt(last)])
 
-    assert reports._fold_entries(store()) == 6
+    assert reports._RECEIPTS.fold_entries(store()) == 6
     assert store().xlen(reports.STREAM) == 1  # what was not read is not cut off
     assert reports.consume(seconds=0.2) == 1
 
