@@ -212,6 +212,8 @@ def explain(errors: ValidationError) -> str:
             wanted = str(context["expected"]).replace("'", "")
         case "too_long":
             wanted = f"array of at most {context['max_length']} members"
+        case "too_short":
+            wanted = f"array of at least {context['min_length']} members"
         case "string_too_long":
             wanted = f"string of at most {context['max_length']} characters"
         case "value_error":

@@ -11,6 +11,7 @@ from django.utils import timezone
 from campaigns import (
     channels,
     dispatch,
+    events,
     fanout,
     inbox,
     ledger,
@@ -84,6 +85,11 @@ def consume_receipts() -> None:
 
 
 @shared_task
+def consume_events() -> None:
+    events.consume(seconds=WORK_SECONDS)
+
+
+@shared_task
 def test_credentials() -> None:
     """Ask the clouds about every credential: hourly, and soon where sending is paused."""
     for credential in ProviderCredential.objects.filter(enabled=True).defer("data"):
@@ -102,6 +108,7 @@ def make_partitions() -> None:
     """Days ahead are made, days past their keeping are dropped; so is what inboxes had."""
     partitions.make_ahead()
     partitions.drop_old()
+    partitions.keep_days_of_events()
     inbox.drop_expired()
 
 

@@ -143,6 +143,7 @@ LEASE_SECONDS = env_int("LEASE_SECONDS", 60, at_least=1)  # a silent worker keep
 LAUNCH_HOLD_SECONDS = env_int("LAUNCH_HOLD_SECONDS", 10)  # time to undo a launch
 DISPATCH_WORKERS = env_int("DISPATCH_WORKERS", 2, at_least=1)  # processes that send campaigns
 MESSAGE_RETENTION_DAYS = env_int("MESSAGE_RETENTION_DAYS", 90, at_least=2)  # then days are dropped
+EVENT_RETENTION_DAYS = env_int("EVENT_RETENTION_DAYS", 90, at_least=32)  # then dropped, too
 INBOX_RETENTION_DAYS = env_int("INBOX_RETENTION_DAYS", 365, at_least=1)  # if none was asked for
 WEBPUSH_EXTRA_HOSTS = env_list("WEBPUSH_EXTRA_HOSTS")  # push services beside the known; "*.a.b"
 GATEWAYS = env_address("GATEWAYS")  # one address in place of all clouds; None: the clouds

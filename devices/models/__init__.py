@@ -10,6 +10,7 @@ from devices.models.applications import (
 )
 from devices.models.audit import AuditEntry
 from devices.models.breakers import Breaker, SuspectAddress
+from devices.models.events import Event
 from devices.models.imports import ImportPiece, ImportRefusal, ImportRun
 from devices.models.people import AttributeDefinition, ClosedNumber, Identity, Person
 from devices.models.registrations import Address, Platform, Registration, RegistrationQuerySet
@@ -25,6 +26,7 @@ __all__ = [
     "Breaker",
     "ClosedNumber",
     "Environment",
+    "Event",
     "Identity",
     "ImportPiece",
     "ImportRefusal",
