@@ -1,22 +1,31 @@
 """Whatever Huawei answers, and what it is given: the simulated Push Kit and the engine."""
 
+import asyncio
 import json
 import zlib
 from collections import Counter
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from campaigns import statistics
+from campaigns import channels, statistics
 from campaigns.models import Bulk, Chunk, Message, Reason
 from devices.models import Application, Platform, ProviderCredential, Registration, Role
-from providers.base import Verdict
+from providers.base import Addressed, Outcome, PushNotification, Verdict
+from providers.huawei import HuaweiProvider
 from providers.huawei.answers import BY_CODE
-from tests.factories import make_bulk, make_registration, make_registrations, make_user
+from tests.factories import (
+    make_bulk,
+    make_registration,
+    make_registrations,
+    make_token,
+    make_user,
+)
 from tests.flows.huawei import (
     APP,
     _cloud,
@@ -110,6 +119,64 @@ def test_each_code_of_huawei_s_table_in_a_campaign(
             (State.FAILED, f"200 {code}")
         }
     assert huawei.ledger()["hms"]["accepted"] == 0
+
+
+# ------------------------------------------------------------------- logins and calls
+
+
+def test_an_hour_later_no_message_meets_an_old_token(huawei: Gateways, shop: Application) -> None:
+    """The cloud's clock moves, not ours: the token is refused, renewed, and nothing is lost."""
+    make_registrations(shop, 3, platform=Platform.HUAWEI)
+    send(make_bulk(shop))
+    huawei.ask("POST", "/clock", {"advance": 3601})
+
+    bulk = send(make_bulk(shop))
+
+    assert states_of(bulk) == {(State.ACCEPTED, Reason.NONE): 3}
+    assert shop.credentials.get().paused_at is None
+    assert huawei.ask("GET", "/statistics")["huawei_tokens"] == {"issued": 2, "refused": 0}
+
+
+def test_a_clock_that_is_late_is_suspected_where_we_sign_ourselves(
+    huawei: Gateways, shop: Application
+) -> None:
+    make_harmony(shop, 2)
+    huawei.ask("POST", "/clock", {"advance": 3601})
+
+    bulk = send(make_bulk(shop))
+
+    assert statistics.funnel(bulk).waiting == 2
+    reason = shop.credentials.get().pause_reason
+    assert "this server's clock is right; it says" in reason
+    assert "80200005" in reason
+
+
+def test_a_thousand_tokens_in_one_call_with_ten_bad_ones(
+    huawei: Gateways, shop: Application
+) -> None:
+    """Ten are dead, the others taken, and the call is not repeated."""
+    provider = HuaweiProvider(shop.credentials.get().data, network=channels.network(), batch=1000)
+    payload = provider.compile(PushNotification(text="Hi", tracked=False))
+    tokens = [make_token(Platform.HUAWEI) for _ in range(990)]
+    tokens[5:5] = [f"fate-unregistered-{number}:{'x' * 64}" for number in range(10)]
+    window = [
+        Addressed(payload, UUID(int=number), token, ttl=3600)
+        for number, token in enumerate(tokens, start=1)
+    ]
+
+    async def hand_over() -> list[Outcome]:
+        try:
+            return await provider.send(window)
+        finally:
+            await provider.close()
+
+    outcomes = asyncio.run(hand_over())
+
+    verdicts = [outcome.verdict for outcome in outcomes]
+    assert Counter(verdicts) == {Verdict.ACCEPTED: 990, Verdict.UNREGISTERED: 10}
+    assert set(verdicts[5:15]) == {Verdict.UNREGISTERED}
+    assert huawei.ledger()["hms"]["accepted"] == 990
+    assert len({outcome.provider_id for outcome in outcomes}) == 1
 
 
 # ------------------------------------------------------------------- the credential's test
