@@ -26,6 +26,7 @@ from devices.models import (
     Application,
     ImportRun,
     Membership,
+    Provider,
     Role,
 )
 from simulator.certificates import write_private
@@ -169,7 +170,8 @@ def _import(places: Places, application: Application, count: int, *, seed: int) 
     runs = ImportRun.objects.filter(application=application, filename=file.name)
     if runs.filter(status=ImportRun.Status.DONE).exists():
         return
-    write_csv(file, count, seed=seed, huawei=HUAWEI)
+    web = application.credentials.get(provider=Provider.WEBPUSH)
+    write_csv(file, count, seed=seed, huawei=HUAWEI, server_key=web.data["public_key"])
     run = ImportRun(application=application, filename=file.name, size=file.stat().st_size)
     with file.open("rb") as source:
         importing.run_file(run, source)

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.urls import reverse
 
 from devices.models import Application, Provider, ProviderCredential
-from simulator import infobip
+from simulator import browsers, infobip
 
 SENDER = "Shop"  # of text messages
 
@@ -51,6 +51,8 @@ def connect(applications: list[Application], *, control: str, base_url: str) -> 
         )
         hms = _credential(application, Provider.HMS, _huawei_app)
         huawei.append(_known_to_huawei(hms, base_url))
+        web = _credential(application, Provider.WEBPUSH, partial(_vapid_key, name))
+        codes[web.data["public_key"]] = application.code
         codes[hms.data["client_id"]] = application.code
         codes[service_account["project_id"]] = application.code
         codes[apns.data["topic"]] = application.code
@@ -95,6 +97,18 @@ def _apns_key(name: str) -> tuple[dict[str, Any], str]:
         "key_pem": _private(ec.generate_private_key(ec.SECP256R1())),
     }
     return data, f"{topic}, key …{key_id[-4:]}"
+
+
+def _vapid_key(name: str) -> tuple[dict[str, Any], str]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = browsers.packed(browsers.point(key.public_key()))
+    subject = f"mailto:push@{name}.example"
+    data = {
+        "subject": subject,
+        "private_key": browsers.packed(key.private_numbers().private_value.to_bytes(32, "big")),
+        "public_key": public,
+    }
+    return data, f"{subject}, key …{public[-4:]}"
 
 
 def _sms_account(application_id: int) -> tuple[dict[str, Any], str]:

@@ -1,10 +1,13 @@
 """Believable devices and their owners, as a CSV file: the demo's audience."""
 
 import csv
+import json
 import random
 import uuid
 from datetime import date, timedelta
 from pathlib import Path
+
+from simulator import browsers
 
 FIRST = [
     "Ana",
@@ -47,6 +50,14 @@ HUAWEIS = [  # maker, model, platform, and how its tokens begin
     ("Huawei", "Mate X5", "Huawei", "IQAAAACy0"),
     ("Huawei", "Mate 70", "HarmonyOS", "MAMzLgIk"),
 ]
+WEB = 0.06  # share of what is neither
+BROWSERS = [  # system, browser, versions of the system, push service
+    ("Windows", "Chrome", ["10", "11"], browsers.GOOGLE),
+    ("Windows", "Edge", ["10", "11"], browsers.MICROSOFT),
+    ("macOS", "Safari", ["14", "15"], browsers.APPLE),
+    ("Linux", "Firefox", [""], browsers.MOZILLA),
+]
+FIRST_BROWSER = 20  # row; those before it are phones
 IPHONES = ["iPhone 13", "iPhone 14", "iPhone 15", "iPhone 16", "iPhone SE"]
 VERSIONS = ["4.8.2", "4.9.0", "4.9.3", "4.10.0", "4.10.1", "4.11.0-beta"]
 ZONES = ["GMT+00:00", "GMT+01:00", "GMT+02:00", "GMT-05:00", "GMT+05:30"]
@@ -57,20 +68,23 @@ HEADER = [
 ]  # fmt: skip
 
 
-def write_csv(file: Path, count: int, *, seed: int, huawei: float = 0.0) -> None:
+def write_csv(
+    file: Path, count: int, *, seed: int, huawei: float = 0.0, server_key: str = ""
+) -> None:
     """A CSV of devices that is the same for the same seed; two in five have an owner.
 
-    `huawei` is the share of what is not iOS that has Huawei's services.
+    `huawei` is the share of what is not iOS that has Huawei's services. With the `server_key` of
+    a site some are browsers that subscribed with it.
     """
     chance = random.Random(seed)  # believable, not secret
     with file.open("w", newline="") as out:
         writer = csv.writer(out)
         writer.writerow(HEADER)
         for number in range(count):
-            writer.writerow(_row(chance, number, huawei))
+            writer.writerow(_row(chance, number, huawei, server_key))
 
 
-def _row(chance: random.Random, number: int, huawei: float) -> list[str]:
+def _row(chance: random.Random, number: int, huawei: float, server_key: str) -> list[str]:
     ios = chance.random() < 0.38
     token = f"{chance.getrandbits(256):064x}"
     if not ios:
@@ -86,6 +100,11 @@ def _row(chance: random.Random, number: int, huawei: float) -> list[str]:
     if not ios and maker.random() < huawei:
         make, model, platform, begin = maker.choice(HUAWEIS)
         token = begin + token.replace(":", "")
+    systems = ["17.6", "18.1", "18.2"] if ios else ["13", "14", "15"]
+    if server_key and platform == "Android" and number >= FIRST_BROWSER and maker.random() < WEB:
+        make, model, systems, host = maker.choice(BROWSERS)
+        visitor = browsers.subscribe(browsers.unpacked(server_key), token[:22], host)
+        platform, token = "Web", json.dumps(visitor.subscription())
     tags = [tag for tag, share in (("vip", 0.06), ("newsletter", 0.45), ("new", 0.15))
             if named.random() < share]  # fmt: skip
     ordered = date(2026, 1, 1) + timedelta(days=named.randrange(300))
@@ -99,7 +118,7 @@ def _row(chance: random.Random, number: int, huawei: float) -> list[str]:
         first if owned else "",
         last if owned else "",
         chance.choice(VERSIONS),
-        chance.choice(["17.6", "18.1", "18.2"] if ios else ["13", "14", "15"]),
+        chance.choice(systems),
         chance.choice(["15.0.0", "15.1.0", "14.2.1"]),
         chance.choices(LANGUAGES, weights=[40, 22, 12, 9, 6, 5, 4, 2])[0],
         make,

@@ -1,17 +1,19 @@
 """The demo's content: demo.json as documented, and nothing made twice."""
 
+import asyncio
 import json
 import stat
 import uuid
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth import authenticate
 
 from campaigns import channels, tasks
 from campaigns.models import Bulk, Campaign
-from devices import importing
+from devices import importing, subscriptions
 from devices.csv_batches import Written, write
 from devices.models import (
     Address,
@@ -24,8 +26,9 @@ from devices.models import (
     ProviderCredential,
 )
 from devices.models import Registration as Device
+from providers.base import Addressed, PushNotification, Verdict
 from providers.huawei import HuaweiProvider
-from simulator import demo
+from simulator import demo, demo_csv
 from tests.simulator.running import Simulator
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -112,12 +115,14 @@ def test_clouds_that_forgot_everything_know_the_credentials_after_loading_again(
 ) -> None:
     load(places)
     simulator.post("/reset", {"credentials": True, "phones": True})
-    assert not any(known(simulator, each) for each in ProviderCredential.objects.all())
+    # Push services of browsers are told of no keys: each subscription names its own.
+    told = ProviderCredential.objects.exclude(provider=Provider.WEBPUSH)
+    assert not any(known(simulator, each) for each in told)
 
     load(places)
 
-    assert ProviderCredential.objects.count() == 8
-    assert all(known(simulator, each) for each in ProviderCredential.objects.all())
+    assert told.count() == 8
+    assert all(known(simulator, each) for each in told.all())
 
 
 def test_a_demo_killed_while_it_imported_has_all_its_devices_the_next_time(
@@ -152,3 +157,28 @@ def test_a_share_of_the_devices_is_huawei_s_of_either_family(places: demo.Places
     assert 0.03 < huawei.count() / shop.count() < 0.1
     for credential in ProviderCredential.objects.filter(provider=Provider.HMS):
         assert isinstance(channels.build(credential), HuaweiProvider)
+
+
+def test_some_are_browsers_that_subscribed_with_the_shops_key(
+    places: demo.Places, simulator: Simulator, settings: Any
+) -> None:
+    settings.GATEWAYS = ("127.0.0.1", simulator.port)
+    settings.GATEWAYS_CA_FILE = simulator.ca_file
+    demo.load(places, devices=600)
+    shop = Application.objects.get(name=demo.SHOP)
+    web = Address.objects.filter(application=shop, registration__platform=Platform.WEB)
+    hosts = {urlsplit(subscriptions.endpoint_of(one.token)).hostname for one in web}
+    assert hosts == {host for *_, host in demo_csv.BROWSERS}
+    provider = channels.build(
+        ProviderCredential.objects.get(application=shop, provider=Provider.WEBPUSH)
+    )
+    payload = provider.compile(PushNotification(text="Hi"))
+
+    async def send() -> set[Verdict]:
+        window = [Addressed(payload, uuid.uuid4(), one.token, ttl=60) for one in web]
+        try:
+            return {outcome.verdict for outcome in await provider.send(window)}
+        finally:
+            await provider.close()
+
+    assert asyncio.run(send()) == {Verdict.ACCEPTED}
