@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 import re
 from typing import Any
 
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from django import forms
+from django.conf import settings
 
 from devices.forms import LARGEST_KEY_FILE, CredentialForm
 from devices.models import Address, Provider, ProviderCredential
@@ -20,6 +22,8 @@ from devices.models import Address, Provider, ProviderCredential
 _DOMAIN = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]"
 _MAILTO = re.compile(rf"mailto:[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@({_DOMAIN})", re.IGNORECASE)
 _HTTPS = re.compile(rf"https://({_DOMAIN})(?::[0-9]+)?(?:/[!-;=?-~]*)?", re.IGNORECASE)
+WORKER_PATH = "/pushadmin-worker.js"  # on the site: a worker must come from there
+_SCRIPTS = "/static/sdk"
 _INSIDE = (".localhost", ".local", ".localdomain")
 
 
@@ -65,6 +69,23 @@ class WebPushCredentialForm(CredentialForm):
             "A subscription belongs to the key it was made with, for life. When the key changes, "
             f"{self.subscribed:,} browsers cannot be reached until their owners come back."
         )
+
+    @property
+    def page_tag(self) -> str:
+        """What stands in the site's pages; its name never changes, so not the hashed one."""
+        source = f"{settings.PUBLIC_BASE_URL}{_SCRIPTS}/pushadmin.js"
+        code = self.credential.application.code
+        return (
+            f'<script src="{source}" data-application="{code}" data-worker="{WORKER_PATH}">'
+            "</script>"
+        )
+
+    @property
+    def worker_file(self) -> str:
+        """What the site answers at WORKER_PATH."""
+        url = settings.PUBLIC_BASE_URL
+        said = json.dumps({"url": url, "application": self.credential.application.code})
+        return f'self.pushadmin = {said}; importScripts("{url}{_SCRIPTS}/pushadmin-worker.js");'
 
     def clean_subject(self) -> str:
         value: str = self.cleaned_data["subject"].strip()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.db import transaction
@@ -10,7 +11,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from devices import audit, finding, numbers
+from devices import audit, finding, numbers, subscriptions
 from devices.forms import DeviceSearchForm
 from devices.models import (
     Address,
@@ -107,6 +108,7 @@ def device_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
         "device": device,
         "address": device.address,
         "token_tail": device.address.token[-finding.TAIL :],
+        "push_service": urlsplit(subscriptions.endpoint_of(device.address.token)).hostname,
         "state": state_of(device),
         "attributes": attributes_of(
             device.attributes, AttributeDefinition.Scope.DEVICE, request.application

@@ -195,6 +195,19 @@ def test_devices_of_other_applications_are_not_found() -> None:
     assert finding.find(make_application(), str(device.address.public_id)).keys == []
 
 
+def test_a_browsers_page_shows_its_push_service_and_not_where_it_is_reached(
+    client: Client,
+) -> None:
+    device = make_registration(make_application(), platform=Platform.WEB)
+    client.force_login(make_user(Role.SUPPORT, device.application))
+
+    page = client.get(detail_url(device)).content.decode()
+
+    assert "<code>updates.push.services.mozilla.com</code>" in page
+    assert "/wpush/" not in page
+    assert "p256dh" not in page
+
+
 def test_a_device_page_shows_the_end_of_the_token_alone(client: Client) -> None:
     device = make_registration(make_application())
     supporter(client, device.application)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from django.contrib.staticfiles.finders import find
 from django.test import Client
 from django.urls import reverse
 
@@ -52,6 +53,27 @@ def test_a_key_pair_is_made(client: Client, application: Application) -> None:
     assert isinstance(channels.build(credential), WebPushProvider)
     assert set(credential.data) == {"subject", "private_key", "public_key"}
     assert credential.hint == f"{CONTACT}, key …{credential.data['public_key'][-4:]}"
+
+
+def test_the_page_hands_out_what_a_site_needs(
+    client: Client, application: Application, settings: Any
+) -> None:
+    settings.PUBLIC_BASE_URL = "https://push.example"
+    enter(client, application)
+
+    form = client.get(url_of(application)).context["form"]
+
+    code = application.code
+    assert form.page_tag == (
+        f'<script src="https://push.example/static/sdk/pushadmin.js" data-application="{code}" '
+        'data-worker="/pushadmin-worker.js"></script>'
+    )
+    assert form.worker_file == (
+        f'self.pushadmin = {{"url": "https://push.example", "application": "{code}"}}; '
+        'importScripts("https://push.example/static/sdk/pushadmin-worker.js");'
+    )
+    for script in ("pushadmin.js", "pushadmin-worker.js"):
+        assert find(f"sdk/{script}")
 
 
 def test_no_two_applications_get_the_same_pair(client: Client, application: Application) -> None:
