@@ -87,7 +87,7 @@ class Frame:
 
     @cached_property
     def administers(self) -> bool:
-        """Whether the reader may add applications and see the system: one question, asked once."""
+        """May add applications, manage keys, see the system: one question, asked once."""
         return may_see_system(self.request.user)
 
     @cached_property
@@ -97,6 +97,14 @@ class Frame:
             url = reverse("devices:applications")
             return Entry("Applications", "settings", url, "g a", self.request.path.startswith(url))
         return None
+
+    @cached_property
+    def access(self) -> Entry | None:
+        """Keys of other systems, for administrators."""
+        if not self.administers:
+            return None
+        url = reverse("devices:access")
+        return Entry("API access", "key", url, "g k", self.request.path.startswith(url))
 
     @cached_property
     def system(self) -> Entry | None:
@@ -109,7 +117,7 @@ class Frame:
 
     @cached_property
     def settings_pages(self) -> list[Entry]:
-        return [entry for entry in (self.settings, self.system) if entry is not None]
+        return [entry for entry in (self.settings, self.access, self.system) if entry is not None]
 
     @cached_property
     def troubled(self) -> list[ProviderCredential]:

@@ -77,6 +77,11 @@ def may_see_system(user: User | AnonymousUser) -> bool:
     return may_add_application(user)
 
 
+def may_manage_access(user: User | AnonymousUser) -> bool:
+    """Keys of other systems reach every application: administrators only."""
+    return may_add_application(user)
+
+
 P = ParamSpec("P")
 R = TypeVar("R", bound=HttpResponseBase)
 View = Callable[Concatenate[ApplicationRequest, P], R]

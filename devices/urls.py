@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, path
 
-from devices.views import applications, components, imports, owners, people, registrations
+from devices.views import access, applications, components, imports, owners, people, registrations
 
 app_name = "devices"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -50,6 +50,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
         imports.import_refusals,
         name="import-refusals",
     ),
+    path("settings/access/", access.access_list, name="access"),
+    path("settings/access/keys/new/", access.key_new, name="access-key-new"),
+    path("settings/access/keys/<int:pk>/", access.key_edit, name="access-key"),
+    path("settings/access/keys/<int:pk>/replace/", access.key_replace, name="access-key-replace"),
+    path("settings/access/keys/<int:pk>/revoke/", access.key_revoke, name="access-key-revoke"),
+    path("settings/access/users/new/", access.user_new, name="access-user-new"),
+    path("settings/access/users/<int:pk>/", access.user_edit, name="access-user"),
+    path("settings/access/users/<int:pk>/renew/", access.user_renew, name="access-user-renew"),
+    path("settings/access/users/<int:pk>/switch/", access.user_switch, name="access-user-switch"),
     path("settings/applications/", applications.application_list, name="applications"),
     path("settings/applications/new/", applications.application_new, name="application-new"),
     path(
