@@ -2,7 +2,16 @@
 
 from django.urls import URLPattern, path
 
-from campaigns.views import campaigns, composer, credentials, following, messages, overview, system
+from campaigns.views import (
+    campaigns,
+    composer,
+    credentials,
+    following,
+    messages,
+    overview,
+    system,
+    whynot,
+)
 
 app_name = "campaigns"
 APP = "apps/<int:application>/"
@@ -28,6 +37,8 @@ urlpatterns: list[URLPattern] = [
     path("settings/system/", system.system, name="system"),
     path("settings/system/reconcile/", system.system_reconcile, name="system-reconcile"),
     path(APP + "people/<int:pk>/messages/", messages.person_messages, name="person-messages"),
+    path(APP + "people/<int:pk>/why-not/", whynot.person_why_not, name="person-why-not"),
+    path(APP + "devices/<int:pk>/why-not/", whynot.device_why_not, name="device-why-not"),
     path(
         "settings/applications/<int:application>/credentials/<int:pk>/test/",
         credentials.credential_test,

@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from campaigns import ids
-from campaigns.models import Message, Reason
+from campaigns import fanout, ids
+from campaigns.models import Bulk, Message, Reason
 from devices.models import Application, Registration, Role
 from tests.factories import (
     make_application,
@@ -104,6 +104,25 @@ def test_support_sees_on_the_page_of_a_person_why_a_push_did_not_arrive(
     expect(messages.get_by_role("link", name="Galaxy S24")).to_be_visible()
 
 
+def test_support_asks_why_a_campaign_never_went_out_to_a_device(
+    page: Page, application: Application, device: Registration
+) -> None:
+    before = timezone.now() - timedelta(days=30)
+    Registration.objects.update(created_at=before)
+    Registration.objects.filter(pk=device.pk).update(notifications_enabled=False)
+    bulk = make_bulk(application, campaign=make_campaign(application, name="Friday sale"))
+    fanout.freeze(bulk)
+    page.goto(reverse("devices:person", args=[application.pk, device.person_id]))
+
+    card = page.locator("#why-not")
+    card.get_by_label("Campaign").select_option(str(bulk.pk))
+
+    way = card.get_by_role("region", name="To Galaxy S24")
+    expect(way).to_contain_text("Notifications are switched off, at the launch.", timeout=PATIENCE)
+    expect(way.get_by_role("img", name="Stopped here")).to_have_count(1)
+    expect(card.get_by_role("region", name="To Pixel 8")).to_contain_text("It waits for its turn")
+
+
 def test_a_conflict_shows_every_side_and_offers_no_move(
     page: Page, application: Application, device: Registration
 ) -> None:
@@ -146,6 +165,8 @@ def test_dialogs_are_accessible_and_fit_the_screen(
     scheme: str,
     width: int,
 ) -> None:
+    send(device, state=Message.State.FAILED, reason=Reason.UNINSTALLED, answer="UNREGISTERED")
+    Bulk.objects.update(frozen_at=timezone.now())
     page.set_viewport_size({"width": width, "height": 844})
     colours: Literal["light", "dark"] = "light" if scheme == "light" else "dark"
     page.emulate_media(color_scheme=colours, reduced_motion="reduce")
@@ -158,6 +179,9 @@ def test_dialogs_are_accessible_and_fit_the_screen(
 
     page.goto(reverse("devices:person", args=[application.pk, device.person_id]))
     expect(page.locator(".skeleton")).to_have_count(0, timeout=PATIENCE)
+    page.get_by_label("Campaign").select_option(index=1)
+    expect(page.locator(".gates")).to_have_count(2, timeout=PATIENCE)
+    assert accessibility_problems(page) == []
     page.get_by_role("button", name="Edit person").click()
     assert accessibility_problems(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -1,0 +1,65 @@
+"""Why not? A part of the pages of a person and of a device."""
+
+from dataclasses import dataclass
+
+from django.db.models import Q
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_GET
+
+from campaigns import whynot
+from campaigns.models import Bulk
+from campaigns.whynot import Gate, Passage
+from devices.models import Person, Registration
+from devices.permissions import ApplicationRequest, Right, page
+
+CAMPAIGNS = 30  # the newest, to choose from
+DEVICES = 10  # of a person
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """From a campaign to one device."""
+
+    device: Registration
+    gates: list[Gate]
+
+    @property
+    def arrived(self) -> bool:
+        return self.gates[-2].passage is Passage.PASSED
+
+
+@require_GET
+@page(Right.SEE_DEVICES)
+def person_why_not(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """Why a campaign did not reach each device of a person."""
+    person = get_object_or_404(Person, pk=pk)
+    devices = Registration.objects.filter(person=person, application=request.application)
+    return _answer(request, list(devices.order_by("-primary", "-pk")[:DEVICES]))
+
+
+@require_GET
+@page(Right.SEE_DEVICES)
+def device_why_not(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """Why a campaign did not reach a device."""
+    return _answer(
+        request, [get_object_or_404(Registration, pk=pk, application=request.application)]
+    )
+
+
+def _answer(request: ApplicationRequest, devices: list[Registration]) -> HttpResponse:
+    launched = Bulk.objects.filter(
+        Q(frozen_at__isnull=False) | Q(status__in=Bulk.UNFINISHED),
+        application=request.application,
+        origin=Bulk.Origin.CAMPAIGN,
+        campaign__isnull=False,
+    ).select_related("campaign", "application")
+    bulks = list(launched.order_by("-pk")[:CAMPAIGNS])
+    chosen = next((each for each in bulks if str(each.pk) == request.GET.get("bulk")), None)
+    context = {
+        "bulks": bulks,
+        "chosen": chosen,
+        "ways": [Way(each, whynot.gates(chosen, each)) for each in devices] if chosen else [],
+        "several": len(devices) > 1,
+    }
+    return render(request, "campaigns/_why_not.html", context)

@@ -1,0 +1,187 @@
+"""Why did this device not get that campaign? Every gate in order, with the values it saw.
+
+What was written down at the launch is told as it was: who was in the audience, who was left
+out and why, what the cloud answered. Whether a device matches a rule is not kept for those it
+left aside, so each part of the rule is asked again today, and said to be of today.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from django.utils import timezone
+
+from campaigns import audience, ids
+from campaigns.models import Bulk, Chunk, Message, Reason
+from campaigns.targeting import Rule, sentence
+from devices.models import Registration
+
+_S = Message.State
+# Reasons for which nothing was handed to a cloud.
+BEFORE_SENDING = frozenset(
+    {
+        Reason.REGISTRATION_GONE,
+        Reason.DISABLED,
+        Reason.NO_TOKEN,
+        Reason.PROVIDER_OFF,
+        Reason.TOO_LATE,
+    }
+)
+ACCEPTED = frozenset({_S.ACCEPTED, _S.DELIVERED, _S.SEEN, _S.CLICKED})
+
+
+class Passage(StrEnum):
+    PASSED = "passed"
+    STOPPED = "stopped"
+    WAITING = "waiting"
+    UNREACHED = "unreached"
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A part of the audience's rule, and whether the device matches it today."""
+
+    sentence: str
+    matches: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One thing that had to be so, in the order it was asked."""
+
+    name: str
+    passage: Passage
+    told: str = ""
+    remedy: str = ""
+    answer: str = ""  # the cloud's own word
+    clauses: list[Clause] = field(default_factory=list)
+
+
+NAMES = (
+    "Registered before the launch",
+    "Matched the audience",
+    "May be notified",
+    "Sent",
+    "Accepted by the cloud",
+    "Delivered",
+    "Seen",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A campaign and a device, and what was written down of both."""
+
+    bulk: Bulk
+    device: Registration
+    chunk: Chunk | None  # the newest that names it: a retry follows the first try
+    message: Message | None
+
+
+def gates(bulk: Bulk, device: Registration) -> list[Gate]:
+    """The gates between a campaign and a device; after the first that stopped it, no more."""
+    chunks = Chunk.objects.filter(bulk=bulk, recipients__contains=[device.pk])
+    case = Case(
+        bulk,
+        device,
+        chunks.defer("recipients").order_by("-pk").first(),
+        Message.objects.filter(pk=ids.message_id(bulk, device.pk)).first(),
+    )
+    asked: list[Gate] = []
+    for ask in (_registered, _matched, _notifiable, _sent, _accepted, _delivered, _seen):
+        gate = ask(case)
+        asked.append(gate)
+        if gate.passage is not Passage.PASSED:
+            break
+    return [*asked, *(Gate(name, Passage.UNREACHED) for name in NAMES[len(asked) :])]
+
+
+def _registered(case: Case) -> Gate:
+    name, bulk, launched = NAMES[0], case.bulk, case.bulk.frozen_at
+    if launched is None:
+        if bulk.status == Bulk.Status.CANCELLED:
+            return Gate(name, Passage.STOPPED, "The campaign was cancelled before its launch.")
+        return Gate(name, Passage.WAITING, "The campaign has not been launched yet.")
+    if case.device.created_at > launched:
+        return Gate(
+            name,
+            Passage.STOPPED,
+            "The device registered after the audience was written down.",
+            "Send to newcomers again, if it still matters.",
+        )
+    return Gate(name, Passage.PASSED)
+
+
+def _matched(case: Case) -> Gate:
+    name, bulk, device = NAMES[1], case.bulk, case.device
+    if case.chunk is not None or case.message is not None:
+        return Gate(name, Passage.PASSED, sentence(bulk.rule))
+    clauses = []
+    for part in _parts(bulk.rule):
+        matching = audience.matching(bulk.application, part)
+        clauses.append(Clause(sentence(part), matching.filter(pk=device.pk).exists()))
+    told = "It was not in the audience that was written down at the launch."
+    if all(each.matches for each in clauses):
+        told += " It matches today, so it has changed since."
+    return Gate(name, Passage.STOPPED, told, clauses=clauses)
+
+
+def _parts(rule: Rule) -> list[Rule]:
+    """What must hold one by one; a rule that is no list of such stays whole."""
+    parts: Any = rule.get("all")
+    return list(parts) if isinstance(parts, list) and parts else [rule]
+
+
+def _notifiable(case: Case) -> Gate:
+    name, chunk = NAMES[2], case.chunk
+    if chunk is not None and chunk.status == Chunk.Status.LEFT_OUT:
+        reason = Reason(chunk.reason)
+        return Gate(name, Passage.STOPPED, f"{reason.label}, at the launch.", reason.remedy)
+    return Gate(name, Passage.PASSED)
+
+
+def _sent(case: Case) -> Gate:
+    name, bulk, chunk, message = NAMES[3], case.bulk, case.chunk, case.message
+    if message is not None:
+        reason = Reason(message.reason)
+        if reason in BEFORE_SENDING:
+            return Gate(name, Passage.STOPPED, f"{reason.label}.", reason.remedy, message.answer)
+        return Gate(name, Passage.PASSED)
+    if chunk is not None and chunk.status == Chunk.Status.CANCELLED:
+        return Gate(name, Passage.STOPPED, "The campaign was cancelled before its turn came.")
+    if bulk.status == Bulk.Status.PAUSED:
+        return Gate(name, Passage.WAITING, "The campaign is paused.", "Resume the campaign.")
+    if chunk is not None and chunk.reason:
+        reason = Reason(chunk.reason)
+        return Gate(name, Passage.WAITING, f"{reason.label}.", reason.remedy)
+    if chunk is not None and chunk.not_before > timezone.now():
+        return Gate(name, Passage.WAITING, "Its time has not come yet.")
+    return Gate(name, Passage.WAITING, "It waits for its turn.")
+
+
+def _accepted(case: Case) -> Gate:
+    name, message = NAMES[4], case.message
+    if message is None or message.state in ACCEPTED:
+        return Gate(name, Passage.PASSED, answer=message.answer if message is not None else "")
+    reason = Reason(message.reason)
+    passage = Passage.WAITING if message.state == _S.UNKNOWN else Passage.STOPPED
+    return Gate(name, passage, f"{reason.label}.", reason.remedy, message.answer)
+
+
+def _delivered(case: Case) -> Gate:
+    name, message = NAMES[5], case.message
+    if message is not None and message.state in ACCEPTED - {_S.ACCEPTED}:
+        return Gate(name, Passage.PASSED)
+    return Gate(
+        name,
+        Passage.WAITING,
+        "The cloud took it, and the device has not said that it arrived.",
+        "The phone may be off or without network, or its app does not report receipts.",
+    )
+
+
+def _seen(case: Case) -> Gate:
+    name, message = NAMES[6], case.message
+    if message is not None and message.state in {_S.SEEN, _S.CLICKED}:
+        return Gate(name, Passage.PASSED)
+    return Gate(name, Passage.WAITING, "It arrived, and nobody has opened it.")
