@@ -37,7 +37,7 @@ from devices.errors import (
     SubscriptionError,
     UnknownRegistrationError,
 )
-from devices.models import Platform, Provider, ProviderCredential, Registration
+from devices.models import Address, Platform, Provider, ProviderCredential, Registration
 from devices.registering import Device
 from devices.unsaid import UNSAID
 
@@ -199,15 +199,20 @@ def _subscribe(request: ApiRequest, body: Browser) -> Json:
 
 def _registered(request: ApiRequest, device: Device) -> Registration:
     caller = _caller(request)
-    if caller is not None:
-        try:
-            return registering.refresh(request.application, caller, device)
-        except UnknownRegistrationError:
-            if not device.token:
-                raise
+    if caller is not None and _is_browser(request, caller):
+        return registering.refresh(request.application, caller, device)
+    if caller is not None and not device.token:
+        raise UnknownRegistrationError("Registration not found")
     if not device.token:
         raise SubscriptionError("", "an object, unless pushregistrationid says whose it was")
     return registering.register(request.application, device)
+
+
+def _is_browser(request: ApiRequest, caller: UUID) -> bool:
+    """A phone's registration never becomes a browser's, whoever has learned its id."""
+    return Address.objects.filter(
+        public_id=caller, application=request.application, provider=Provider.WEBPUSH
+    ).exists()
 
 
 def _refused(error: DeviceError) -> Refusal:

@@ -409,6 +409,19 @@ def test_a_registration_that_we_lost_is_made_anew(page: Page) -> None:
     assert Registration.objects.count() == 1
 
 
+def test_a_phone_does_not_become_a_browser(page: Page) -> None:
+    phone = make_registration(page.application)
+    caller, token = str(phone.address.public_id), phone.address.token
+
+    given = page.subscribe(caller).json()["registrationId"]
+    withdrawn = page.post(SUBSCRIPTIONS, {"subscription": None}, pushregistrationid=caller)
+
+    assert given != caller
+    assert withdrawn.status_code == 404
+    phone.refresh_from_db()
+    assert (phone.platform, phone.address.token) == (Platform.ANDROID, token)
+
+
 @pytest.mark.parametrize(
     ("members", "message"),
     [
