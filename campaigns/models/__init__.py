@@ -1,6 +1,7 @@
 """What is said, to whom, what became of it."""
 
 from campaigns.models.campaigns import Campaign, CampaignContent, RepeatPolicy
+from campaigns.models.counters import Counter, EarlyReceipt, ReasonCounter
 from campaigns.models.inbound import Inbound
 from campaigns.models.inbox import InboxMessage
 from campaigns.models.lists import ListMember, StaticList
@@ -9,13 +10,10 @@ from campaigns.models.messages import (
     REASONS,
     Bulk,
     Chunk,
-    Counter,
     Destination,
-    EarlyReceipt,
     Message,
     MessageQuerySet,
     Reason,
-    ReasonCounter,
 )
 from campaigns.models.reconciliations import Reconciliation
 from campaigns.models.scenarios import InboxTopic, Scenario, SmsSender
