@@ -61,7 +61,7 @@ def test_counts_are_written_by_themselves_a_moment_later() -> None:
     metrics.count("verdicts", "fcm", "accepted", "none", amount=3)
     metrics.count("verdicts", "fcm", "accepted", "none", amount=4)
 
-    assert eventually(metrics.counts) == {("verdicts", "fcm", "accepted", "none"): 7}
+    eventually(lambda: metrics.counts().get(("verdicts", "fcm", "accepted", "none")) == 7)
 
 
 def test_what_a_store_that_is_away_did_not_take_is_written_later(
@@ -102,5 +102,6 @@ def test_a_silent_process_has_nothing_open_any_more() -> None:
     for name, at in (("here:1", now), ("here:2", now), ("gone:3", now - 3600)):
         store().hset(metrics.PROCESSES, name, json.dumps({"at": at, "hosts": hosts}))
 
-    assert metrics.connections() == {"api.push.example": (4, 14)}
+    # This process may write its own meanwhile, to other hosts.
+    assert metrics.connections()["api.push.example"] == (4, 14)
     assert store().hexists(metrics.PROCESSES, "gone:3") is False
