@@ -1,10 +1,8 @@
 """The examples of docs/mobile-api.md, typed into a shell as they stand there."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
 from typing import Any
 
 import pytest
@@ -15,33 +13,9 @@ from campaigns import dispatch, fanout
 from devices.models import Address, Registration
 from embedded.environment import ROOT
 from tests.factories import make_application, make_bulk
+from tests.flows.documented import blurred, examples_of, run
 
 PAGE = (ROOT / "docs/mobile-api.md").read_text()
-EXAMPLE = re.compile(r"^```sh\n(.*?)^```\n\n```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-ANY = "…"
-
-
-def run(command: str, variables: dict[str, str]) -> Any:
-    """What a shell prints, read as JSON."""
-    environment = {"PATH": os.environ["PATH"], "no_proxy": "*", **variables}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", command],
-        env=environment, capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
-    return json.loads(done.stdout)
-
-
-def blurred(answer: Any, documented: Any) -> Any:
-    """An answer with `…` wherever the page says that any value may stand."""
-    if documented == ANY:
-        assert answer
-        return ANY
-    if isinstance(answer, dict) and isinstance(documented, dict):
-        return {name: blurred(answer[name], documented.get(name)) for name in answer}
-    if isinstance(answer, list) and isinstance(documented, list):
-        pairs = zip(answer, documented, strict=False)
-        return [*(blurred(*pair) for pair in pairs), *answer[len(documented) :]]
-    return answer
 
 
 @pytest.mark.django_db(transaction=True)
@@ -50,10 +24,8 @@ def test_every_example_answers_as_the_page_says(live_server: LiveServer, setting
     assert shutil.which("curl"), "The examples are for curl: install it."
     application = make_application()
     variables = {"BASE": live_server.url, "CODE": application.code}
-    examples = EXAMPLE.findall(PAGE)
-    assert len(examples) == PAGE.count("```sh") == PAGE.count("```json")
 
-    for command, told in examples:
+    for command, told in examples_of(PAGE):
         if "$MESSAGE" in command and "MESSAGE" not in variables:
             pytest.fail("A message is named before one was fetched.")
         if "/mobile/5/messages" in command:
