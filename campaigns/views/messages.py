@@ -134,11 +134,8 @@ def person_messages(request: ApplicationRequest, pk: int) -> HttpResponse:
             person=pk, application=request.application
         ).order_by("-primary", "-pk")[:DEVICES]
     }
-    messages = list(
-        Message.objects.filter(registration_id__in=list(devices))
-        .select_related("bulk__campaign")
-        .order_by("-pk")[: SHOWN + 1]
-    )
+    newest = Message.objects.all().newest_of(devices, SHOWN + 1)
+    messages = list(newest.select_related("bulk__campaign"))
     context = {
         "lines": [
             Line(message, None, devices[message.registration_id]) for message in messages[:SHOWN]
