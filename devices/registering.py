@@ -9,13 +9,13 @@ from typing import Any
 from django.db.models import CharField, QuerySet
 from django.utils import timezone
 
-from devices import attributes, audit, normalizing
+from devices import attributes, audit, inserting, normalizing
 from devices.attributes import JSON
 from devices.audit import Author
 from devices.errors import UnknownPlatformError, UnknownRegistrationError
 from devices.models import Address, Application, Platform, Provider, Registration
 from devices.personalizing.copies import check_same_person, yield_primary
-from devices.racing import until_settled
+from devices.racing import Raced, until_settled
 from devices.unsaid import UNSAID, Said, Unsaid
 from devices.versions import pack_version
 
@@ -73,7 +73,10 @@ def register(application: Application, device: Device) -> Registration:
     device is new each time. Raises DeviceError with nothing written.
     """
     _check_attributes(application, device)
-    return until_settled(partial(_register, application, device), rules=_RACED_FOR)
+    address = _new(application, device)
+    if inserting.insert(address):
+        return address.registration
+    return until_settled(partial(_register, application, device, address), rules=_RACED_FOR)
 
 
 def refresh(
@@ -132,17 +135,12 @@ def _addresses(application: Application) -> QuerySet[Address]:
     )
 
 
-def _register(application: Application, device: Device) -> Registration:
+def _new(application: Application, device: Device) -> Address:
+    """What a device nobody knows says of itself, unsaved."""
     if isinstance(device.platform, Unsaid):
         raise UnknownPlatformError("A new device must say its platform")
     provider = CLOUDS[device.platform] if isinstance(device.provider, Unsaid) else device.provider
     token = "" if isinstance(device.token, Unsaid) else device.token
-    if token:
-        token = normalizing.token(provider, token)
-        address = _addresses(application).filter(token_digest=normalizing.digest(token)).first()
-        if address is not None:
-            _save(address, device, token=token)
-            return address.registration
     registration = Registration(application=application, platform=device.platform)
     address = Address(
         registration=registration,
@@ -150,10 +148,20 @@ def _register(application: Application, device: Device) -> Registration:
         public_id=uuid.uuid4(),
         last_contact_at=timezone.now(),
     )
+    token = normalizing.token(provider, token) if token else ""
     _apply(address, device, provider=provider, token=token)
-    registration.save(force_insert=True)
-    address.save(force_insert=True)
-    return registration
+    return address
+
+
+def _register(application: Application, device: Device, new: Address) -> Registration:
+    """Update the registration that has the token of a new one."""
+    address = _addresses(application).filter(token_digest=new.token_digest).first()
+    if address is not None:
+        _save(address, device, token=new.token)
+        return address.registration
+    if not inserting.insert(new):  # the token was gone in between, and came again
+        raise Raced
+    return new.registration
 
 
 def _refresh(

@@ -60,6 +60,32 @@ def until_somebody_waits() -> None:
     raise AssertionError("nobody waits")
 
 
+def test_a_new_device_is_told_as_it_is_stored() -> None:
+    told = registering.register(
+        make_application(),
+        Device(
+            platform=Platform.IOS, token=make_token(Platform.IOS), app_version="4.10.0",
+            os_version="18.1", sdk_version="15.1.0", language="de_AT", manufacturer="Apple",
+            model="iPhone 16", device_name="Ana's “phone”", timezone_offset=330, enabled=True,
+            notifications_enabled=False, secure=True, geofencing=None, primary=True,
+            attributes={"plan": "gold", "orders": 2**63 - 1, "share": 0.1, "vip": True},
+        ),
+    )  # fmt: skip
+    bare = registering.register(told.application, Device(platform=Platform.ANDROID))
+
+    for device in (told, bare):
+        stored = registering.find(told.application, device.address.public_id)
+        for one, other in ((device, stored), (device.address, stored.address)):
+            for field in other._meta.concrete_fields:
+                kept = getattr(other, field.attname)
+                kept = bytes(kept) if isinstance(kept, memoryview) else kept
+                assert getattr(one, field.attname) == kept, field.name
+    assert told.created_at.date() == told.last_seen_day
+    told.enabled = False
+    told.save()  # it is known to be stored
+    assert Registration.objects.filter(enabled=False).get() == told
+
+
 def test_a_device_that_registers_while_its_token_is_called_dead_is_reachable() -> None:
     device = make_registration(make_application())
     address = device.address
