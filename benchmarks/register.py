@@ -1,0 +1,249 @@
+"""Registering devices: the calls of an app, through the whole middleware, on one core.
+
+One process calls the web application as its server does. Beside wall time stands the processor
+time of this process and of its database: other work on the machine changes only the first. The
+baseline, in the same run: a call that does nothing, at a path there is not, and a device
+written row by row with the ORM.
+"""
+
+import argparse
+import io
+import json
+import logging
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+os.environ.setdefault("DATABASE_POOL", "8")  # as pushadmin.wsgi does
+
+import django
+
+django.setup()
+
+from django.conf import settings  # noqa: E402
+from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
+from django.db import connection, transaction  # noqa: E402
+from django.test.utils import CaptureQueriesContext  # noqa: E402
+
+from benchmarks.results import Row, Table, report  # noqa: E402
+from devices import normalizing  # noqa: E402
+from devices.models import Address, Application, Platform, Provider, Registration  # noqa: E402
+from devices.versions import pack_version  # noqa: E402
+from tests.factories import make_application  # noqa: E402
+
+TICKS = 100  # of the kernel's clock in a second: USER_HZ, the same on all Linux machines
+PATH = "/mobile/1/appinstance"
+
+
+class Run(NamedTuple):
+    """Calls a second, and milliseconds of processor time for each."""
+
+    rate: float
+    here: float
+    database: float
+
+
+def instance(token: str) -> dict[str, Any]:
+    """What Infobip's SDK says of a phone (contract/mobile-sdk.md 2.1)."""
+    return {
+        "regEnabled": True,
+        "notificationsEnabled": True,
+        "sdkVersion": "15.1.0",
+        "appVersion": "4.10.0",
+        "os": "Android",
+        "osVersion": "15",
+        "deviceManufacturer": "Google",
+        "deviceModel": "Pixel 9",
+        "deviceName": "Pixel 9",
+        "deviceSecure": True,
+        "language": "de-AT",
+        "deviceTimezoneOffset": "GMT+02:00",
+        "customAttributes": {"plan": "gold", "orders": 3},
+        "pushServiceType": "GCM",
+        "pushServiceToken": token,
+    }
+
+
+class Caller:
+    """Calls the web application as its server does."""
+
+    def __init__(self, application: Application) -> None:
+        self._call = WSGIHandler()
+        self._code = application.code
+
+    def __call__(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, bytes]:
+        content = json.dumps(body).encode()
+        answered: list[int] = []
+        environ = {
+            "REQUEST_METHOD": method,
+            "PATH_INFO": path,
+            "QUERY_STRING": "",
+            "SCRIPT_NAME": "",
+            "SERVER_NAME": "localhost",
+            "SERVER_PORT": "443",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "HTTP_HOST": "localhost",
+            "HTTP_USER_AGENT": "Infobip Mobile API Client/15.1.0",
+            "HTTP_AUTHORIZATION": f"App {self._code}",
+            "CONTENT_TYPE": "application/json",
+            "CONTENT_LENGTH": str(len(content)),
+            "REMOTE_ADDR": "127.0.0.1",
+            "wsgi.url_scheme": "https",
+            "wsgi.input": io.BytesIO(content),
+            "wsgi.errors": io.StringIO(),
+        }
+
+        def start(status: str, headers: object, _: object = None) -> Callable[[bytes], object]:
+            answered.append(int(status[:3]))
+            return len
+
+        response = self._call(environ, start)
+        text = b"".join(response)
+        response.close()
+        return answered[0], text
+
+
+def database_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def measure(calls: Iterable[Callable[[], object]], count: int) -> Run:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+    before, here, began = database_seconds(pid), time.process_time(), time.perf_counter()
+    for call in calls:
+        call()
+    took, here = time.perf_counter() - began, time.process_time() - here
+    database = database_seconds(pid) - before
+    return Run(count / took, 1000 * here / count, 1000 * database / count)
+
+
+def through_the_api(caller: Caller, method: str, path: str, body: dict[str, Any]) -> str:
+    status, text = caller(method, path, body)
+    assert status == 200, (status, text)
+    return str(json.loads(text).get("pushRegId", ""))
+
+
+def row_by_row(application: Application, token: str) -> None:
+    said = instance(token)
+    with transaction.atomic():
+        digest = normalizing.digest(token)
+        known = Address.objects.select_for_update().filter(
+            application=application, token_digest=digest
+        )
+        device, _ = Registration.objects.update_or_create(
+            pk=known.values_list("pk", flat=True).first(),
+            defaults={
+                "application": application, "platform": Platform.ANDROID,
+                "app_version": pack_version(said["appVersion"]), "language": said["language"],
+                "manufacturer": said["deviceManufacturer"], "model": said["deviceModel"],
+                "attributes": said["customAttributes"],
+            },
+        )  # fmt: skip
+        Address.objects.update_or_create(
+            registration=device,
+            defaults={
+                "application": application, "public_id": uuid.uuid4(), "provider": Provider.FCM,
+                "token": token, "token_digest": digest, "app_version": said["appVersion"],
+            },
+        )  # fmt: skip
+
+
+def measured(count: int) -> dict[str, Run]:
+    application = make_application(name=f"bench {uuid.uuid4()}")
+    caller = Caller(application)
+    tokens = [f"{uuid.uuid4().hex}:APA91b{uuid.uuid4().hex * 4}" for _ in range(count)]
+    ids: list[str] = []
+    caller("POST", f"{PATH}/nowhere/at/all", {})  # what is loaded once
+    through_the_api(caller, "POST", PATH, instance(f"first:{tokens[0]}"))
+    found = {
+        "nothing": measure(
+            (lambda: caller("POST", "/mobile/1/nothing", instance("t")) for _ in tokens), count
+        ),
+        "new": measure(
+            (
+                lambda token=token: ids.append(
+                    through_the_api(caller, "POST", PATH, instance(token))
+                )
+                for token in tokens
+            ),
+            count,
+        ),
+        "known": measure(
+            (
+                lambda token=token: through_the_api(caller, "POST", PATH, instance(token))
+                for token in tokens
+            ),
+            count,
+        ),
+        "refreshed": measure(
+            (
+                lambda each=each: through_the_api(
+                    caller, "PATCH", f"{PATH}/{each}", {"appVersion": "4.11.0"}
+                )
+                for each in ids
+            ),
+            count,
+        ),
+        "row by row": measure(
+            (lambda token=token: row_by_row(application, f"peer:{token}") for token in tokens),
+            count,
+        ),
+    }
+    application.delete()
+    return found
+
+
+def statements() -> dict[str, int]:
+    """Statements of the database for one call of each kind."""
+    caller = Caller(make_application(name=f"bench {uuid.uuid4()}"))
+    through_the_api(caller, "POST", PATH, instance("first"))
+    found = {}
+    for name in ("new", "known"):
+        with CaptureQueriesContext(connection) as queries:
+            through_the_api(caller, "POST", PATH, instance("second"))
+        found[name] = len(queries)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=2_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    settings.ALLOWED_HOSTS = ["*"]
+    logging.getLogger("django.request").setLevel(logging.ERROR)
+    rounds = [measured(options.calls) for _ in range(options.rounds)]
+    told = {
+        "new": ("a device that is new", 1_000.0),
+        "known": ("a device that is known, with its token", 1_000.0),
+        "refreshed": ("a change of one member", 1_000.0),
+        "nothing": ("a call that does nothing", None),
+        "row by row": ("the ORM row by row, without HTTP", None),
+    }
+    rows = []
+    for name, (title, floor) in told.items():
+        rate, here, database = (median(each[name][n] for each in rounds) for n in range(3))
+        note = f"{here:.2f} ms of processor here, {database:.2f} in the database"
+        rows.append(Row(title, rate, "calls/s", note, floor=floor))
+        if name == "new":
+            alone = median(1000 / (each[name].here) for each in rounds)
+            rows.append(Row("the same, by processor time of the web server", alone, "calls/s"))
+    new, peer = (median(each[name].rate for each in rounds) for name in ("new", "row by row"))
+    rows.append(Row("a new device / row by row", new / peer, "x"))
+    rows += [
+        Row(f"statements for one that is {name}", count, "statements")
+        for name, count in statements().items()
+    ]
+    how = f"manage.py bench register --calls {options.calls} --rounds {options.rounds}"
+    report(Table("register", "Registering a device over the mobile API, on one core", how, rows))
+
+
+if __name__ == "__main__":
+    main()
