@@ -9,6 +9,7 @@ import csv
 import resource
 import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -113,7 +114,7 @@ def measured(folder: Path, count: int, round_: int) -> dict[str, float]:
     file, small = folder / "devices.csv", folder / "few.csv"
     write_csv(file, count, seed=1000 + round_)
     write_csv(small, PEER_ROWS, seed=2000 + round_)
-    application = make_application()
+    application = make_application(name=f"bench {uuid.uuid4()}")
     run, new = taken(application, file)
     assert run.created == run.rows == count
     run, same = taken(application, file)
@@ -121,7 +122,7 @@ def measured(folder: Path, count: int, round_: int) -> dict[str, float]:
     run, differing = taken(application, changed(file))
     assert run.updated == count, run.updated
     _forget(application)
-    application = make_application()
+    application = make_application(name=f"bench {uuid.uuid4()}")
     found = {"new": new, "same": same, "changed": differing}
     found["new, row by row"] = row_by_row(application, small)
     found["changed, row by row"] = row_by_row(application, changed(small))
