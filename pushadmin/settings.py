@@ -157,7 +157,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 180,  # seconds; so a task stays under a minute, without countdown
     "unacked_restore_interval": 5,  # seconds
     "unacked_restore_throttle": 1,
+    "socket_timeout": 5,  # seconds; a broker that hangs must not hang whoever launches
+    "socket_connect_timeout": 5,
 }
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.2}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ACKS_LATE = True
