@@ -98,6 +98,14 @@ def is_token_refused(outcome: Outcome) -> bool:
     )
 
 
+def with_request(outcome: Outcome) -> Outcome:
+    """Huawei's support asks for the id of the request, most of all where something failed."""
+    final = outcome.verdict in {Verdict.UNREGISTERED, Verdict.REJECTED, Verdict.UNKNOWN}
+    if not (final and outcome.provider_id):
+        return outcome
+    return replace(outcome, reason=f"{outcome.reason} (request {outcome.provider_id})")
+
+
 def says_no_valid_token(outcome: Outcome) -> bool:
     return outcome.verdict is Verdict.UNREGISTERED and outcome.reason[:8] == NO_VALID_TOKEN
 

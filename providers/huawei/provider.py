@@ -127,7 +127,7 @@ class HuaweiProvider:
         answered = await asyncio.gather(*(self._deliver(call) for call, _ in calls))
         for (_, places_of), answers_of in zip(calls, answered, strict=True):
             for places, outcome in zip(places_of, answers_of, strict=True):
-                outcomes |= dict.fromkeys(places, outcome)
+                outcomes |= dict.fromkeys(places, answers.with_request(outcome))
         return [outcomes[place] for place in range(len(window))]
 
     def _together(self, window: Sequence[Addressed]) -> dict[tuple[object, ...], list[int]]:

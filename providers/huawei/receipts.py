@@ -66,7 +66,7 @@ class Receipt:
     exact: bool
     token: str
     meaning: Meaning
-    answer: str  # Huawei's code and what it means
+    answer: str  # Huawei's code, what it means, and the id of its request
     at: dt.datetime | None
 
 
@@ -92,7 +92,10 @@ def _read(one: object) -> Receipt | None:
     except ValueError:
         return None
     meaning = RESULTS.get(number, OTHER)
-    answer = f"receipt {number} {meaning.words}".strip()
+    request_id = word(one.get("requestId"))
+    answer = f"receipt {number} {meaning.words}"
+    if request_id:
+        answer += f" (request {request_id})"
     return Receipt(message_id, kind == "m", token, meaning, answer, _moment(moment))
 
 

@@ -173,6 +173,7 @@ def test_each_result_of_the_contract(
     assert (message.state, message.reason) == (state, reason)
     if reason:
         assert message.answer.startswith(f"receipt {result} ")
+        assert message.answer.endswith("(request r-1)")
     assert made.message(other).state == State.ACCEPTED
     consistent(made.bulk)
 

@@ -109,6 +109,11 @@ def test_a_partial_result_closes_the_dead_and_repeats_nothing(
     }
     consistent(bulk)
     assert huawei.ledger()["hms"]["accepted"] == 60
+    calls = {row["provider_id"] for row in huawei.messages()}
+    failed = Message.objects.of_bulk(bulk).filter(state=State.FAILED)
+    assert {one.answer for one in failed} == {
+        f"200 80100000 illegal token (request {call})" for call in calls
+    }
     reasons = {row["reason"] for row in huawei.ask("GET", "/ledger/refusals")["messages"]}
     assert reasons == {"80100000"}
     Breaker.objects.update(began_at=timezone.now() - timedelta(hours=1))
