@@ -228,7 +228,7 @@ class Meaning:
             if op == "older_than_days":
                 return bool(stored < first.isoformat())
             open_end = past and op == "within_days"  # a day west of here may be behind
-            return open_end or bool(stored <= last.isoformat())
+            return bool(first.isoformat() <= stored and (open_end or stored <= last.isoformat()))
         if op == "between":
             return bool(value[0] <= stored <= value[1])
         return bool(COMPARED[op](stored, value))
