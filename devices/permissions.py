@@ -23,6 +23,7 @@ class Right(StrEnum):
     SEE_DEVICES = "see_devices"
     EDIT_DEVICES = "edit_devices"
     IMPORT_DEVICES = "import_devices"
+    EXPORT_DEVICES = "export_devices"  # take them away as a file, and their people
     SEE_REPORTS = "see_reports"
     SEE_SETTINGS = "see_settings"
     EDIT_SETTINGS = "edit_settings"  # the application and its credentials
@@ -33,7 +34,8 @@ _LOOK = frozenset({Right.SEE_CAMPAIGNS, Right.SEE_REPORTS})
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.ADMINISTRATOR: frozenset(Right),
     Role.MARKETER: _LOOK
-    | {Right.EDIT_CAMPAIGNS, Right.LAUNCH_CAMPAIGNS, Right.SEE_DEVICES, Right.IMPORT_DEVICES},
+    | {Right.EDIT_CAMPAIGNS, Right.LAUNCH_CAMPAIGNS, Right.SEE_DEVICES}
+    | {Right.IMPORT_DEVICES, Right.EXPORT_DEVICES},
     Role.APPROVER: _LOOK | {Right.LAUNCH_CAMPAIGNS, Right.SEE_DEVICES},
     Role.SUPPORT: _LOOK | {Right.SEE_DEVICES, Right.EDIT_DEVICES},
     Role.ANALYST: _LOOK,

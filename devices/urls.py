@@ -3,7 +3,16 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, path
 
-from devices.views import access, applications, components, imports, owners, people, registrations
+from devices.views import (
+    access,
+    applications,
+    components,
+    exports,
+    imports,
+    owners,
+    people,
+    registrations,
+)
 
 app_name = "devices"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -43,6 +52,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         people.person_export,
         name="person-export",
     ),
+    path("apps/<int:application>/export/<str:name>/", exports.export, name="export"),
     path("apps/<int:application>/imports/", imports.import_list, name="imports"),
     path("apps/<int:application>/imports/<int:pk>/", imports.import_detail, name="import-detail"),
     path(
