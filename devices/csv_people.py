@@ -1,7 +1,8 @@
 """Whom the devices of a batch belong to. Source: contract/people.md 5.1, as if forced.
 
 A file speaks for its device: one that belongs to somebody else by another external id is
-parted from them first, as `forceDepersonalize=true` does.
+parted from them first, as `forceDepersonalize=true` does. A row that names nobody known, and no
+other external id, adds its phone and e-mail to whoever has the device.
 """
 
 import json

@@ -118,9 +118,10 @@ def run_upload(pk: int) -> ImportRun | None:
     except Exception as fault:  # noqa: BLE001 (whatever it is, it would come again)
         # Without its text and trace, which may name people.
         log.error("import %s stopped: %s", pk, type(fault).__name__)  # noqa: TRY400
-        kept = ImportRun.objects.get(pk=pk)
+        kept = ImportRun.objects.filter(pk=pk).first()  # as its last batch left it
+        if kept is None:  # it went with its application
+            return None
         return _fail(kept, f"{_behind(kept)} something went wrong on our side. {_WAY_OUT}")
-    run.pieces.all().delete()
     return run
 
 
@@ -159,7 +160,9 @@ def run_file(
     else:
         run.status = ImportRun.Status.DONE
     run.finished_at = timezone.now()
-    job.advance(lease_until=None)
+    with transaction.atomic():
+        job.advance(lease_until=None)
+        run.pieces.all().delete()
     if run.created + run.updated >= LARGE:
         csv_sql.analyze()
     progress(run)

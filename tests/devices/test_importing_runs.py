@@ -163,6 +163,24 @@ def test_a_batch_that_fails_for_good_ends_the_import_with_a_sentence(
     assert "ana@" not in caplog.text
 
 
+@pytest.mark.parametrize("fault", [None, DataError()])
+def test_an_import_goes_with_its_application(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception | None
+) -> None:
+    application = make_application()
+    run = uploaded(application)
+
+    def until_it_is_gone(source: BinaryIO, alive: Callable[[], None]) -> None:
+        examine(source, alive)
+        Application.objects.all().delete()
+        if fault is not None:
+            raise fault
+
+    monkeypatch.setattr(importing, "examine", until_it_is_gone)
+    assert importing.run_upload(run.pk) is None
+    assert not Registration.objects.exists()
+
+
 def test_an_import_that_stops_again_and_again_ends_with_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
