@@ -40,7 +40,7 @@ def test_a_broker_that_hangs_is_given_up(silent_broker: str) -> None:
         Connection(silent_broker, transport_options=options) as broker,
         pytest.raises(OperationalError),
     ):
-        tasks.revive.apply_async(connection=broker)
+        app.send_task(tasks.revive.name, connection=broker)
 
 
 def test_nobody_waits_for_a_broker_longer_than_a_person_would() -> None:
