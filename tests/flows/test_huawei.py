@@ -1,15 +1,18 @@
 """Huawei's devices all the way: campaign, provider, simulated Push Kit, its signed receipts."""
 
+import os
+import signal
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
-from campaigns import channels, folding, reports, statistics, tasks
-from campaigns.models import Message, Reason
+from campaigns import channels, fanout, folding, reports, statistics, tasks
+from campaigns.models import Bulk, Message, Reason
 from campaigns.store import store
 from devices import closing
 from devices.models import (
@@ -35,7 +38,7 @@ from tests.flows.huawei import (
     states_of,
     trust,
 )
-from tests.flows.processes import Gateways, wait_until
+from tests.flows.processes import Gateways, Worker, wait_until
 
 __all__ = ["_cloud", "huawei"]  # fixtures
 
@@ -184,6 +187,52 @@ def test_a_receipt_settles_what_was_in_doubt(huawei: Gateways, shop: Application
 
     assert states_of(bulk) == {(State.DELIVERED, Reason.NONE): 3}
     assert consistent(bulk).unknown == 0
+
+
+def test_killed_workers_double_nobody_and_receipts_settle_the_doubt(
+    huawei: Gateways, shop: Application, tmp_path: Path, settings: Any
+) -> None:
+    """What Huawei took, its receipts tell; what stays in doubt, it never had."""
+    huawei.ask("POST", "/behaviour", {"hms": {"latency_ms": 400}})
+    settings.CHUNK_SIZE = 100
+    make_registrations(shop, 2000, platform=Platform.HUAWEI)
+    bulk = make_bulk(shop)
+    fanout.freeze(bulk)
+    small = {"WINDOW_SIZE": "25", "WINDOWS_IN_FLIGHT": "2", "LEASE_SECONDS": "3"}
+    environment = {**huawei.environment(), **small}
+    worker = Worker(tmp_path / "w.log", queues="dispatch", children=2, environment=environment)
+    tasks.revive()
+    killed = 0
+    try:
+        for accepted in (100, 500, 900):
+
+            def kill_one(wanted: int = accepted) -> bool:
+                children = worker.children()
+                if not children or huawei.ledger()["hms"]["accepted"] < wanted:
+                    return False
+                os.kill(children[0], signal.SIGKILL)
+                return True
+
+            wait_until(kill_one, seconds=60, what="it sends, and is killed")
+            killed += 1
+            reports.consume(seconds=0.2)  # also of messages that have no row yet
+
+        def is_done() -> bool:
+            tasks.revive()
+            bulk.refresh_from_db()
+            return bulk.status == Bulk.Status.DONE
+
+        wait_until(is_done, seconds=120, what="the campaign ended")
+    finally:
+        worker.stop()
+    all_are_folded(huawei)
+
+    taken = Counter(row["token"] for row in huawei.messages())
+    assert set(taken.values()) == {1}  # no device twice
+    funnel = consistent(bulk)
+    assert funnel.sent == 2000
+    assert funnel.delivered == len(taken)
+    assert funnel.unknown == 2000 - len(taken) <= killed * 2 * 25
 
 
 def test_a_credential_that_is_set_right_sends_what_waited(
