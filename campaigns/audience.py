@@ -13,11 +13,26 @@ from devices.models import Application, Platform, Registration, RegistrationQuer
 
 @dataclass(frozen=True, slots=True)
 class AudienceSize:
-    """Who would get it now, and who matches but would not."""
+    """Who would get it now, and who matches but would not. Exact, unless it says otherwise."""
 
     total: int
     by_platform: dict[Platform, int]
     left_out: dict[Reason, int]
+    error: int = 0  # devices it may be off, at a confidence of 95 %
+    at_most: int | None = None  # too few to estimate, and not counted in time
+
+    @property
+    def exact(self) -> bool:
+        return not self.error and self.at_most is None
+
+    @property
+    def rounded(self) -> int:
+        """As many digits of an estimate as mean something."""
+        return round(self.total, 1 - len(str(self.error))) if self.error else self.total
+
+    @property
+    def percent(self) -> float:
+        return 100 * self.error / self.total if self.total else 0.0
 
 
 def matching(application: Application, rule: Rule) -> RegistrationQuerySet:
@@ -31,7 +46,7 @@ def of(application: Application, rule: Rule, *, primary_only: bool = False) -> R
     return reached.filter(primary=True) if primary_only else reached
 
 
-def _with_reason(devices: RegistrationQuerySet, *, primary_only: bool) -> QuerySet[Any]:
+def with_reason(devices: QuerySet[Any], *, primary_only: bool) -> QuerySet[Any]:
     """Say of each device why it is left out; Reason.NONE when it is not."""
     gates = [
         When(enabled=False, then=Value(int(Reason.SWITCHED_OFF))),
@@ -39,31 +54,38 @@ def _with_reason(devices: RegistrationQuerySet, *, primary_only: bool) -> QueryS
     ]
     if primary_only:
         gates.append(When(primary=False, then=Value(int(Reason.NOT_PRIMARY))))
-    return devices.annotate(reason=Case(*gates, default=Value(0), output_field=SmallIntegerField()))
+    reason = Case(*gates, default=Value(0), output_field=SmallIntegerField())
+    with_reasons: QuerySet[Any] = devices.annotate(reason=reason)
+    return with_reasons
 
 
 def size(application: Application, rule: Rule, *, primary_only: bool = False) -> AudienceSize:
     """Count an audience exactly, by platform and by reason of being left out."""
+    return count(matching(application, rule), primary_only=primary_only)
+
+
+def count(devices: QuerySet[Any], *, primary_only: bool) -> AudienceSize:
+    """Count rows of Registration, or of its sample."""
     rows = (
-        _with_reason(matching(application, rule), primary_only=primary_only)
+        with_reason(devices, primary_only=primary_only)
         .values_list("platform", "reason")
         .annotate(devices=Count("pk"))
         .order_by("platform", "reason")
     )
     by_platform: dict[Platform, int] = {}
     left_out: dict[Reason, int] = {}
-    for platform, reason, devices in rows:
+    for platform, reason, number in rows:
         if reason:
-            left_out[Reason(reason)] = left_out.get(Reason(reason), 0) + devices
+            left_out[Reason(reason)] = left_out.get(Reason(reason), 0) + number
         else:
-            by_platform[Platform(platform)] = devices
+            by_platform[Platform(platform)] = number
     return AudienceSize(sum(by_platform.values()), by_platform, left_out)
 
 
 def statement(bulk: Bulk) -> tuple[str, Sequence[Any]]:
     """The SELECT of id, platform and reason that a bulk freezes, with its parameters."""
     devices = matching(bulk.application, bulk.rule)
-    query = _with_reason(devices, primary_only=bulk.primary_only).values_list(
+    query = with_reason(devices, primary_only=bulk.primary_only).values_list(
         "id", "platform", "reason"
     )
     sql, parameters = query.query.sql_with_params()

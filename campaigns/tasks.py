@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from campaigns import (
     channels,
+    counting,
     dispatch,
     events,
     fanout,
@@ -19,11 +20,13 @@ from campaigns import (
     partitions,
     reconciling,
     reports,
+    sampling,
     watching,
 )
 from campaigns.models import Bulk, Chunk
+from campaigns.targeting import Rule
 from devices import closing
-from devices.models import ProviderCredential
+from devices.models import Application, ProviderCredential
 
 WORK_SECONDS = 50  # shorter than the broker's patience (visibility timeout)
 
@@ -35,6 +38,20 @@ def freeze_audience(bulk_pk: int) -> None:
     if bulk is not None and fanout.freeze(bulk):
         for _ in range(settings.DISPATCH_WORKERS):
             dispatch_chunks.delay()
+
+
+@shared_task
+def count_audience(application_pk: int, rule: Rule, *, primary_only: bool) -> None:
+    """The exact count that replaces an estimate, while its page still waits for it."""
+    application = Application.objects.filter(pk=application_pk).first()
+    if application is not None:
+        counting.count_exactly(application, rule, primary_only=primary_only)
+
+
+@shared_task
+def draw_samples() -> None:
+    for application in sampling.stale():
+        sampling.rebuild(application)
 
 
 @shared_task

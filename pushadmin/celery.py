@@ -41,6 +41,7 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         ("events of apps", "campaigns.tasks.consume_events", 5.0),
         ("days of the ledger", "campaigns.tasks.make_partitions", 3600.0),
         ("the counters' proof", "campaigns.tasks.reconcile", 600.0),
+        ("samples of devices", "campaigns.tasks.draw_samples", 60.0),
         ("credentials", "campaigns.tasks.test_credentials", 3600.0),
         ("refused credentials", "campaigns.tasks.test_paused_credentials", 60.0),
         ("imports nobody works on", "devices.tasks.revive_imports", 15.0),

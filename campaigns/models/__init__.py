@@ -16,10 +16,12 @@ from campaigns.models.messages import (
     Reason,
 )
 from campaigns.models.reconciliations import Reconciliation
+from campaigns.models.samples import PERSON_COLUMNS, Sample, SampledRegistration
 from campaigns.models.scenarios import InboxTopic, Scenario, SmsSender
 from campaigns.models.segments import Segment
 
 __all__ = [
+    "PERSON_COLUMNS",
     "PULLED_REASONS",
     "REASONS",
     "Bulk",
@@ -39,6 +41,8 @@ __all__ = [
     "ReasonCounter",
     "Reconciliation",
     "RepeatPolicy",
+    "Sample",
+    "SampledRegistration",
     "Scenario",
     "Segment",
     "SmsSender",

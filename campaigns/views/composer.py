@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -13,15 +14,15 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from campaigns import audience, channels, composing, tasks
+from campaigns import channels, composing, counting, tasks
 from campaigns.audience import AudienceSize
 from campaigns.errors import CampaignError, ContentTooLargeError, StaleDraftError
 from campaigns.forms import ComposerForm, typed
 from campaigns.models import Campaign
 from campaigns.rendering import PROVIDER_OF
-from campaigns.targeting import sentence
+from campaigns.targeting import Rule, sentence
 from campaigns.views.campaigns import address_of, campaign_of
-from devices.models import Platform
+from devices.models import Application, Platform
 from devices.permissions import ApplicationRequest, Right, page
 
 LIMIT = 4096  # bytes FCM and APNs take
@@ -92,7 +93,7 @@ def _review(
         faults=_form_faults(form, form.fields),
     )
     if form.audience_is_valid():
-        review.size = audience.size(
+        review.size = counting.live(
             campaign.application, form.rule(), primary_only=form.cleaned_data["primary_only"]
         )
         review.sentence = sentence(form.rule())
@@ -183,19 +184,29 @@ def campaign_edit(request: ApplicationRequest, pk: int) -> HttpResponse:
 @require_POST
 @page(Right.EDIT_CAMPAIGNS)
 def audience_size(request: ApplicationRequest, pk: int) -> HttpResponse:
-    """Who the typed audience would reach now, whatever the other fields hold."""
+    """Who the typed audience would reach now, whatever the other fields hold.
+
+    A page that shows an estimate asks again, once typing has ceased, for the exact count.
+    """
     campaign = campaign_of(request, pk)
     form = ComposerForm(request.POST, application=request.application)
     context: dict[str, Any] = {"campaign": campaign}
     if form.audience_is_valid():
-        primary = form.cleaned_data["primary_only"]
-        context["review"] = {
-            "size": audience.size(request.application, form.rule(), primary_only=primary),
-            "sentence": sentence(form.rule()),
-        }
+        primary, rule = form.cleaned_data["primary_only"], form.rule()
+        size = counting.live(request.application, rule, primary_only=primary)
+        if "exactly" in request.POST and not size.exact:
+            _count_exactly(request.application, rule, primary_only=primary)
+        context["review"] = {"size": size, "sentence": sentence(rule)}
     else:
         context["review"] = {"faults": _form_faults(form, form.AUDIENCE)}
     return render(request, "campaigns/campaign_form.html#audience-size", context)
+
+
+def _count_exactly(application: Application, rule: Rule, *, primary_only: bool) -> None:
+    if counting.may_ask(application, rule, primary_only=primary_only):
+        given = {"application_pk": application.pk, "rule": rule, "primary_only": primary_only}
+        count = partial(tasks.count_audience.apply_async, kwargs=given, expires=30)
+        transaction.on_commit(count, robust=True)
 
 
 @require_POST

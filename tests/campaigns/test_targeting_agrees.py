@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from campaigns import ids
-from campaigns.models import Bulk, ListMember, Message, Segment, StaticList
+from campaigns import ids, sampling
+from campaigns.models import Bulk, ListMember, Message, SampledRegistration, Segment, StaticList
 from campaigns.targeting import FIELDS, OPERATORS, Rule, compiled
 from devices import normalizing
 from devices.models import Address, Application, Identity, Person, Platform, Registration
@@ -289,24 +289,38 @@ class World:
         return st.sampled_from(["a", "0", "%", "-", "2026", "tru"])
 
 
-def ids_of(world: World, rule: Rule) -> set[int]:
-    found = compiled(rule, world.application, now=NOW).condition
-    rows = Registration.objects.filter(found, application=world.application)
+def ids_of(world: World, rule: Rule, *, sample: bool) -> set[int]:
+    found = compiled(rule, world.application, now=NOW, sample=sample).condition
+    table = SampledRegistration if sample else Registration
+    rows = table.objects.filter(found, application=world.application)
     return set(rows.values_list("pk", flat=True))
+
+
+def agree(*, sample: bool, examples: int) -> None:
+    world = World(seed=1)
+    if sample:
+        sampling.rebuild(world.application)
+        assert SampledRegistration.objects.count() == DEVICES
+    judge = Meaning(NOW, world.segments)
+
+    @hypothesis_settings(
+        max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    )
+    @given(rule=world.rules())
+    def check(rule: Rule) -> None:
+        expected = {pk for pk, device in world.devices.items() if judge.holds(rule, device)}
+        assert ids_of(world, rule, sample=sample) == expected
+
+    check()
 
 
 @pytest.mark.django_db
 @pytest.mark.timeout(600)
 def test_the_compiler_agrees_with_plain_python() -> None:
-    world = World(seed=1)
-    judge = Meaning(NOW, world.segments)
+    agree(sample=False, examples=EXAMPLES)
 
-    @hypothesis_settings(
-        max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
-    )
-    @given(rule=world.rules())
-    def check(rule: Rule) -> None:
-        expected = {pk for pk, device in world.devices.items() if judge.holds(rule, device)}
-        assert ids_of(world, rule) == expected
 
-    check()
+@pytest.mark.django_db
+@pytest.mark.timeout(600)
+def test_the_sample_is_asked_the_same() -> None:
+    agree(sample=True, examples=EXAMPLES // 10)

@@ -1,0 +1,139 @@
+"""How many a rule reaches: an answer while somebody types, and the exact one soon after.
+
+Large applications are asked by their sample. Where it holds too few devices to say, the
+audience is small and indexes may count it in time. Which of these it is, is said.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from math import sqrt
+
+import redis
+from django.db import OperationalError, connection, transaction
+from django.utils import timezone
+
+from campaigns import audience
+from campaigns.audience import AudienceSize
+from campaigns.models import Reason, Sample, SampledRegistration
+from campaigns.sampling import KEEP, PROBED
+from campaigns.store import store
+from campaigns.targeting import Rule, compiled
+from devices.models import Application, Platform
+
+ENOUGH = 400  # hits in a sample: an error of at most 10 %
+CONFIDENCE = 1.96  # standard deviations: 95 %
+PATIENCE = 150  # milliseconds for each way of counting while somebody types
+PATIENCE_UNSAMPLED = 2000  # of an application too small for a sample, or too new
+EXACT_KEPT = 60  # seconds that an exact count stands for now
+ASKED_KEPT = 30  # seconds until a count that nobody answered is asked for again
+
+
+def live(application: Application, rule: Rule, *, primary_only: bool = False) -> AudienceSize:
+    """The best answer that can be had at once. Raises RuleError like to_q."""
+    known = kept(application, rule, primary_only=primary_only)
+    if known is not None:
+        return known
+    sample = Sample.objects.filter(
+        application=application, sampled__gt=0, built_at__gte=timezone.now() - 4 * KEEP
+    ).first()
+    if sample is None:
+        exact = _in_time(application, rule, primary_only, PATIENCE_UNSAMPLED)
+        return exact or AudienceSize(0, {}, {}, at_most=application.registrations.count())
+    estimate = _estimate(sample, rule, primary_only=primary_only)
+    if estimate is not None and estimate.at_most is None:
+        return estimate
+    exact = _in_time(application, rule, primary_only, PATIENCE)
+    return exact or estimate or AudienceSize(0, {}, {}, at_most=sample.devices)
+
+
+def _in_time(
+    application: Application, rule: Rule, primary_only: bool, patience: int
+) -> AudienceSize | None:
+    with suppress(OperationalError), _patience(patience):
+        return audience.size(application, rule, primary_only=primary_only)
+    return None
+
+
+def _estimate(sample: Sample, rule: Rule, *, primary_only: bool) -> AudienceSize | None:
+    """By the sample; `at_most` with too few hits, None when even that took too long."""
+    question = compiled(rule, sample.application, sample=True)
+    rows = SampledRegistration.objects.filter(question.condition, application=sample.application)
+    asked = sample.sampled
+    if question.probes:
+        rows, asked = rows.filter(draw__lt=PROBED), sample.probed
+    with suppress(OperationalError), _patience(PATIENCE):
+        hits = audience.count(rows, primary_only=primary_only)
+        return _scaled(hits, sample.devices, asked)
+    return None
+
+
+def _scaled(hits: AudienceSize, devices: int, asked: int) -> AudienceSize:
+    scale = devices / max(1, asked)
+
+    def of(number: float) -> int:
+        return round(number * scale)
+
+    few = hits.total < ENOUGH
+    error = CONFIDENCE * sqrt(hits.total)
+    return AudienceSize(
+        of(hits.total),
+        {platform: of(number) for platform, number in hits.by_platform.items()},
+        {reason: of(number) for reason, number in hits.left_out.items()},
+        error=0 if few else max(1, of(error)),
+        # of no hit at all, more than four expected ones are as unlikely
+        at_most=of(hits.total + error + 4) if few else None,
+    )
+
+
+@contextmanager
+def _patience(milliseconds: int) -> Iterator[None]:
+    """Let Postgres give up after a while: OperationalError."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('statement_timeout')")
+        (before,) = cursor.fetchone()
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(milliseconds)])
+        yield
+        # a transaction around this one goes on with its own
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [before])
+
+
+# ------------------------------------------------------------ the exact count, a little later
+
+
+def _key(application: Application, rule: Rule, *, primary_only: bool) -> str:
+    written = json.dumps([rule, primary_only], sort_keys=True).encode()
+    return f"audience:{application.pk}:{hashlib.sha256(written).hexdigest()}"
+
+
+def kept(application: Application, rule: Rule, *, primary_only: bool) -> AudienceSize | None:
+    """An exact count that was made a moment ago."""
+    with suppress(redis.RedisError):
+        found = store().get(_key(application, rule, primary_only=primary_only))
+        if found:
+            platforms, reasons = json.loads(found)
+            by_platform = {Platform(int(key)): number for key, number in platforms.items()}
+            left_out = {Reason(int(key)): number for key, number in reasons.items()}
+            return AudienceSize(sum(by_platform.values()), by_platform, left_out)
+    return None
+
+
+def count_exactly(application: Application, rule: Rule, *, primary_only: bool) -> AudienceSize:
+    """Count, however long it takes, and keep the answer for whoever asks live."""
+    size = audience.size(application, rule, primary_only=primary_only)
+    with suppress(redis.RedisError):
+        store().set(
+            _key(application, rule, primary_only=primary_only),
+            json.dumps([size.by_platform, size.left_out]),
+            ex=EXACT_KEPT,
+        )
+    return size
+
+
+def may_ask(application: Application, rule: Rule, *, primary_only: bool) -> bool:
+    """Whether nobody has asked for the exact count yet; then it is noted as asked for."""
+    key = _key(application, rule, primary_only=primary_only)
+    with suppress(redis.RedisError):
+        return bool(store().set(f"{key}:asked", 1, nx=True, ex=ASKED_KEPT))
+    return False
