@@ -20,13 +20,13 @@ from providers import advice
 from providers.answers import unanswered
 from providers.base import Addressed, Cause, Network, Outcome, PushNotification, Verdict
 from providers.credentials import Clock
-from providers.gateway import Answered, Gateway, Inside
+from providers.gateway import Answered, Exchange, Gateway, Inside
 from providers.webpush import subscription
 from providers.webpush.encryption import seal
 from providers.webpush.payload import WebPushPayload
 from providers.webpush.reading import read
 from providers.webpush.subscription import BadSubscription, Subscription
-from providers.webpush.vapid import Vapid
+from providers.webpush.vapid import LIFETIME, Vapid
 
 RATE = 500.0  # messages a second to one push service: 1.5
 CONNECTIONS = 20  # to one push service
@@ -143,16 +143,26 @@ class WebPushProvider:
         """A push to a subscription that nobody has: the service reads our token, no more.
 
         Services check a key against each subscription, so this cannot tell whether
-        subscriptions were made with it.
+        subscriptions were made with it. That our clock spoils every token it can tell.
         """
         browser = ec.generate_private_key(ec.SECP256R1()).public_key()
         to = Subscription(TEST_HOST, TEST_PATH, browser, bytes(16))
         payload = WebPushPayload(PushNotification(text="Test"))
         gateway = self._gateway(TEST_HOST, connections=1)
         try:
-            outcome = await self._post(gateway, _Post(0, to, payload, UUID(int=0), 0))
+            answer = await self._ask(gateway, _Post(0, to, payload, UUID(int=0), 0))
         finally:
             await gateway.close()
+        outcome = self._outcome(answer, TEST_HOST)
+        off = self._ahead(answer.date) if isinstance(answer, Answered) else None
+        if off is not None and abs(off) >= LIFETIME:
+            return Outcome(
+                verdict=Verdict.MISCONFIGURED,
+                cause=Cause.CREDENTIAL_REFUSED,
+                reason=outcome.reason,
+                status=outcome.status,
+                remedy=advice.for_webpush(host=TEST_HOST, now=self._clock(), off=off),
+            )
         read_it = {Verdict.ACCEPTED, Verdict.UNREGISTERED, Verdict.REJECTED}
         if outcome.verdict in read_it and outcome.status and outcome.cause != Cause.CLOUD_ERROR:
             reason = f"The key signs, and Mozilla's push service answers: {outcome.reason}"
@@ -254,14 +264,28 @@ class WebPushProvider:
             for outcome in outcomes
         ]
 
-    def _advised(self, outcome: Outcome, host: str, date: str) -> Outcome:
-        if outcome.verdict is not Verdict.MISCONFIGURED:
-            return outcome
-        now = self._clock()
-        off = advice.ahead(date, now) if date else None
-        return replace(outcome, remedy=advice.for_webpush(host=host, now=now, off=off))
+    def _outcome(self, answer: Exchange, host: str) -> Outcome:
+        if isinstance(answer, Answered):
+            outcome = read(answer, self._clock())
+            if outcome.verdict is not Verdict.MISCONFIGURED:
+                return outcome
+            off = self._ahead(answer.date)
+            remedy = advice.for_webpush(host=host, now=self._clock(), off=off)
+            return replace(outcome, remedy=remedy)
+        if isinstance(answer, Inside):
+            return Outcome(
+                verdict=Verdict.REJECTED, cause=Cause.MALFORMED_TOKEN, reason=answer.reason
+            )
+        return unanswered(answer)
+
+    def _ahead(self, date: str) -> float | None:
+        """Seconds our clock is ahead of a service's, if it told the time."""
+        return advice.ahead(date, self._clock()) if date else None
 
     async def _post(self, gateway: Gateway, post: _Post) -> Outcome:
+        return self._outcome(await self._ask(gateway, post), post.to.host)
+
+    async def _ask(self, gateway: Gateway, post: _Post) -> Exchange:
         to = post.to
         headers = {
             "authorization": self._vapid.header(to.origin),
@@ -273,11 +297,4 @@ class WebPushProvider:
             headers["X-WNS-Type"] = "wns/raw"
             headers["X-WNS-Cache-Policy"] = "cache" if post.ttl > 0 else "no-cache"
         body = seal(post.payload.plaintext(post.message_id), to.browser, to.auth)
-        answer = await gateway.request("POST", to.path, content=body, headers=headers)
-        if isinstance(answer, Answered):
-            return self._advised(read(answer, self._clock()), to.host, answer.date)
-        if isinstance(answer, Inside):
-            return Outcome(
-                verdict=Verdict.REJECTED, cause=Cause.MALFORMED_TOKEN, reason=answer.reason
-            )
-        return unanswered(answer)
+        return await gateway.request("POST", to.path, content=body, headers=headers)

@@ -296,6 +296,9 @@ def test_a_refused_key_pauses_sending_and_costs_nobody(
 
     wait_until(paused, seconds=60, what="sending was paused")
     assert remedy in credential.pause_reason
+    if fault == "clock":
+        assert channels.test(credential).verdict is Verdict.MISCONFIGURED
+        assert remedy in credential.test_answer
     assert gateways.ledger()["webpush"]["accepted"] == 0
     assert not Address.objects.exclude(closed_at=None).exists()
 

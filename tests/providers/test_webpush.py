@@ -673,3 +673,23 @@ def test_a_credential_works_when_only_the_subscription_is_refused(status: int) -
 )
 def test_a_credential_fails_its_test(status: int, verdict: Verdict) -> None:
     assert tried(lambda _: httpx.Response(status)).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("date", "verdict", "words"),
+    [
+        ("Thu, 09 Oct 2025 08:53:20 GMT", V.ACCEPTED, ""),
+        ("Thu, 09 Oct 2025 09:53:20 GMT", V.ACCEPTED, ""),  # tokens are good for twelve hours
+        ("Thu, 09 Oct 2025 20:53:20 GMT", V.MISCONFIGURED, "720 minutes late"),
+        ("Wed, 08 Oct 2025 20:53:20 GMT", V.MISCONFIGURED, "720 minutes ahead"),
+        ("yesterday", V.ACCEPTED, ""),
+    ],
+)
+def test_a_credential_fails_its_test_where_our_clock_spoils_it(
+    date: str, verdict: Verdict, words: str
+) -> None:
+    outcome = tried(lambda _: httpx.Response(404, headers={"date": date}))
+
+    assert outcome.verdict is verdict
+    assert words in outcome.remedy
+    assert bool(outcome.remedy) == bool(words)
