@@ -74,6 +74,8 @@ def _is_within(address: str, networks: Sequence[str]) -> bool:
         caller = ipaddress.ip_address(address)
     except ValueError:
         return False
+    if isinstance(caller, ipaddress.IPv6Address) and caller.ipv4_mapped is not None:
+        caller = caller.ipv4_mapped  # a socket for both kinds writes ::ffff:10.0.0.1
     return any(caller in ipaddress.ip_network(each, strict=False) for each in networks)
 
 

@@ -81,6 +81,10 @@ def test_a_key_may_be_bound_to_addresses(system: System, path: str) -> None:
     key = make_key(addresses=["10.0.0.0/8", "2001:db8::/32"])
 
     assert (system.get(path).status_code, system.get(path).json()) == (403, FORBIDDEN)
+    for address in ("10.1.2.3", "::ffff:10.1.2.3", "2001:db8::1"):
+        assert (
+            system.client.get(path, headers=system.headers, REMOTE_ADDR=address).status_code == 200
+        )
 
     key.addresses.append("127.0.0.1")
     key.save()
