@@ -4,8 +4,10 @@ import re
 from datetime import UTC, datetime
 
 from api.endpoint import ApiRequest, Json, Refusal, endpoint
-from api.mobile import BAD_FORMAT, FAMILY
+from api.mobile import BAD_FORMAT
 from api.mobile_messages import ITEMS
+from api.mobile_signed import SIGNED
+from api.user_tokens import subject_of, unauthorized
 from campaigns import inbox
 
 LIMIT = 20
@@ -18,6 +20,9 @@ def messages(request: ApiRequest, external_id: str, cloud: str) -> Json:
     item = ITEMS.get(cloud.upper()) if cloud.islower() else None
     if item is None:
         raise Refusal(404, "NOT_FOUND", "There is nothing at this path")
+    subject = subject_of(request)
+    if subject != external_id and (subject is not None or request.application.secure_inbox):
+        raise unauthorized()
     limit = _number(request, "limit")
     limit = LIMIT if limit is None else min(limit, MOST)
     since, until = _moment(request, "dateTimeFrom"), _moment(request, "dateTimeTo")
@@ -61,4 +66,4 @@ def _moment(request: ApiRequest, name: str) -> datetime | None:
     return datetime.fromtimestamp(min(milliseconds / 1000, 253_402_300_000), UTC)
 
 
-inboxes = endpoint(FAMILY, GET=messages)
+inboxes = endpoint(SIGNED, GET=messages)

@@ -322,9 +322,6 @@ def live_chat(request: ApiRequest, public_id: str) -> Json:
 
 # ------------------------------------------------------------------- paths
 
-personalizations = endpoint(FAMILY, POST=personalize)
 repersonalizations = endpoint(FAMILY, POST=repersonalize)
 partings = endpoint(FAMILY, POST=depersonalize)
-users = endpoint(FAMILY, GET=show, PATCH=change)
-sessions = endpoint(FAMILY, POST=session)
 live_chats = endpoint(FAMILY, GET=live_chat)

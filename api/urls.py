@@ -11,6 +11,7 @@ from api import (
     mobile_messages,
     mobile_people,
     mobile_service,
+    mobile_signed,
     sdk,
     sms_reports,
 )
@@ -20,10 +21,10 @@ app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("mobile/1/appinstance", mobile.instances),
     path("mobile/1/appinstance/<str:public_id>", mobile.instance),
-    path("mobile/1/appinstance/<str:public_id>/personalize", mobile_people.personalizations),
+    path("mobile/1/appinstance/<str:public_id>/personalize", mobile_signed.personalizations),
     path("mobile/1/appinstance/<str:public_id>/repersonalize", mobile_people.repersonalizations),
     path("mobile/1/appinstance/<str:public_id>/depersonalize", mobile_people.partings),
-    path("mobile/1/appinstance/<str:public_id>/user", mobile_people.users),
+    path("mobile/1/appinstance/<str:public_id>/user", mobile_signed.users),
     path("mobile/1/appinstance/<str:public_id>/user/events/session", mobile_events.sessions),
     path("mobile/1/appinstance/<str:public_id>/user/events/custom", mobile_events.custom_events),
     path("mobile/1/appinstance/<str:public_id>/user/livechatinfo", mobile_people.live_chats),

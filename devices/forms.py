@@ -48,12 +48,14 @@ class ApplicationSettingsForm(ApplicationForm):
     class Meta(ApplicationForm.Meta):
         fields = (
             "name", "description", "sdk", "android_display", "rate", "user_data_from_apps",
+            "secure_inbox",
         )  # fmt: skip
         labels: ClassVar = {
             "sdk": "SDK in the app",
             "android_display": "On Android",
             "rate": "Most messages a second",
             "user_data_from_apps": "Apps may change what is known of people",
+            "secure_inbox": "Only signed-in people may read their inbox",
         }
         help_texts: ClassVar = {
             **ApplicationForm.Meta.help_texts,
@@ -64,6 +66,8 @@ class ApplicationSettingsForm(ApplicationForm):
             "Empty: as fast as the clouds take it.",
             "user_data_from_apps": "The application code is public, so anybody who has the app "
             "can call as it. Off: names, tags and attributes come from your own systems alone.",
+            "secure_inbox": "The app then needs a user token, which your server signs with one of "
+            "the keys below. Off: whoever knows an external ID can read that inbox.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -12,6 +12,7 @@ from devices.views import (
     owners,
     people,
     registrations,
+    token_keys,
 )
 
 app_name = "devices"
@@ -75,6 +76,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "settings/applications/<int:application>/",
         applications.application_detail,
         name="application-detail",
+    ),
+    path(
+        "settings/applications/<int:application>/user-tokens/new/",
+        token_keys.token_key_new,
+        name="token-key-new",
+    ),
+    path(
+        "settings/applications/<int:application>/user-tokens/<int:pk>/remove/",
+        token_keys.token_key_remove,
+        name="token-key-remove",
     ),
     path(
         "settings/applications/<int:application>/credentials/new/<str:provider>/",

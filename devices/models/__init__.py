@@ -14,6 +14,7 @@ from devices.models.events import Event
 from devices.models.imports import ImportPiece, ImportRefusal, ImportRun
 from devices.models.people import AttributeDefinition, ClosedNumber, Identity, Person
 from devices.models.registrations import Address, Platform, Registration, RegistrationQuerySet
+from devices.models.tokens import UserTokenKey
 
 __all__ = [
     "Address",
@@ -40,4 +41,5 @@ __all__ = [
     "RegistrationQuerySet",
     "Role",
     "SuspectAddress",
+    "UserTokenKey",
 ]

@@ -57,6 +57,7 @@ class Application(models.Model):
     quiet_from = models.TimeField(null=True, blank=True)  # in the recipient's time
     quiet_to = models.TimeField(null=True, blank=True)
     user_data_from_apps = models.BooleanField(default=True, db_default=True)
+    secure_inbox = models.BooleanField(default=False, db_default=False)  # user tokens alone open it
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ApplicationQuerySet.as_manager()

@@ -154,6 +154,7 @@ def application_detail(request: ApplicationRequest) -> HttpResponse:
         "may_edit": may_edit,
         "credentials": credentials,
         "offers": _offers(credentials),
+        "token_keys": application.user_token_keys.defer("data"),
         "history": AuditEntry.objects.filter(application=application)[:8],
     }
     return _rendered(request, "devices/application_detail.html", context, form)
@@ -271,7 +272,7 @@ def _detail_url(request: ApplicationRequest) -> str:
 def _facts(application: Application) -> dict[str, Any]:
     names = (
         "name", "description", "enabled", "sdk", "android_display", "default_ttl", "rate",
-        "user_data_from_apps",
+        "user_data_from_apps", "secure_inbox",
     )  # fmt: skip
     return {name: getattr(application, name) for name in names}
 
