@@ -1,15 +1,19 @@
 """What people type about people: whom they look for, whose a device is, what is known."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 
 from devices import normalizing
+from devices.attributes import JSON, is_date
 from devices.errors import DeviceError
-from devices.models import Person
+from devices.models import AttributeDefinition, Person
 from devices.personalizing import Described, Identities
 
+Type = AttributeDefinition.Type
 MOST_TYPED = 4096  # characters; a token may be pasted
 
 
@@ -117,3 +121,61 @@ class PersonForm(forms.Form):
             birthday=typed["birthday"],
             tags=typed["tags"],
         )
+
+
+class AttributeForm(forms.Form):
+    """A custom attribute. One that is known keeps its type; a new one gets that which is chosen."""
+
+    KINDS = (Type.TEXT, Type.NUMBER, Type.BOOLEAN, Type.DATE)
+    name = forms.CharField(max_length=256, strip=False)
+    type = forms.ChoiceField(
+        choices=[(each.value, each.label) for each in KINDS],
+        required=False,
+        help_text="Of a new attribute. One that is known keeps its own.",
+    )
+    value = forms.CharField(max_length=4096, required=False, strip=False)
+    remove = forms.BooleanField(required=False, widget=forms.HiddenInput)
+
+    def __init__(
+        self, *args: Any, known: Mapping[str, AttributeDefinition.Type] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.known = known or {}
+        for field in self.fields.values():
+            field.widget.attrs["autocomplete"] = "off"
+
+    def clean(self) -> dict[str, Any]:
+        typed = super().clean() or {}
+        if not self.errors and not typed["remove"]:
+            self.kept()
+        return typed
+
+    def kept(self) -> JSON:
+        """What was typed, in its type; None: the attribute goes. Raises ValidationError."""
+        typed = self.cleaned_data
+        if typed["remove"]:
+            return None
+        text: str = typed["value"]
+        match self.known.get(typed["name"], typed["type"] or Type.TEXT):
+            case Type.NUMBER:
+                return _number(text.strip())
+            case Type.BOOLEAN:
+                known = {"yes": True, "true": True, "no": False, "false": False}
+                if text.strip().lower() not in known:
+                    raise ValidationError({"value": "Enter yes or no."})
+                return known[text.strip().lower()]
+            case Type.DATE:
+                if not is_date(text.strip()):
+                    raise ValidationError({"value": "Enter a day such as 2026-11-24."})
+                return text.strip()
+            case Type.LIST:
+                raise ValidationError({"name": "This attribute is a list, which only apps write."})
+        return text
+
+
+def _number(text: str) -> int | float:
+    if re.fullmatch(r"[+-]?[0-9]{1,19}", text):
+        return int(text)
+    if re.fullmatch(r"[+-]?[0-9]{1,15}[.][0-9]{1,15}", text):
+        return float(text)
+    raise ValidationError({"value": "Enter a number such as 7 or 9.5."})

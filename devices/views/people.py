@@ -21,7 +21,7 @@ from devices.models import (
     Person,
     Registration,
 )
-from devices.people_forms import PersonForm, PersonSearchForm
+from devices.people_forms import AttributeForm, PersonForm, PersonSearchForm
 from devices.permissions import ApplicationRequest, Right, page
 from devices.views.registrations import attributes_of, state_of
 from devices.views.trail import Change, changes_of
@@ -122,6 +122,7 @@ def _show(request: ApplicationRequest, person: Person, form: PersonForm) -> Http
         "reachable": sum(state_of(each) == "reachable" for each in devices),
         "changes": _changes(person, devices),
         "form": form,
+        "attribute_form": AttributeForm(),
     }
     status = 422 if form.errors else 200
     return render(request, "devices/person_detail.html", context, status=status)

@@ -22,7 +22,7 @@ from devices.models import (
     Person,
     Registration,
 )
-from devices.people_forms import OwnerForm
+from devices.people_forms import AttributeForm, OwnerForm
 from devices.permissions import ApplicationRequest, Right, page
 from devices.views.trail import changes_of
 from pushadmin.web import newest_first, page_or_partial
@@ -116,6 +116,7 @@ def device_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
         "offset": _offset(device.timezone_offset),
         "changes": changes_of(list(history), {str(pk): device}),
         "owner_form": OwnerForm(),
+        "attribute_form": AttributeForm(),
         **_person(device.person, device),
     }
     return render(request, "devices/device_detail.html", context)

@@ -139,6 +139,22 @@ def test_a_conflict_shows_every_side_and_offers_no_move(
     expect(preview.get_by_role("button")).to_have_count(0)
 
 
+def test_an_attribute_is_set_by_the_enter_key(
+    page: Page, application: Application, device: Registration
+) -> None:
+    page.goto(reverse("devices:person", args=[application.pk, device.person_id]))
+    page.get_by_role("button", name="Set attribute").first.click()
+    dialog = page.get_by_role("dialog", name="Set attribute")
+    dialog.get_by_label("Name").fill("loyalty")
+    dialog.get_by_label("Value").fill("gold")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_text("The attribute loyalty was set.")).to_be_visible(timeout=PATIENCE)
+    assert device.person is not None
+    device.person.refresh_from_db()
+    assert device.person.attributes == {"loyalty": "gold"}
+
+
 def test_a_person_is_erased_only_by_typing_it(
     page: Page, application: Application, device: Registration
 ) -> None:
@@ -183,5 +199,10 @@ def test_dialogs_are_accessible_and_fit_the_screen(
     expect(page.locator(".gates")).to_have_count(2, timeout=PATIENCE)
     assert accessibility_problems(page) == []
     page.get_by_role("button", name="Edit person").click()
+    assert accessibility_problems(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Set attribute").first.click()
     assert accessibility_problems(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -1,7 +1,7 @@
 """Pages of people: who may look, who is found, and what a support agent puts right."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from devices import finding
+from devices import attributes, finding
 from devices.models import Application, AuditEntry, Person, Registration, Role
 from tests.factories import make_application, make_person, make_registration, make_user
 
@@ -23,6 +23,13 @@ def application(client: Client) -> Application:
     application = make_application(name="Shop")
     client.force_login(make_user(Role.SUPPORT, application))
     return application
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    """No type of an attribute is remembered of an earlier test."""
+    yield
+    attributes._known.clear()
 
 
 def url(name: str, application: Application, *keys: int, query: str = "") -> str:
@@ -63,6 +70,8 @@ def test_people_are_seen_and_changed_by_role(
         ("owner", (device.pk,)),
         ("part", (device.pk,)),
         ("primary", (device.pk,)),
+        ("device-attribute", (device.pk,)),
+        ("person-attribute", (person.pk,)),
         ("person-edit", (person.pk,)),
         ("person-erase", (person.pk,)),
     ):
@@ -434,3 +443,88 @@ def test_both_pages_tell_what_happened(
     assert moved in client.get(url("detail", application, device.pk)).content.decode()
     unknown = client.get(url("owner-preview", application, device.pk + 1))
     assert unknown.status_code == 404
+
+
+# ------------------------------------------------------------------- custom attributes
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed", "kept"),
+    [
+        ("text", "Gold", "Gold"),
+        ("text", "", ""),
+        ("number", "9223372036854775807", 9223372036854775807),
+        ("number", "-9.5", -9.5),
+        ("boolean", "Yes", True),
+        ("boolean", "no", False),
+        ("date", "2024-02-29", "2024-02-29"),
+    ],
+)
+def test_an_attribute_is_set_in_its_type_and_taken_away(
+    client: Client, application: Application, anna: Person, kind: str, typed: str, kept: Any
+) -> None:
+    device = anna.registrations.get()
+    for name, row in (("person-attribute", anna), ("device-attribute", device)):
+        address = url(name, application, row.pk)
+        client.post(address, {"name": "loyalty", "type": kind, "value": typed})
+
+        row.refresh_from_db()
+        assert row.attributes == {"loyalty": kept}
+        assert type(row.attributes["loyalty"]) is type(kept)
+        assert AuditEntry.objects.latest("pk").after == {"attributes": {"loyalty": kept}}
+
+        client.post(address, {"name": "loyalty", "remove": "1"})
+
+        row.refresh_from_db()
+        assert row.attributes == {}
+
+
+@pytest.mark.parametrize(
+    ("typed", "text"),
+    [
+        ({"name": "", "value": "x"}, "Name: This field is required."),
+        ({"name": "x" * 257, "value": "x"}, "Name: Ensure this value has at most 256 characters"),
+        ({"name": "a", "type": "number", "value": "many"}, "Value: Enter a number such as 7"),
+        ({"name": "a", "type": "number", "value": "9" * 20}, "Value: Enter a number such as 7"),
+        ({"name": "a", "type": "number", "value": "9" * 19}, "a should be number from"),
+        ({"name": "a", "type": "boolean", "value": "maybe"}, "Value: Enter yes or no."),
+        ({"name": "a", "type": "date", "value": "2024-02-30"}, "Value: Enter a day such as"),
+        ({"name": "a", "type": "list", "value": "x"}, "Type: Select a valid choice"),
+        ({"name": "a", "value": "x\0"}, "Value: Null characters are not allowed."),
+        ({"name": "a", "value": "x" * 4097}, "Value: Ensure this value has at most 4096"),
+    ],
+)
+def test_an_attribute_that_cannot_be_kept_is_refused(
+    client: Client, application: Application, anna: Person, typed: dict[str, str], text: str
+) -> None:
+    device = anna.registrations.get()
+    for name, row in (("person-attribute", anna), ("device-attribute", device)):
+        response = client.post(url(name, application, row.pk), typed, follow=True)
+
+        assert text in said(response)[0]
+        row.refresh_from_db()
+        assert row.attributes == {}
+
+
+def test_a_known_attribute_keeps_its_type_whatever_is_chosen(
+    client: Client, application: Application, anna: Person
+) -> None:
+    address = url("person-attribute", application, anna.pk)
+    client.post(address, {"name": "size", "type": "number", "value": "9"})
+
+    client.post(address, {"name": "size", "type": "text", "value": "10"})
+    refused = client.post(address, {"name": "size", "type": "text", "value": "large"}, follow=True)
+
+    anna.refresh_from_db()
+    assert anna.attributes == {"size": 10}
+    assert "Enter a number" in said(refused)[-1]
+
+
+def test_attributes_of_a_person_who_is_gone_are_not_set(
+    client: Client, application: Application
+) -> None:
+    address = url("person-attribute", application, 7777777)
+
+    response = client.post(address, {"name": "a", "value": "b"}, follow=True)
+
+    assert said(response) == ["The person is gone, so nothing was changed."]
