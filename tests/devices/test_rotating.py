@@ -11,7 +11,7 @@ from django.db import connection, models
 from django.db.models.functions import Cast
 
 from devices import fields, rotating
-from devices.models import Provider, ProviderCredential
+from devices.models import Provider, ProviderCredential, UserTokenKey
 from tests.factories import make_application, make_credential
 from tests.waiting import eventually
 
@@ -45,15 +45,20 @@ def data_of(credential: ProviderCredential) -> dict[str, Any]:
 def test_the_old_key_can_be_dropped_afterwards(settings: Any) -> None:
     credentials = [make_credential(make_application(), Provider.APNS) for _ in range(3)]
     before = [data_of(each) for each in credentials]
+    UserTokenKey.objects.create(
+        application=credentials[0].application, kid="k-1", data={"secret": "s3cret"}
+    )
     settings.FIELD_KEYS = [NEW, OLD]
 
     said, _ = command()
 
     assert said == (
         "ProviderCredential.data: 3 values, 3 re-encrypted, 0 were under the first key already.\n"
+        "UserTokenKey.data: 1 values, 1 re-encrypted, 0 were under the first key already.\n"
     )
     settings.FIELD_KEYS = [NEW]
     assert [data_of(each) for each in credentials] == before
+    assert UserTokenKey.objects.get().data == {"secret": "s3cret"}
     with pytest.raises(InvalidToken):
         Fernet(OLD).decrypt(stored(credentials[0]))
 
