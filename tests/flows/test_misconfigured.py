@@ -111,6 +111,12 @@ class Shop:
         return Counter({message: times for message, times in taken.items() if message in own})
 
 
+def lost(bulk: Bulk) -> list[tuple[int, int, str]]:
+    """State, reason and the cloud's word of whatever was not accepted."""
+    rows = Message.objects.of_bulk(bulk).exclude(state=Message.State.ACCEPTED)
+    return list(rows.values_list("state", "reason", "answer"))
+
+
 def _text(page: bytes) -> str:
     return page.decode().replace("&#x27;", "'").replace("&quot;", '"')
 
@@ -127,6 +133,8 @@ def clouds(_clouds: Gateways, settings: Any) -> Iterator[Gateways]:
     _clouds.ask("POST", "/reset", {"credentials": True})
     calm = dict.fromkeys(("unregistered", "mismatched", "malformed", "unavailable", "busy"), 0)
     _clouds.ask("POST", "/behaviour", calm)
+    everybody_stays = {"removed": 0, "other_user": 0}
+    _clouds.ask("POST", "/receipts", everybody_stays)
     _clouds.ask("POST", "/credentials", known_credentials())
     settings.GATEWAYS = ("127.0.0.1", _clouds.port)
     settings.GATEWAYS_CA_FILE = _clouds.ca_file
@@ -373,6 +381,7 @@ def test_a_wrong_credential_waits_says_why_and_loses_nobody(
     shop.send(bulk)
 
     assert bulk.status == Bulk.Status.DONE
+    assert not lost(bulk)
     assert statistics.funnel(bulk).accepted == 2 * DEVICES
     times = shop.reached(bulk)
     assert len(times) == 2 * DEVICES
