@@ -6,6 +6,7 @@ audience is small and indexes may count it in time. Which of these it is, is sai
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from math import sqrt
@@ -24,7 +25,8 @@ from devices.models import Application, Platform
 
 ENOUGH = 400  # hits in a sample: an error of at most 10 %
 CONFIDENCE = 1.96  # standard deviations: 95 %
-PATIENCE = 150  # milliseconds for each way of counting while somebody types
+PATIENCE = 90  # milliseconds for an answer while somebody types
+LEAST_PATIENCE = 20  # milliseconds of them for indexes, where the sample said too little
 PATIENCE_UNSAMPLED = 2000  # of an application too small for a sample, or too new
 EXACT_KEPT = 60  # seconds that an exact count stands for now
 ASKED_KEPT = 30  # seconds until a count that nobody answered is asked for again
@@ -41,10 +43,12 @@ def live(application: Application, rule: Rule, *, primary_only: bool = False) ->
     if sample is None:
         exact = _in_time(application, rule, primary_only, PATIENCE_UNSAMPLED)
         return exact or AudienceSize(0, {}, {}, at_most=application.registrations.count())
+    began = time.monotonic()
     estimate = _estimate(sample, rule, primary_only=primary_only)
     if estimate is not None and estimate.at_most is None:
         return estimate
-    exact = _in_time(application, rule, primary_only, PATIENCE)
+    left = PATIENCE - round((time.monotonic() - began) * 1000)
+    exact = _in_time(application, rule, primary_only, max(left, LEAST_PATIENCE))
     return exact or estimate or AudienceSize(0, {}, {}, at_most=sample.devices)
 
 

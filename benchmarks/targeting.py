@@ -1,0 +1,215 @@
+"""Targeting: how soon a count is there while somebody types, how true it is, how fast an
+audience is counted and handed out.
+
+The baseline, in the same run: the same rules counted as Django would count them, by keywords
+and joins.
+"""
+
+import argparse
+import random
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from statistics import median
+from typing import Any
+
+import django
+
+django.setup()
+
+from django.db import connection  # noqa: E402
+from django.db.models import Q  # noqa: E402
+
+from benchmarks.results import Row, Table, report  # noqa: E402
+from campaigns import audience, counting, sampling  # noqa: E402
+from campaigns.targeting import EVERYBODY, Rule  # noqa: E402
+from devices.models import Application, Registration  # noqa: E402
+from devices.versions import pack_version  # noqa: E402
+from tests.campaigns.population import populate, vacuum  # noqa: E402
+from tests.factories import make_application  # noqa: E402
+
+IOS: Rule = {"field": "platform", "op": "is", "value": "iOS"}
+GERMAN: Rule = {"field": "language", "op": "in", "value": ["de", "de-AT"]}
+OLD: Rule = {"field": "app_version", "op": "lt", "value": "4.10"}
+VIP: Rule = {"field": "tag", "op": "has", "value": "vip"}
+NEWS: Rule = {"field": "tag", "op": "has", "value": "news"}
+FREE: Rule = {"field": "attribute:plan", "op": "is", "value": "free"}
+RICH: Rule = {"field": "attribute:ltv", "op": "gt", "value": 100}
+BOUGHT: Rule = {"field": "attribute:bought", "op": "within_days", "value": 30}
+LOYAL: Rule = {"field": "person_attribute:loyalty", "op": "gte", "value": 500}
+MALE: Rule = {"field": "gender", "op": "is", "value": "MALE"}
+IDS: Rule = {"field": "external_id", "op": "in", "value": [f"u-{n}" for n in range(1, 1001)]}
+MAIL: Rule = {"field": "external_id", "op": "not_empty"}
+NESTED: Rule = {"all": [{"any": [IOS, GERMAN]}, OLD, {"any": [BOUGHT, NEWS]}, {"not": VIP}]}
+
+OLDER, VERSION = pack_version("4.10"), "app_version__lt"
+BY_KEYWORDS = {
+    "everybody": Q(),
+    "platform": Q(platform=2),
+    "platform, language, version": Q(
+        platform=2, language__in=["de", "de-AT"], app_version__gt=0, app_version__lt=OLDER
+    ),
+    "tag": Q(person__tags__contains=["vip"]),
+    "attribute": Q(attributes__plan="free"),
+    "attribute range": Q(attributes__ltv__gt=100),
+    "nested": (Q(platform=2) | Q(language__in=["de", "de-AT"]))
+    & Q(app_version__gt=0, app_version__lt=OLDER)
+    & (
+        Q(attributes__bought__gte=(datetime.now(UTC).date() - timedelta(days=30)).isoformat())
+        | Q(person__tags__contains=["news"])
+    )
+    & ~Q(person__tags__contains=["vip"]),
+}
+RULES: dict[str, Rule] = {
+    "everybody": EVERYBODY,
+    "platform": IOS,
+    "platform, language, version": {"all": [IOS, GERMAN, OLD]},
+    "tag": VIP,
+    "attribute": FREE,
+    "attribute range": RICH,
+    "nested": NESTED,
+    "all but": {"not": {"any": [IOS, FREE]}},
+    "person": {"all": [MALE, LOYAL]},
+    "1,000 external ids": IDS,
+    "has an external id": MAIL,
+}
+SYSTEM = ("everybody", "platform", "platform, language, version", "tag", "attribute")
+
+
+class Dice:
+    """Random rules about the population: tests of every kind, groups up to three deep."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+
+    def rule(self, depth: int = 3) -> Rule:
+        if depth == 0 or self.random.random() < 0.35:
+            return self.test()
+        kind = self.random.choice(["all", "any", "not"])
+        if kind == "not":
+            return {"not": self.rule(depth - 1)}
+        return {kind: [self.rule(depth - 1) for _ in range(self.random.randint(1, 3))]}
+
+    def test(self) -> Rule:
+        pick, number = self.random.choice, self.random.randint
+        day = (date.today() - timedelta(days=number(1, 700))).isoformat()  # noqa: DTZ011
+        tests: list[Callable[[], Rule]] = [
+            lambda: {"field": "platform", "value": pick(["iOS", "Android", "Huawei", "Web"])},
+            lambda: {"field": "language", "op": "starts_with", "value": pick(["e", "de", "f"])},
+            lambda: {"field": "app_version", "op": "lt", "value": f"4.{number(1, 14)}"},
+            lambda: {"field": "app_version", "op": "gte", "value": f"4.{number(1, 14)}"},
+            lambda: {"field": "model", "op": "contains", "value": str(number(0, 9))},
+            lambda: {"field": "manufacturer", "op": "not_in", "value": ["Apple", "Google"]},
+            lambda: {"field": "created", "op": pick(["before", "after"]), "value": day,
+                     "zone": pick(["UTC", "Europe/Berlin", "recipient"])},
+            lambda: {"field": "last_seen", "op": "within_days", "value": number(0, 180)},
+            lambda: {"field": "timezone", "op": "gt", "value": number(-480, 500)},
+            lambda: {"field": "tag", "op": "has", "value": pick(["news", "vip", "staff"])},
+            lambda: {"field": "attribute:plan", "value": pick(["free", "plus", "gold"])},
+            lambda: {"field": "attribute:ltv", "op": "gt", "value": number(0, 300)},
+            lambda: {"field": "attribute:ltv", "op": "lte", "value": number(0, 300)},
+            lambda: {"field": "attribute:bought", "op": "within_days", "value": number(1, 300)},
+            lambda: {"field": "gender", "value": pick(["MALE", "FEMALE"])},
+            lambda: {"field": "birthday", "op": "anniversary_within", "value": number(0, 90)},
+            lambda: {"field": "person_attribute:loyalty", "op": "gt", "value": number(0, 800)},
+            lambda: {"field": "external_id", "op": pick(["not_empty", "empty"])},
+        ]  # fmt: skip
+        return pick(tests)()
+
+
+def timed(call: Callable[[], Any], rounds: int = 3) -> float:
+    """Milliseconds, the median of some."""
+    took = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        call()
+        took.append((time.perf_counter() - began) * 1000)
+    return median(took)
+
+
+def named(application: Application) -> list[Row]:
+    """The rules above: live, exactly, and as Django alone would."""
+    rows = []
+    for name, rule in RULES.items():
+        live = timed(lambda rule=rule: counting.live(application, rule))  # type: ignore[misc]
+        counted = audience.of(application, rule)
+        exact = timed(counted.count, 1 + (name in SYSTEM))
+        note = f"exact {exact:,.0f} ms"
+        if name in BY_KEYWORDS:
+            devices = Registration.objects.filter(
+                BY_KEYWORDS[name], application=application, enabled=True, notifications_enabled=True
+            )
+            peer = timed(devices.count, 1)
+            assert devices.count() == counted.count(), name
+            note += f", by keywords {peer:,.0f} ms: {peer / live:.1f} times the live count"
+        rows.append(Row(f"live count: {name}", live, "ms", note, ceiling=100))
+        if name in SYSTEM:
+            rows.append(Row(f"exact count: {name}", exact, "ms", ceiling=1000))
+    return rows
+
+
+def truth(application: Application, rules: int) -> list[Row]:
+    """Random rules: how soon, and how often the truth lies within the stated error."""
+    dice, took, held, estimates = Dice(1), [], 0, 0
+    for _ in range(rules):
+        rule = dice.rule()
+        began = time.perf_counter()
+        size = counting.live(application, rule)
+        took.append((time.perf_counter() - began) * 1000)
+        if size.exact:
+            held += 1
+            continue
+        true = audience.of(application, rule).count()
+        estimates += 1
+        if size.at_most is not None:
+            held += true <= size.at_most
+        else:
+            held += abs(true - size.total) <= size.error
+    took.sort()
+    how = f"of {rules:,} random rules, {estimates:,} of them estimated"
+    return [
+        Row("error bound holds", 100 * held / rules, "%", how, floor=95),
+        Row("live count, median", median(took), "ms", how, ceiling=100),
+        Row("live count, 99th of 100", took[int(len(took) * 0.99)], "ms", how, ceiling=100),
+        Row("live count, slowest", took[-1], "ms", how, ceiling=100),
+    ]
+
+
+def ids_out(application: Application) -> Row:
+    """Ids of a platform's devices, in the form that the database sends them in bulk."""
+    sql, parameters = audience.of(application, IOS).values("pk").query.sql_with_params()
+    rates = []
+    for _ in range(3):
+        with connection.cursor() as cursor:
+            began = time.perf_counter()
+            with cursor.copy(f"COPY ({sql}) TO STDOUT (FORMAT BINARY)", parameters) as copy:
+                copy.set_types(["int8"])
+                count = sum(1 for _ in copy.rows())
+            rates.append(count / (time.perf_counter() - began))
+    return Row("ids out", median(rates), "ids/s", f"{count:,} ids", floor=500_000)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--devices", type=int, default=500_000)
+    parser.add_argument("--rules", type=int, default=1000)
+    options = parser.parse_args()
+    application = make_application(name=f"bench {uuid.uuid4()}")
+    populate(application, options.devices)
+    vacuum()
+    began = time.perf_counter()
+    sampling.rebuild(application)
+    drawn = time.perf_counter() - began
+    rows = [
+        Row("drawing the sample", drawn, "s"),
+        *named(application),
+        *truth(application, options.rules),
+        ids_out(application),
+    ]
+    how = f"manage.py bench targeting --devices {options.devices} --rules {options.rules}"
+    report(Table("targeting", f"Rules on {options.devices:,} devices", how, rows))
+
+
+if __name__ == "__main__":
+    main()
