@@ -8,6 +8,7 @@ saved segments and the APIs.
 from campaigns.targeting.compiling import DEPTH, NODES, Compiled, compiled, expanded, to_q
 from campaigns.targeting.fields import (
     ATTRIBUTE,
+    EVENT,
     EVERYBODY,
     FIELDS,
     OPERATORS,
@@ -19,6 +20,7 @@ from campaigns.targeting.wording import sentence
 __all__ = [
     "ATTRIBUTE",
     "DEPTH",
+    "EVENT",
     "EVERYBODY",
     "FIELDS",
     "NODES",

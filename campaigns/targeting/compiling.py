@@ -13,6 +13,7 @@ from campaigns.targeting import columns, values
 from campaigns.targeting.attributes import attribute_test
 from campaigns.targeting.behaviour import behaviour_test, list_test
 from campaigns.targeting.context import Context, Test
+from campaigns.targeting.events import event_test
 from campaigns.targeting.expressions import EVERY, NOBODY, complement
 from campaigns.targeting.fields import EVERYBODY, OPERATORS, OPPOSITE, Rule, field_of
 from devices.models import Application
@@ -20,7 +21,12 @@ from devices.models import Application
 DEPTH = 50  # groups inside groups
 NODES = 2_000  # tests and groups of one rule, with those of the segments it names
 GROUPS = ("all", "any", "not")
-PROBES = ("behaviour", "list", "identity")  # kinds that look into another table for each device
+PROBES = (
+    "behaviour",
+    "event",
+    "list",
+    "identity",
+)  # kinds that look into another table for each device
 
 READERS: dict[str, Callable[[Context, Test], Q]] = {
     "choice": columns.choice_test,
@@ -35,6 +41,7 @@ READERS: dict[str, Callable[[Context, Test], Q]] = {
     "identity": columns.identity_test,
     "registration": columns.registration_test,
     "behaviour": behaviour_test,
+    "event": event_test,
     "list": list_test,
     "attribute": attribute_test,
 }
@@ -155,6 +162,7 @@ _MORE = {
     "birthday": ("zone",),
     "attribute": ("zone",),
     "behaviour": ("campaign",),
+    "event": ("times", "where"),
 }
 
 

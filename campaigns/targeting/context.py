@@ -20,6 +20,8 @@ class Context:
     sample: bool
 
     def column(self, field: Field) -> str:
+        if field.kind == "property":  # of an event, whose rows are asked
+            return "properties"
         name = "attributes" if field.kind == "attribute" else field.column
         return self.person(name) if field.of_person else name
 

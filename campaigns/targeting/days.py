@@ -89,7 +89,7 @@ def _relative(context: Context, zone: ZoneInfo | None, on: Callable[[date], Q]) 
 def _compare(context: Context, test: Test, zone: ZoneInfo | None, op: str, day: date) -> Q:
     column = context.column(test.field)
     comparison = COMPARISONS[op]
-    if test.field.kind == "attribute":
+    if test.field.kind in ("attribute", "property"):
         name = test.field.column
         is_day = matches(attribute_text(column, name), ISO)
         stored = attribute(column, name)

@@ -18,6 +18,8 @@ class Field:
     of_person: bool = False
 
 
+SESSION = "session"
+
 FIELDS: dict[str, Field] = {
     "platform": Field("Platform", "platform", "choice"),
     "language": Field("Language", "language", "text"),
@@ -55,6 +57,7 @@ FIELDS: dict[str, Field] = {
     "received": Field("Received a message", "received", "behaviour"),
     "seen": Field("Saw a message", "seen", "behaviour"),
     "clicked": Field("Tapped a message", "clicked", "behaviour"),
+    "session": Field("Used the app", SESSION, "event"),
     "list": Field("List", "", "list"),
     "segment": Field("Segment", "", "segment"),
 }  # fmt: skip
@@ -62,6 +65,7 @@ FIELDS: dict[str, Field] = {
 # A custom attribute is the field of its name behind one of these.
 ATTRIBUTE = "attribute:"
 PERSON_ATTRIBUTE = "person_attribute:"
+EVENT = "event:"  # a custom event of the app, likewise
 
 _EMPTY = {"empty": "is empty", "not_empty": "is not empty"}
 _ORDER = {
@@ -137,6 +141,13 @@ OPERATORS: dict[str, dict[str, str]] = {
         "within_days": "in the last",
         "not_within_days": "not in the last",
     },
+    "event": {
+        "ever": "ever",
+        "never": "never",
+        "within_days": "in the last",
+        "not_within_days": "not in the last",
+    },
+    "property": {**_TEXT, **_ORDER, **_EMPTY},
     "list": {"in": "is on", "not_in": "is not on"},
     "segment": {"in": "is in", "not_in": "is not in"},
     "attribute": {**_TEXT, **_ORDER, **_DAY, "has_item": "has an item with", **_EMPTY},
@@ -155,9 +166,12 @@ OPPOSITE = {
 
 
 def field_of(name: str) -> Field | None:
-    """A field by its name, also one of a custom attribute; None for an unknown one."""
+    """A field by its name, also one of a custom attribute or event; None for an unknown one."""
     for prefix, of_person in ((ATTRIBUTE, False), (PERSON_ATTRIBUTE, True)):
         if name.startswith(prefix):
             attribute = name.removeprefix(prefix)
             return Field(attribute, attribute, "attribute", of_person) if attribute else None
+    if name.startswith(EVENT):
+        event = name.removeprefix(EVENT)
+        return Field(event, event, "event") if event else None
     return FIELDS.get(name)

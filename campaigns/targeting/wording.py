@@ -1,7 +1,7 @@
 """A rule in English."""
 
 from campaigns.models import Campaign, Segment, StaticList
-from campaigns.targeting.fields import EVERYBODY, OPERATORS, Rule, field_of
+from campaigns.targeting.fields import EVENT, EVERYBODY, OPERATORS, Rule, field_of
 from campaigns.targeting.values import RECIPIENT
 
 SHOWN = 10  # values of a list that are named
@@ -36,10 +36,12 @@ def clause(rule: Rule) -> str:
     op = rule.get("op", "is")
     phrase, label = OPERATORS[field.kind][op], field.label
     if field.kind != "attribute":
-        label = label[0].lower() + label[1:]
+        label = label if rule["field"].startswith(EVENT) else label[0].lower() + label[1:]
         label = label.replace("oS version", "OS version").replace("sDK", "SDK")
     if field.kind == "behaviour":
         return _behaviour(rule, label, op)
+    if field.kind == "event":
+        return _event(rule, label, op)
     if field.kind in ("list", "segment"):
         model = StaticList if field.kind == "list" else Segment
         return f"{phrase} {label} {_named(model, rule['value'])}"
@@ -62,6 +64,24 @@ def _behaviour(rule: Rule, label: str, op: str) -> str:
     if op == "never":
         return f"never {label}"
     return f"{label} {'not ' if op == 'not_within_days' else ''}in the last {rule['value']:,} days"
+
+
+def _event(rule: Rule, label: str, op: str) -> str:
+    """`“purchase” at least 2 times in the last 30 days where total is more than 50`."""
+    said = f"never {label}" if op == "never" else label
+    if rule["field"].startswith(EVENT):
+        said = f"{'never did' if op == 'never' else 'did'} “{label}”"
+    if (times := rule.get("times", 1)) > 1:
+        said += f" at least {times:,} times"
+    if op in ("within_days", "not_within_days"):
+        days = rule["value"]
+        said += f"{' not' if op == 'not_within_days' else ''} in the last {days:,} days"
+    conditions = [
+        f"{each['property']} {OPERATORS['property'][each.get('op', 'is')]}"
+        + ("" if each.get("op") in NO_VALUE else f" {_values(each.get('value'), ' or ')}")
+        for each in rule.get("where", [])
+    ]
+    return said + (f" where {' and '.join(conditions)}" if conditions else "")
 
 
 def _named(model: type[Campaign] | type[Segment] | type[StaticList], number: int) -> str:

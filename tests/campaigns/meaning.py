@@ -62,6 +62,15 @@ class Sent:
         return next((each for each in known if each is not None), self.sent)
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An event; a session has no name."""
+
+    name: str
+    at: datetime
+    properties: dict[str, Any]
+
+
 @dataclass(slots=True, kw_only=True)
 class Device:
     """Everything a rule can ask."""
@@ -78,6 +87,7 @@ class Device:
     tags: list[str] = field(default_factory=list)
     person: "Human | None" = None
     messages: list[Sent] = field(default_factory=list)
+    events: list[Done] = field(default_factory=list)
     lists: set[int] = field(default_factory=set)
 
 
@@ -135,6 +145,8 @@ class Meaning:
         for names, told in meanings:
             if name in names:
                 return bool(told())
+        if name == "session" or name.startswith("event:"):
+            return self.event(rule, device)
         if name.startswith("attribute:"):
             return self.attribute(device.attributes, name.partition(":")[2], rule, device)
         return device.person is not None and self.human(rule, device, device.person)
@@ -172,6 +184,27 @@ class Meaning:
             return bool(found)
         since = self.now - timedelta(days=rule["value"])
         return any(message.moment(how) >= since for message in found)
+
+    def event(self, rule: dict[str, Any], device: Device) -> bool:
+        name = rule["field"].partition(":")[2]
+        since = datetime.min.replace(tzinfo=UTC)
+        if rule["op"] == "within_days":
+            since = self.now - timedelta(days=rule["value"])
+        found = [
+            event
+            for event in device.events
+            if event.name == name
+            and since <= event.at
+            and (rule["op"] == "ever" or event.at <= self.now)
+            and all(self.where(each, event, device) for each in rule.get("where", []))
+        ]
+        return len(found) >= int(rule.get("times", 1))
+
+    def where(self, condition: dict[str, Any], event: Done, device: Device) -> bool:
+        op = condition.get("op", "is")
+        name = condition["property"]
+        test = {**condition, "op": OPPOSITES.get(op, op)}
+        return self.attribute(event.properties, name, test, device) != (op in OPPOSITES)
 
     def attribute(
         self, attributes: dict[str, Any], name: str, rule: dict[str, Any], device: Device

@@ -210,6 +210,30 @@ def deep(levels: int) -> Rule:
         ({"field": "seen", "op": "ever", "campaign": 4_000_000}, "campaign", "no campaign 4000000"),
         ({"not": {"field": "list", "op": "in", "value": 4_000_000}}, "not.value", "no list"),
         ({"field": "segment", "op": "in", "value": 4_000_000}, "value", "no segment"),
+        ({"field": "event:"}, "field", "no field"),
+        ({"field": "event:buy", "op": "ever", "times": 0}, "times", "number of times from 1"),
+        ({"field": "event:buy", "op": "ever", "value": 3}, "value", "takes no value"),
+        ({"field": "event:buy", "op": "ever", "where": {}}, "where", "expected a list"),
+        (
+            {"field": "event:buy", "op": "ever", "where": [{"op": "is"}]},
+            "where[0].property",
+            "name of a property",
+        ),
+        (
+            {"field": "event:buy", "op": "ever", "where": [{"property": "a", "op": "has_item"}]},
+            "where[0].op",
+            "a property takes",
+        ),
+        (
+            {"field": "event:buy", "op": "ever", "where": [{"property": "a", "value": []}]},
+            "where[0].value",
+            "expected a text",
+        ),
+        (
+            {"field": "event:buy", "op": "ever", "where": [{"property": "a", "value": 1, "x": 1}]},
+            "where[0]",
+            "has no 'x'",
+        ),
     ],
 )
 def test_a_fault_names_its_place(rule: Any, path: str, part: str) -> None:
@@ -253,6 +277,14 @@ def test_a_sentence_names_what_a_rule_refers_to() -> None:
             {"field": "list", "op": "not_in", "value": testers.pk},
             {"field": "segment", "op": "in", "value": 4_000_000},
             {"field": "created", "op": "within_days", "value": 1, "zone": "recipient"},
+            {
+                "field": "event:purchase",
+                "op": "within_days",
+                "value": 30,
+                "times": 2,
+                "where": [{"property": "total", "op": "gt", "value": 50}],
+            },
+            {"field": "session", "op": "never"},
             {"field": "email", "op": "in", "value": [f"{n}@example.com" for n in range(12)]},
         ]
     }
@@ -260,6 +292,8 @@ def test_a_sentence_names_what_a_rule_refers_to() -> None:
         "tapped “Friday sale” not in the last 30 days or is not on list “Testers”"
         " or is in segment 4000000, which was deleted"
         " or registered in the last 1 day (recipient's time)"
+        " or did “purchase” at least 2 times in the last 30 days where total is more than 50"
+        " or never used the app"
         " or e-mail is any of 0@example.com or 1@example.com or 2@example.com or 3@example.com"
         " or 4@example.com or 5@example.com or 6@example.com or 7@example.com"
         " or 8@example.com or 9@example.com or 2 others"

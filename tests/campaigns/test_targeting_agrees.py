@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from campaigns import ids, sampling
 from campaigns.models import Bulk, ListMember, Message, SampledRegistration, Segment, StaticList
-from campaigns.targeting import FIELDS, OPERATORS, Rule, compiled
+from campaigns.targeting import EVENT, FIELDS, OPERATORS, Rule, compiled
 from devices import normalizing
-from devices.models import Address, Application, Identity, Person, Platform, Registration
+from devices.models import Address, Application, Event, Identity, Person, Platform, Registration
 from devices.versions import pack_version
 from tests.campaigns import meaning
-from tests.campaigns.meaning import Device, Human, Meaning, Sent
+from tests.campaigns.meaning import Device, Done, Human, Meaning, Sent
 from tests.factories import make_application, make_bulk, make_campaign
 
 DEVICES = 240
@@ -36,6 +36,7 @@ ATTRIBUTES: list[Any] = [
     *[day.isoformat() for day in DAYS], [], [{"sku": "a", "n": 1}, {"sku": "b"}], [{"n": 1.0}],
 ]  # fmt: skip
 NAMES = ["k", "a__gt", "contains", "x'); DROP TABLE people; --", "%s", '"q"', "k.0", "ключ"]
+EVENTS = ["", "purchase", "a'b"]  # a session has no name
 OFFSETS = [None, -720, -480, -330, 0, 60, 89, 90, 120, 345, 840]
 ZONES = ["UTC", "Europe/Berlin", "Pacific/Auckland", "America/Los_Angeles", "recipient"]
 
@@ -186,10 +187,22 @@ class World:
                 clicked_at=clicked,
             )
             device.messages.append(Sent(bulk.campaign_id, state, sent, delivered, seen, clicked))
+        for _ in range(self.random.randrange(4)):
+            event = Done(self.pick(EVENTS), self.around_now(), self.attributes())
+            kind = Event.Kind.CUSTOM if event.name else Event.Kind.SESSION
+            Event.objects.create(
+                id=uuid.uuid4(), at=event.at, application=row.application, registration=row,
+                kind=kind, name=event.name, properties=event.properties,
+            )  # fmt: skip
+            device.events.append(event)
         if self.random.random() < 0.2:
             found = self.pick(self.lists)
             ListMember.objects.create(list=found, registration=row)
             device.lists.add(found.pk)
+
+    def around_now(self) -> datetime:
+        """Mostly in the past: clocks of devices may be ahead."""
+        return NOW - timedelta(minutes=self.random.randrange(-600, 15_000))
 
     # ------------------------------------------------------------ rules about this world
 
@@ -213,7 +226,8 @@ class World:
         @st.composite
         def test(draw: Callable[[Any], Any]) -> Rule:
             name = draw(st.sampled_from(names))
-            kind = FIELDS[name].kind if name in FIELDS else "attribute"
+            kind = "event" if name.startswith(EVENT) else "attribute"
+            kind = FIELDS[name].kind if name in FIELDS else kind
             op = draw(st.sampled_from(list(OPERATORS[kind])))
             rule: Rule = {"field": name, "op": op}
             value = draw(self.values(name, kind, op))
@@ -221,6 +235,9 @@ class World:
                 rule["value"] = value
             if kind in ("day", "birthday", "attribute") and draw(st.booleans()):
                 rule["zone"] = draw(st.sampled_from(ZONES))
+            if kind == "event":
+                rule |= draw(st.sampled_from([{}, {"times": 1}, {"times": 2}]))
+                rule["where"] = draw(st.lists(self.properties(), max_size=2))
             if kind == "behaviour" and draw(st.booleans()):
                 rule["campaign"] = draw(st.sampled_from(self.campaigns)).pk
             return rule
@@ -267,6 +284,17 @@ class World:
             "text": [*[word for word in WORDS if word], "e", "-", "%", "_", "\\"],
         }
         return st.sampled_from(of_choices[name] if kind == "choice" else of_kinds[kind])
+
+    def properties(self) -> st.SearchStrategy[Rule]:
+        @st.composite
+        def condition(draw: Callable[[Any], Any]) -> Rule:
+            op = draw(st.sampled_from(list(OPERATORS["property"])))
+            found: Rule = {"property": draw(st.sampled_from(NAMES)), "op": op}
+            if op not in ("empty", "not_empty"):
+                found["value"] = draw(self.attribute_values(op))
+            return found
+
+        return condition()
 
     def attribute_values(self, op: str) -> st.SearchStrategy[Any]:
         scalars = st.sampled_from([each for each in ATTRIBUTES if not isinstance(each, list)])
