@@ -9,6 +9,7 @@ from django.db import connection
 from campaigns.languages import choose
 from campaigns.models import Bulk, Message, Reason
 
+TOPIC_LENGTH = 100  # characters
 LONGEST = 10 * 366 * 86_400  # seconds that anybody may ask for
 # What was not for the device any more is not for the inbox either.
 _NOT_KEPT = {Reason.REGISTRATION_GONE, Reason.DISABLED}
@@ -45,14 +46,14 @@ def keep_in_inboxes(bulk: Bulk, variant: int, rows: Iterable[Recorded]) -> None:
 
     Whether a cloud took it does not matter: an app shows its inbox without any.
     """
-    if not any(content.get("inbox_topic") for content in bulk.content):
+    if not any(_topic(content) for content in bulk.content):
         return
     kept = [
         (row.recipient, row.language, content)
         for row in rows
         if row.state != Message.State.EXPIRED and row.reason not in _NOT_KEPT
         for content in (choose(bulk.content, row.language, variant),)
-        if content.get("inbox_topic")
+        if _topic(content)
     ]
     if not kept:
         return
@@ -63,10 +64,18 @@ def keep_in_inboxes(bulk: Bulk, variant: int, rows: Iterable[Recorded]) -> None:
                 bulk.pk, variant, bulk.starts_at, bulk.starts_at,
                 [recipient for recipient, _, _ in kept],
                 [language for _, language, _ in kept],
-                [content["inbox_topic"] for _, _, content in kept],
+                [_topic(content) for _, _, content in kept],
                 [_seconds(content) for _, _, content in kept],
             ],
         )  # fmt: skip
+
+
+def _topic(content: Mapping[str, Any]) -> str:
+    """A topic that can be one; content that nobody checked must not keep a window from its rows."""
+    asked = content.get("inbox_topic")
+    if isinstance(asked, str) and len(asked) <= TOPIC_LENGTH and "\0" not in asked:
+        return asked
+    return ""
 
 
 def _seconds(content: Mapping[str, Any]) -> Any:

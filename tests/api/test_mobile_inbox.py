@@ -204,6 +204,16 @@ def test_a_number_that_is_none_is_named(app: App, name: str, value: str) -> None
     assert_refused(answer, 400, "REQUEST_FORMAT_INVALID", text)
 
 
+@pytest.mark.parametrize("topic", ["x" * 101, 7, ["offers"], {}])
+def test_a_topic_that_can_be_none_keeps_no_window_from_its_rows(
+    app: App, phone: Registration, send: Send, topic: Any
+) -> None:
+    send(topic)
+
+    assert Message.objects.get().state == Message.State.ACCEPTED
+    assert app.call("GET", path()).json() == EMPTY
+
+
 @pytest.mark.parametrize("cloud", ["fcm", "GCM", "x"])
 def test_an_inbox_of_another_cloud_is_no_path(app: App, cloud: str) -> None:
     answer = app.call("GET", path(cloud=cloud))

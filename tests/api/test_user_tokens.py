@@ -222,6 +222,9 @@ def test_user_data_is_changed_by_its_owner_who_stays_the_same(
     def patch(subject: str, body: Any) -> Any:
         return app.call("PATCH", path, body, Authorization=f"Bearer {sign(sub=subject)}")
 
+    override = {"X-HTTP-Method-Override": "PATCH", "Authorization": f"Bearer {sign()}"}
+    assert app.post(path, {"firstName": "Jon"}, **override).json() == {}
+    assert Person.objects.get().first_name == "Jon"
     assert patch("jdoe", {"firstName": "Johnny", "externalUserId": "jdoe"}).json() == {}
     assert_unauthorized(patch("stranger", {"firstName": "Eve"}))
     assert_unauthorized(patch("jdoe", {"externalUserId": "stranger"}))
