@@ -44,6 +44,8 @@ ALIASES = {
     "last_name": "lastname",
     "tags": "tags tag",
 }
+# What an export tells besides: of ours to know, so an import leaves it out.
+EXPORTED = {"primarydevice", "registeredat", "lastcontactat", "closed"}
 KNOWN = {alias: name for name, aliases in ALIASES.items() for alias in aliases.split()}
 PLATFORMS = {
     "android": Platform.ANDROID, "gcm": Platform.ANDROID, "fcm": Platform.ANDROID,
@@ -106,7 +108,8 @@ def header(cells: list[str]) -> list[Column]:
     columns: list[Column] = []
     for number, cell in enumerate(cells, 1):
         heading = cell.strip()
-        name = KNOWN.get(re.sub(r"[\s_\-.]", "", heading).lower(), "")
+        folded = re.sub(r"[\s_\-.]", "", heading).lower()
+        name = f"exported {folded}" if folded in EXPORTED else KNOWN.get(folded, "")
         if not heading or "\0" in heading or len(heading) > NAME_LENGTH:
             raise FileFault(f"Column {number} has no usable name in the first line.")
         columns.append(Column(heading, name))

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection
 
 from devices.csv_refusals import harmless
-from devices.csv_rows import KNOWN
+from devices.csv_rows import EXPORTED, KNOWN
 from devices.models import Application, AttributeDefinition
 
 PIECE = 5000  # rows of one statement
@@ -49,8 +49,8 @@ LEFT JOIN LATERAL (
 """
 _TIME = "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
 
-# Named like the columns of an import, where it has them. Tokens stay here: a device is found
-# again by its registration id.
+# Named like the columns of an import, so that a file can be mended and imported again. Tokens
+# stay here: a device is found again by its registration id.
 DEVICES = Export(
     name="devices",
     scope=AttributeDefinition.Scope.DEVICE,
@@ -197,7 +197,8 @@ def _headings(export: Export, names: Sequence[str]) -> bytes:
     """One named like a column of ours says that it is an attribute."""
     taken = {heading for heading, _, _ in export.columns}
     told = [
-        f"attribute {name}" if name in taken or _folded(name) in KNOWN else name for name in names
+        f"attribute {name}" if name in taken or _folded(name) in {*KNOWN, *EXPORTED} else name
+        for name in names
     ]
     line = io.StringIO()
     csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow(

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Page
 
-from devices import exporting
+from devices import exporting, importing
 from devices.csv_refusals import harmless
 from devices.models import (
     Address,
@@ -20,6 +20,7 @@ from devices.models import (
     AttributeDefinition,
     AuditEntry,
     Identity,
+    ImportRun,
     Person,
     Platform,
     Registration,
@@ -215,6 +216,43 @@ def test_lists_are_json() -> None:
     make_registration(application, attributes={"cart": [{"sku": "a"}]})
 
     assert exported(application, exporting.DEVICES)[0]["cart"] == '[{"sku": "a"}]'
+
+
+def test_a_file_can_be_mended_and_imported_again() -> None:
+    application = make_application()
+    define(Scope.DEVICE, application, club="text", size="number", member="boolean")
+    person = make_person(external_id="jdoe", phone="41790000001", first_name="John", tags=["vip"])
+    make_registration(
+        application, person=person, platform=Platform.IOS, language="de", timezone_offset=330,
+        person_tags=["vip"], attributes={"club": "Gold", "size": 42, "member": False},
+        notifications_enabled=False,
+    )  # fmt: skip
+    make_registration(application, platform=Platform.HUAWEI)
+    before = everything()
+    file = b"".join(exporting.rows(application, exporting.DEVICES))
+
+    run = again(application, file)
+    assert (run.refused, run.created, run.updated) == (0, 0, 0)
+    assert everything() == before
+    run = again(application, file.replace(b"Gold", b"Silver"))
+    assert (run.refused, run.created, run.updated) == (0, 0, 1)
+    assert {"club": "Silver", "size": 42, "member": False} in [
+        each.attributes for each in Registration.objects.all()
+    ]
+
+
+def again(application: Application, file: bytes) -> ImportRun:
+    run = importing.receive(application, None, "devices.csv", [file])
+    finished = importing.run_upload(run.pk)
+    assert finished is not None
+    return finished
+
+
+def everything() -> list[Any]:
+    return [
+        list(model.objects.order_by("pk").values())
+        for model in (Registration, Address, Identity, AttributeDefinition)
+    ]
 
 
 # ------------------------------------------------------------------- piece by piece
