@@ -13,6 +13,7 @@ from api import (
     mobile_service,
     mobile_signed,
     sdk,
+    segments,
     sms_reports,
 )
 from api.infobip import contacts, persons
@@ -58,5 +59,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("people/2/contactInformation/push/<str:public_id>/depersonalize", contacts.partings),
     path("people/2/persons", persons.persons),
+    path("segments/1/segments", segments.segments),
+    path("segments/1/segments/<int:number>", segments.segment),
+    path("segments/1/segments/<int:number>/count", segments.count),
+    path("segments/1/segments/<int:number>/members", segments.members),
+    re_path(r"^/*segments(?:/[\s\S]*)?$", segments.nothing),
     re_path(r"^/*people(?:/[\s\S]*)?$", contacts.nothing),
 ]
