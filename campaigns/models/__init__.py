@@ -10,7 +10,6 @@ from campaigns.models.messages import (
     REASONS,
     Bulk,
     Chunk,
-    Destination,
     Message,
     MessageQuerySet,
     Reason,
@@ -19,6 +18,7 @@ from campaigns.models.reconciliations import Reconciliation
 from campaigns.models.samples import PERSON_COLUMNS, Sample, SampledRegistration
 from campaigns.models.scenarios import InboxTopic, Scenario, SmsSender
 from campaigns.models.segments import Segment
+from campaigns.models.submissions import Destination, Rejection, Report, Submission, UsedId
 
 __all__ = [
     "PERSON_COLUMNS",
@@ -40,11 +40,15 @@ __all__ = [
     "Reason",
     "ReasonCounter",
     "Reconciliation",
+    "Rejection",
     "RepeatPolicy",
+    "Report",
     "Sample",
     "SampledRegistration",
     "Scenario",
     "Segment",
     "SmsSender",
     "StaticList",
+    "Submission",
+    "UsedId",
 ]

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from campaigns.ids import id_range
 from campaigns.models.campaigns import Campaign, RepeatPolicy
-from devices.models import Application, Person, Platform, Registration
+from devices.models import Application, Platform, Registration
 
 
 def make_bulk_id() -> str:
@@ -52,7 +52,11 @@ class Bulk(models.Model):
         max_length=12, choices=RepeatPolicy, default=RepeatPolicy.WHEN_REFUSED
     )
     throttle = models.PositiveIntegerField(null=True)  # messages a second
+    pace = models.FloatField(null=True)  # messages a second, evenly spread from the start
+    # Only then may it leave (campaigns/windows.py): {"days", "from", "to"}; {}: always.
+    window = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
     starts_at = models.DateTimeField()  # never changes: ids are made of it
+    expires_at = models.DateTimeField(null=True)  # when to expire what got no sign; NULL: never
     audience = models.PositiveBigIntegerField(default=0)  # devices it is sent to
     left_out = models.PositiveBigIntegerField(default=0)  # devices that matched, and may not get it
     created_at = models.DateTimeField(db_default=Now())
@@ -74,6 +78,10 @@ class Bulk(models.Model):
                 name="bulk_unfinished",
             ),
             models.Index(fields=["bulk_id"], name="bulk_by_public_id"),  # APIs
+            # the timetable: whose time to live has ended
+            models.Index(
+                fields=["expires_at"], condition=Q(expires_at__isnull=False), name="bulk_expires"
+            ),
             models.Index(fields=["application", "-id"], name="bulk_of_application"),  # overview
         ]
 
@@ -308,31 +316,6 @@ class Chunk(models.Model):
         ]
 
 
-class Destination(models.Model):
-    """One destination of an API request, or one person of a campaign with several steps."""
-
-    class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        SENT = "sent", "Sent"
-        DELIVERED = "delivered", "Delivered"
-        FAILED = "failed", "Failed"
-        EXPIRED = "expired", "Expired"
-
-    bulk = models.ForeignKey(Bulk, on_delete=models.CASCADE, related_name="destinations")
-    public_id = models.CharField(max_length=100, db_index=True)
-    asked = models.JSONField(default=dict)  # the destination as the caller wrote it
-    person = models.ForeignKey(Person, null=True, on_delete=models.SET_NULL, related_name="+")
-    registration = models.ForeignKey(
-        Registration, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    step = models.PositiveSmallIntegerField(default=0)
-    state = models.CharField(max_length=9, choices=State, default=State.WAITING)
-    deadline = models.DateTimeField(null=True)
-    callback_data = models.CharField(max_length=4000, blank=True, default="")
-    report_taken_at = models.DateTimeField(null=True)
-    created_at = models.DateTimeField(db_default=Now())
-
-
 class MessageQuerySet(models.QuerySet["Message"]):
     def of_bulk(self, bulk: Bulk) -> "MessageQuerySet":
         """Messages of a bulk, by their id alone: one range of one partition."""
@@ -390,7 +373,7 @@ class Message(models.Model):
         related_name="+",
     )
     destination = models.ForeignKey(
-        Destination,
+        "campaigns.Destination",
         null=True,
         on_delete=models.DO_NOTHING,
         db_constraint=False,
