@@ -20,7 +20,7 @@ from django.db import connection
 from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
-from campaigns import channels, ids, ledger, metrics, pacing, stopping
+from campaigns import channels, ids, ledger, metrics, pacing, stopping, windows
 from campaigns.ledger import ClaimedChunk, LeaseLostError, Retry, Row, WindowResult
 from campaigns.models import Bulk, Message, Reason
 from campaigns.outcomes import Judge, Recipient, repeats_in_doubt
@@ -119,6 +119,12 @@ class Lane:
 
     def _book(self, chunk: ClaimedChunk) -> None:
         """Prepare the next window and its place in the buckets, or give the chunk back."""
+        assert self.bulk is not None
+        opens = windows.next_open(self.bulk.window, now := timezone.now())
+        if now < opens and now < self.deadline:
+            ledger.release(chunk, not_before=min(opens, self.deadline))
+            self.chunk = None
+            return
         window = self._prepare(chunk)
         if window.paused:
             again = min(timezone.now() + PAUSED_DELAY, self.deadline)

@@ -298,6 +298,21 @@ def test_nothing_leaves_after_the_time_to_live(cloud_for: CloudFor) -> None:
     assert_consistent(bulk)
 
 
+def test_nothing_leaves_outside_the_delivery_window(cloud_for: CloudFor) -> None:
+    now = timezone.now()
+    bulk, credential = frozen(window={"days": [(now.weekday() + 2) % 7]})
+    cloud = cloud_for(credential)
+
+    assert dispatch.work(seconds=60) == 0
+    assert not cloud.taken
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=2)
+    assert {chunk.not_before for chunk in Chunk.objects.filter(bulk=bulk)} == {midnight}
+
+    Bulk.objects.update(window={"days": list(range(7))})
+    Chunk.objects.update(not_before=LONG_AGO)
+    assert dispatch.work(seconds=60) == 30
+
+
 def test_the_cloud_is_told_the_time_that_is_left(cloud_for: CloudFor) -> None:
     _, credential = frozen(1, ttl=100, starts_at=timezone.now() - timedelta(seconds=40))
     cloud = cloud_for(credential)
