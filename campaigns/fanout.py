@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns import audience, ledger
+from campaigns import audience, ledger, submitting
 from campaigns.models import Bulk
 
 
@@ -18,12 +18,15 @@ def freeze(bulk: Bulk) -> int:
         bulk = Bulk.objects.select_for_update().get(pk=bulk.pk)
         if bulk.status != Bulk.Status.PENDING or bulk.starts_at > timezone.now():
             return bulk.audience
-        bulk.audience, bulk.left_out = ledger.write_chunks(
-            bulk,
-            audience.statement(bulk),
-            size=settings.CHUNK_SIZE,
-            urgent=bulk.origin != Bulk.Origin.CAMPAIGN,
-        )
+        if bulk.origin == Bulk.Origin.API:
+            bulk.audience = submitting.freeze(bulk)
+        else:
+            bulk.audience, bulk.left_out = ledger.write_chunks(
+                bulk,
+                audience.statement(bulk),
+                size=settings.CHUNK_SIZE,
+                urgent=bulk.origin != Bulk.Origin.CAMPAIGN,
+            )
         bulk.frozen_at = timezone.now()
         bulk.status = Bulk.Status.SENDING if bulk.audience else Bulk.Status.DONE
         bulk.finished_at = None if bulk.audience else bulk.frozen_at

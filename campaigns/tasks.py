@@ -1,12 +1,15 @@
 """Celery's way in. The database remembers what is left to do; a task only looks again."""
 
+import logging
 import time
 from typing import Any
 
+import redis
 from celery import shared_task
 from celery.signals import heartbeat_sent, worker_process_shutdown, worker_ready, worker_shutdown
 from django.conf import settings
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from campaigns import (
     channels,
@@ -24,11 +27,16 @@ from campaigns import (
     watching,
 )
 from campaigns.models import Bulk, Chunk
+from campaigns.store import store
 from campaigns.targeting import Rule
 from devices import closing
 from devices.models import Application, ProviderCredential
 
 WORK_SECONDS = 50  # shorter than the broker's patience (visibility timeout)
+URGENT_SECONDS = 5
+URGENT_ASKED = "urgent:asked"  # in the store, while a task waits that nobody has begun
+
+log = logging.getLogger(__name__)
 
 
 @shared_task
@@ -36,6 +44,8 @@ def freeze_audience(bulk_pk: int) -> None:
     """Queued for the end of the hold; the timetable calls it again until it is done."""
     bulk = Bulk.objects.filter(pk=bulk_pk).first()
     if bulk is not None and fanout.freeze(bulk):
+        if bulk.origin != Bulk.Origin.CAMPAIGN:
+            send_soon()
         for _ in range(settings.DISPATCH_WORKERS):
             dispatch_chunks.delay()
 
@@ -61,7 +71,37 @@ def dispatch_chunks() -> None:
 
 @shared_task
 def dispatch_urgent() -> None:
-    dispatch.work(seconds=WORK_SECONDS, urgent=True)
+    """A few seconds only: receipts and everything else wait for the same processes."""
+    _forget_that_it_was_asked()
+    if dispatch.work(seconds=URGENT_SECONDS, urgent=True):
+        send_soon()
+
+
+def send_soon() -> None:
+    """Have a worker look for urgent chunks: one task is enough for all who ask until it looks.
+
+    Without a broker they wait for the timetable.
+    """
+    try:
+        if store(patience=1).set(URGENT_ASKED, 1, nx=True, ex=5):
+            dispatch_urgent.apply_async(retry=False)
+    except (redis.RedisError, OperationalError):
+        log.warning("the broker is away: urgent chunks wait for the timetable")
+
+
+def freeze_soon(bulk_pk: int) -> None:
+    """Without a broker it waits for the timetable."""
+    try:
+        freeze_audience.apply_async((bulk_pk,), retry=False)
+    except OperationalError:
+        log.warning("the broker is away: bulk %s waits for the timetable", bulk_pk)
+
+
+def _forget_that_it_was_asked() -> None:
+    try:
+        store(patience=1).delete(URGENT_ASKED)
+    except redis.RedisError:
+        log.warning("the store is away: it is not known who asks for urgent chunks")
 
 
 @shared_task
