@@ -14,6 +14,7 @@ _MOST = 1000  # applications kept in the process
 _LONGEST = 80  # characters of a code
 
 _known: dict[bytes, tuple[float, Application]] = {}
+_by_id: dict[str, tuple[float, Application]] = {}
 
 
 def by_application_code(request: HttpRequest) -> Application:
@@ -32,6 +33,31 @@ def find_application(code: str) -> Application | None:
     """The application with a code, if it can be one."""
     can_be = len(code) <= _LONGEST and code.isascii() and code.isprintable()
     return _find(code) if can_be else None
+
+
+def find_sender(name: str) -> Application | None:
+    """The application with a code or an application id (contract/push.md 2.1), if there is one."""
+    return find_application(name) or find_by_id(name)
+
+
+def find_by_id(name: str) -> Application | None:
+    """The application with an application id. It is no secret."""
+    until, application = _by_id.get(name, (0.0, None))
+    if time.monotonic() < until:
+        return application
+    can_be = len(name) == 32 and name.isascii() and name.isalnum()
+    found = Application.objects.filter(application_id=name.upper()).first() if can_be else None
+    if found is not None:
+        if len(_by_id) >= _MOST:
+            _by_id.clear()
+        _by_id[name] = (time.monotonic() + _REMEMBER, found)
+    return found
+
+
+def forget() -> None:
+    """Let go of the applications this process remembers."""
+    _known.clear()
+    _by_id.clear()
 
 
 def _find(code: str) -> Application | None:

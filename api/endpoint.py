@@ -119,6 +119,7 @@ class Family:
     fault: str  # the code of an error of ours
     headers: Callable[[], Mapping[str, str]]  # on every response
     empty: HTTPStatus = HTTPStatus.NO_CONTENT  # of an answer that has nothing to say
+    most: int = BODY_LIMIT  # bytes of a body
 
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -159,8 +160,8 @@ def reading(
 def body_of(request: HttpRequest, family: Family) -> bytes:
     """The whole body, unzipped, if it is not too long. Raises Refusal."""
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if not length.isdecimal() or int(length) > BODY_LIMIT:
-        sentence = f"Request body should be at most {BODY_LIMIT} bytes"
+    if not length.isdecimal() or int(length) > family.most:
+        sentence = f"Request body should be at most {family.most} bytes"
         raise Refusal(413, family.bad_format, sentence)
     try:
         body = request.body
@@ -175,11 +176,11 @@ def body_of(request: HttpRequest, family: Family) -> bytes:
 def _unzipped(body: bytes, family: Family) -> bytes:
     reader = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
-        plain = reader.decompress(body, BODY_LIMIT + 1)
+        plain = reader.decompress(body, family.most + 1)
     except zlib.error as error:
         raise Refusal(400, family.bad_format, "Request body should be gzip, as it says") from error
-    if len(plain) > BODY_LIMIT:
-        sentence = f"Request body should be at most {BODY_LIMIT} bytes"
+    if len(plain) > family.most:
+        sentence = f"Request body should be at most {family.most} bytes"
         raise Refusal(413, family.bad_format, sentence)
     if not reader.eof:
         raise Refusal(400, family.bad_format, "Request body should arrive completely")

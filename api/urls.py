@@ -16,7 +16,7 @@ from api import (
     segments,
     sms_reports,
 )
-from api.infobip import contacts, persons
+from api.infobip import contacts, persons, push, push_family, push_totals
 
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -65,4 +65,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("segments/1/segments/<int:number>/members", segments.members),
     re_path(r"^/*segments(?:/[\s\S]*)?$", segments.nothing),
     re_path(r"^/*people(?:/[\s\S]*)?$", contacts.nothing),
+    path("push/3/messages", push.messages),
+    path("push/1/statistics", push_totals.statistics),
+    re_path(r"^/*push/+3(?:/[\s\S]*)?$", push_family.nothing),
+    re_path(r"^/*push(?:/[\s\S]*)?$", push_family.nothing_older),
 ]

@@ -178,6 +178,12 @@ if BROKER_URL.startswith(("amqp://", "amqps://")):
 CONTACT_CALLS_PER_SECOND = env_int("CONTACT_CALLS_PER_SECOND", 50, at_least=1)  # of each call
 PERSON_CALLS_PER_SECOND = env_int("PERSON_CALLS_PER_SECOND", 5, at_least=1)
 PERSON_CREATIONS_PER_SECOND = env_int("PERSON_CREATIONS_PER_SECOND", 10, at_least=1)
+# contract/push.md 1.4
+PUSH_CALLS_PER_SECOND = env_int("PUSH_CALLS_PER_SECOND", 2500, at_least=1)  # sends; reports
+PUSH_LOGS_PER_MINUTE = env_int("PUSH_LOGS_PER_MINUTE", 120, at_least=1)
+INBOUND_CALLS_PER_SECOND = env_int("INBOUND_CALLS_PER_SECOND", 10, at_least=1)
+INBOX_DELETIONS_PER_MINUTE = env_int("INBOX_DELETIONS_PER_MINUTE", 2, at_least=1)
+OLDER_PUSH_CALLS_PER_SECOND = env_int("OLDER_PUSH_CALLS_PER_SECOND", 100, at_least=1)  # of each
 
 # --- People -------------------------------------------------------------------------------
 

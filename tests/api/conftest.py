@@ -18,7 +18,7 @@ def fresh(settings: Any) -> Iterator[None]:
     settings.NEW_BASE_URL = ""
     connected = store()
     yield
-    auth._known.clear()
+    auth.forget()
     attributes._known.clear()
     connected.flushdb()
 
