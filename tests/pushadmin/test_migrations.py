@@ -7,6 +7,8 @@ from embedded.environment import ROOT
 
 # Makes its tables by SQL, which the linter cannot tell from changing them.
 MAKES_TABLES = ["0002_messages", "0016_events"]
+# Changes a table that no version had written to (campaigns_destination).
+CHANGES_UNUSED = ["0013_submissions"]
 
 
 @pytest.mark.django_db
@@ -14,7 +16,7 @@ def test_no_migration_breaks_the_running_version() -> None:
     linter = MigrationLinter(
         str(ROOT),
         include_apps=["devices", "campaigns"],
-        ignore_name=MAKES_TABLES,
+        ignore_name=[*MAKES_TABLES, *CHANGES_UNUSED],
         no_cache=True,
         quiet=["ok", "ignore"],
     )
