@@ -113,6 +113,7 @@ WITH locked AS (
            CASE WHEN x.state = 5
                THEN greatest(to_timestamp(x.clicked / 1000.0::float8), b.starts_at) END
                AS clicked_at,
+           b.origin = 'api' AS submitted,
            b.id IS NOT NULL AND CASE x.state
                WHEN 2 THEN m.state = 1
                WHEN 8 THEN m.state <= 2
@@ -131,7 +132,7 @@ WITH locked AS (
         FOR UPDATE
     ) m ON true
     LEFT JOIN LATERAL (
-        SELECT id, starts_at FROM campaigns_bulk
+        SELECT id, starts_at, origin FROM campaigns_bulk
         WHERE id = m.bulk_id AND application_id = %s
         OFFSET 0
     ) b ON true
@@ -146,6 +147,12 @@ changed AS (
         clicked_at = coalesce(m.clicked_at, l.clicked_at)
     FROM locked l
     WHERE l.changes AND m.id = l.id AND m.id >= %s
+),
+ended AS (
+    INSERT INTO campaigns_report (message_id, bulk_id, at)
+    SELECT id, bulk_id, now() FROM locked
+    WHERE changes AND submitted AND was < 3 AND state >= 3 ORDER BY id
+    ON CONFLICT DO NOTHING
 ),
 alike AS (
     SELECT bulk_id, platform, variant, was, state, because, reason, count(*)::int AS messages,

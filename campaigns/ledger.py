@@ -293,6 +293,7 @@ def record(bulk: Bulk, chunk: ClaimedChunk, result: WindowResult, *, now: dateti
         _write_retries(cursor, chunk, result.retries)
         keep_in_inboxes(bulk, chunk.variant, result.rows)
         _copy(cursor, bulk, chunk, result.rows, now)
+        _report(cursor, bulk, result.rows)
         _count(cursor, bulk, chunk, result.rows, now)
     assert chunk.window_to is not None
     chunk.cursor, chunk.window_to = chunk.window_to, None
@@ -323,6 +324,24 @@ def _copy(cursor: Any, bulk: Bulk, chunk: ClaimedChunk, rows: list[Row], now: da
                     row.answer[:200],
                 )
             )
+
+
+def _report(cursor: Any, bulk: Bulk, rows: list[Row]) -> None:
+    """Let whoever submitted the bulk be told of messages that have ended."""
+    if bulk.origin != Bulk.Origin.API:
+        return
+    first = first_id(bulk)
+    ended = [UUID(int=first | row.recipient) for row in rows if row.state >= Message.State.FAILED]
+    if ended:
+        cursor.execute(
+            """
+            INSERT INTO campaigns_report (message_id, bulk_id, at)
+            SELECT id, bulk_id, now() FROM campaigns_message
+            WHERE id = ANY(%s) AND id BETWEEN %s AND %s AND state >= 8 ORDER BY id
+            ON CONFLICT DO NOTHING
+            """,
+            [ended, min(ended), max(ended)],
+        )
 
 
 def _write_retries(cursor: Any, chunk: ClaimedChunk, retries: list[Retry]) -> None:
@@ -421,6 +440,7 @@ def record_late(bulk: Bulk, rows: list[Row]) -> None:
                 [row.answer[:200] for row in known],
             ],
         )
+        _report(cursor, bulk, known)
 
 
 def finish(bulk_pk: int) -> bool:

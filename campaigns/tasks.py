@@ -16,7 +16,9 @@ from campaigns import (
     counting,
     dispatch,
     events,
+    expiring,
     fanout,
+    handing_out,
     inbox,
     ledger,
     metrics,
@@ -142,6 +144,11 @@ def consume_receipts() -> None:
 
 
 @shared_task
+def expire_messages() -> None:
+    expiring.expire(seconds=WORK_SECONDS / 5)
+
+
+@shared_task
 def consume_events() -> None:
     events.consume(seconds=WORK_SECONDS)
 
@@ -167,6 +174,7 @@ def make_partitions() -> None:
     partitions.drop_old()
     partitions.keep_days_of_events()
     inbox.drop_expired()
+    handing_out.drop_old()
 
 
 @shared_task

@@ -38,6 +38,7 @@ TIMETABLE: dict[str, dict[str, Any]] = {
     for name, task, every in (
         ("whatever Postgres calls unfinished", "campaigns.tasks.revive", 3.0),
         ("receipts", "campaigns.tasks.consume_receipts", 5.0),
+        ("messages past their time", "campaigns.tasks.expire_messages", 5.0),
         ("events of apps", "campaigns.tasks.consume_events", 5.0),
         ("days of the ledger", "campaigns.tasks.make_partitions", 3600.0),
         ("the counters' proof", "campaigns.tasks.reconcile", 600.0),
