@@ -16,7 +16,7 @@ from api import (
     segments,
     sms_reports,
 )
-from api.infobip import contacts, persons, push, push_family, push_totals
+from api.infobip import contacts, persons, push, push_family, push_reports, push_totals
 
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -67,6 +67,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^/*people(?:/[\s\S]*)?$", contacts.nothing),
     path("push/3/messages", push.messages),
     path("push/1/statistics", push_totals.statistics),
+    path("push/3/reports", push_reports.reports),
+    path("push/1/reports", push_reports.older_reports),
     re_path(r"^/*push/+3(?:/[\s\S]*)?$", push_family.nothing),
     re_path(r"^/*push(?:/[\s\S]*)?$", push_family.nothing_older),
 ]
