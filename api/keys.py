@@ -10,6 +10,7 @@ import time
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
+from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.http import HttpRequest
 from django.utils import timezone
@@ -47,7 +48,7 @@ def author_of(request: HttpRequest, family: ApiKey.Family, scopes: Collection[st
             raise _unknown()
     if not set(scopes) & set(holder.scopes):
         raise Refusal(403, "FORBIDDEN", "Forbidden")
-    _note_use(holder)
+    note_use(holder)
     address = request.META.get("REMOTE_ADDR") or None
     return Author(str(holder), address=address, source=Person.Source.API)
 
@@ -64,12 +65,21 @@ def _key(told: str, request: HttpRequest, family: ApiKey.Family) -> ApiKey:
         raise _unknown()
     if key.expires_at is not None and key.expires_at <= timezone.now():
         raise _unknown()
-    if key.addresses and not _is_within(request.META.get("REMOTE_ADDR", ""), key.addresses):
+    if key.addresses and not is_within(address_of(request), key.addresses):
         raise Refusal(403, "FORBIDDEN", "Forbidden")
     return key
 
 
-def _is_within(address: str, networks: Sequence[str]) -> bool:
+def address_of(request: HttpRequest) -> str:
+    """Where a call comes from: the socket's other end, or what our own proxies say of it."""
+    if not settings.TRUSTED_PROXIES:
+        return str(request.META.get("REMOTE_ADDR", ""))
+    told = [each.strip() for each in request.headers.get("X-Forwarded-For", "").split(",")]
+    # Each proxy appends whom it was called by; what stands before ours, anybody can write.
+    return told[-settings.TRUSTED_PROXIES] if len(told) >= settings.TRUSTED_PROXIES else ""
+
+
+def is_within(address: str, networks: Sequence[str]) -> bool:
     try:
         caller = ipaddress.ip_address(address)
     except ValueError:
@@ -104,7 +114,7 @@ def _user(told: str) -> ApiUser:
     return user
 
 
-def _note_use(holder: ApiKey | ApiUser) -> None:
+def note_use(holder: ApiKey | ApiUser) -> None:
     now = timezone.now()
     if holder.last_used_at is None or holder.last_used_at < now - _USED:
         type(holder).objects.filter(pk=holder.pk).update(last_used_at=now)

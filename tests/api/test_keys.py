@@ -209,3 +209,18 @@ def test_the_audit_trail_names_the_key_and_its_address(system: System, path: str
 
     entry = AuditEntry.objects.get()
     assert (entry.actor_name, entry.address) == ("CRM (key-of-a…)", "127.0.0.1")
+
+
+def test_behind_our_own_proxies_the_address_is_what_they_say(
+    system: System, path: str, settings: Any
+) -> None:
+    make_key(addresses=["203.0.113.9"])
+    settings.TRUSTED_PROXIES = 1
+
+    def ask(forwarded: str) -> int:
+        return int(system.get(path, **{"X-Forwarded-For": forwarded}).status_code)
+
+    assert ask("198.51.100.7, 203.0.113.9") == 200
+    assert ask("203.0.113.9, 198.51.100.7") == 403  # what stands before, anybody can write
+    settings.TRUSTED_PROXIES = 0
+    assert ask("203.0.113.9") == 403
