@@ -54,6 +54,10 @@ class Person(models.Model):
         verbose_name_plural = "people"
         indexes = [
             GinIndex(fields=["tags"], name="person_tags"),  # people page: everybody with a tag
+            # other systems know people by an attribute of their own
+            GinIndex(
+                OpClass(models.F("attributes"), name="jsonb_path_ops"), name="person_attributes"
+            ),
             # people page: everybody whose name begins like this
             models.Index(
                 OpClass(Lower("first_name"), name="text_pattern_ops"), name="person_first_name"
