@@ -17,6 +17,9 @@ from api import (
     sms_reports,
 )
 from api.infobip import contacts, persons, push, push_family, push_reports, push_totals
+from api.insider import calling as insider
+from api.insider import message_center, sending
+from api.insider import statistics as insider_statistics
 
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -71,4 +74,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("push/1/reports", push_reports.older_reports),
     re_path(r"^/*push/+3(?:/[\s\S]*)?$", push_family.nothing),
     re_path(r"^/*push(?:/[\s\S]*)?$", push_family.nothing_older),
+    path("api/v2/notification/user", sending.notifications),
+    path("api/v1/notification/get_statistics", insider_statistics.statistics),
+    path("api/message_center/v1", message_center.messages),
+    re_path(r"^/*api(?:/[\s\S]*)?$", insider.nothing),
 ]

@@ -23,6 +23,7 @@ from campaigns import (
     ledger,
     metrics,
     partitions,
+    push_api,
     reconciling,
     reports,
     sampling,
@@ -175,6 +176,7 @@ def make_partitions() -> None:
     partitions.keep_days_of_events()
     inbox.drop_expired()
     handing_out.drop_old()
+    push_api.drop_old()
 
 
 @shared_task

@@ -14,6 +14,7 @@ from campaigns.models.messages import (
     MessageQuerySet,
     Reason,
 )
+from campaigns.models.push_api import PushApiCampaign, PushApiSend
 from campaigns.models.reconciliations import Reconciliation
 from campaigns.models.samples import PERSON_COLUMNS, Sample, SampledRegistration
 from campaigns.models.scenarios import InboxTopic, Scenario, SmsSender
@@ -37,6 +38,8 @@ __all__ = [
     "ListMember",
     "Message",
     "MessageQuerySet",
+    "PushApiCampaign",
+    "PushApiSend",
     "Reason",
     "ReasonCounter",
     "Reconciliation",
