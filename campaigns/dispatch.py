@@ -20,14 +20,14 @@ from django.db import connection
 from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
-from campaigns import channels, ids, ledger, metrics, pacing, stopping, windows
+from campaigns import channels, failover, ids, ledger, metrics, pacing, stopping, windows
 from campaigns.ledger import ClaimedChunk, LeaseLostError, Retry, Row, WindowResult
-from campaigns.models import Bulk, Message, Reason
+from campaigns.models import Bulk, Medium, Message, Reason
 from campaigns.outcomes import Judge, Recipient, repeats_in_doubt
 from campaigns.pacing import Bucket
 from campaigns.rendering import Renderer
-from devices import closing
-from devices.models import ProviderCredential
+from devices import closing, numbers
+from devices.models import Environment, Provider, ProviderCredential
 from providers import loop
 from providers.base import (
     Addressed,
@@ -35,6 +35,7 @@ from providers.base import (
     CredentialError,
     NotPossible,
     Outcome,
+    Payload,
     PayloadTooLarge,
     Verdict,
 )
@@ -106,7 +107,7 @@ class Lane:
         self.chunk = chunk
         self.claimed_at = time.monotonic()
         if self.bulk is None or self.bulk.pk != chunk.bulk_id:
-            self.bulk = Bulk.objects.select_related("application").get(pk=chunk.bulk_id)
+            self.bulk = Bulk.objects.select_related("application", "flow").get(pk=chunk.bulk_id)
             self.renderer = Renderer(self.bulk)
             self.deadline = self.bulk.starts_at + timedelta(seconds=self.bulk.ttl)
         found = channels.credentials_of(self.bulk.application_id)
@@ -167,7 +168,6 @@ class Lane:
 
     def _prepare(self, chunk: ClaimedChunk) -> Window:
         assert self.bulk is not None
-        assert self.renderer is not None
         until = min(chunk.cursor + self._window_size(), chunk.size)
         window = Window(until=until)
         wanted = chunk.recipients[chunk.cursor : until]
@@ -175,28 +175,26 @@ class Lane:
         if left <= 0:
             window.decided = [_too_late(pk, chunk) for pk in wanted]
             return window
-        known = load(wanted)
+        standings = failover.standings(self.bulk, wanted)
+        if chunk.platform == Medium.SMS:
+            known = {pk: _phone(pk, standing.number) for pk, standing in standings.items()}
+        else:
+            known = load(wanted)
         first = ids.first_id(self.bulk)
         for pk in wanted:
-            device = known.get(pk)
+            device, standing = known.get(pk), standings.get(pk)
+            if standing is not None and not standing.open:
+                window.decided.append(_withdrawn(pk, chunk))
+                continue
             refusal = _gate(device)
             if device is None or refusal is not None:
                 window.decided.append(_failed(pk, device, refusal or Reason.REGISTRATION_GONE))
                 continue
-            try:
-                credential, payload = self.renderer.payload(chunk.platform, chunk.variant, device)
-            except PayloadTooLarge:
-                window.decided.append(_failed(pk, device, Reason.TOO_LARGE))
+            rendered = self._render(chunk, device)
+            if isinstance(rendered, Reason):
+                window.decided.append(_failed(pk, device, rendered))
                 continue
-            except NotPossible:
-                window.decided.append(_failed(pk, device, Reason.PAYLOAD_REFUSED))
-                continue
-            except CredentialError:
-                window.decided.append(_failed(pk, device, Reason.CREDENTIAL_REFUSED))
-                continue
-            if credential is None or payload is None:
-                window.decided.append(_failed(pk, device, Reason.PROVIDER_OFF))
-                continue
+            credential, payload = rendered
             if credential.paused_at is not None:
                 window.paused = True
                 return window
@@ -205,11 +203,28 @@ class Lane:
                 message_id=UUID(int=first | pk),
                 token=device.token,
                 token_kind=device.kind,
-                ttl=left,
+                ttl=left if standing is None else standing.seconds(at_most=left),
                 environment=device.environment,
             )
             window.to_send.setdefault(credential.pk, []).append((device, addressed))
         return window
+
+    def _render(
+        self, chunk: ClaimedChunk, device: Recipient
+    ) -> tuple[ProviderCredential, Payload] | Reason:
+        """What a device gets and by which credential, or why it cannot get anything."""
+        assert self.renderer is not None
+        try:
+            credential, payload = self.renderer.payload(chunk.platform, chunk.variant, device)
+        except PayloadTooLarge:
+            return Reason.TOO_LARGE
+        except NotPossible:
+            return Reason.PAYLOAD_REFUSED
+        except CredentialError:
+            return Reason.CREDENTIAL_REFUSED
+        if credential is None or payload is None:
+            return Reason.PROVIDER_OFF
+        return credential, payload
 
     def _window_size(self) -> int:
         """A second's worth at most, so that a slow pace is an even one."""
@@ -242,6 +257,7 @@ class Lane:
             closing.suspect(
                 credential, judge.dead, answers=judge.answers, strangers=judge.strangers
             )
+            numbers.close(judge.dead_numbers)
             bucket = pacing.bucket_of(credential)
             if judge.misconfigured:
                 channels.pause(credential, judge.misconfigured)
@@ -253,6 +269,8 @@ class Lane:
                 pacing.answering(bucket)
         stopping.stop_if_refused(bulk, result.rows)
         self._after_record()
+        if bulk.flow_id is not None:
+            failover.advance(seconds=1)
         return size
 
     def _judge(
@@ -348,7 +366,7 @@ def settle_abandoned() -> int:
     """Settle the windows of workers that died, whatever state their bulk is in."""
     count = 0
     while (chunk := ledger.claim_abandoned()) is not None:
-        bulk = Bulk.objects.get(pk=chunk.bulk_id)
+        bulk = Bulk.objects.select_related("flow").get(pk=chunk.bulk_id)
         with about(chunk):
             settle(bulk, chunk)
         if chunk.cursor >= chunk.size:
@@ -393,6 +411,14 @@ def load(wanted: Sequence[int]) -> dict[int, Recipient]:
         return {row[0]: Recipient(*row) for row in cursor.fetchall()}
 
 
+def _phone(pk: int, number: str) -> Recipient:
+    """What a text message goes to."""
+    return Recipient(
+        id=pk, enabled=True, language="", app_version=0, provider=Provider.SMS,
+        environment=Environment.PRODUCTION, kind="token", token=number,
+    )  # fmt: skip
+
+
 def _gate(device: Recipient | None) -> Reason | None:
     """What keeps a device from being sent to, although it was frozen into the audience."""
     if device is None:
@@ -408,6 +434,13 @@ def _failed(pk: int, device: Recipient | None, reason: Reason) -> Row:
     if device is None:
         return Row(pk, Message.State.FAILED, reason)
     return Row(pk, Message.State.FAILED, reason, "", device.app_version, device.language)
+
+
+def _withdrawn(pk: int, chunk: ClaimedChunk) -> Row:
+    """Another step took its place while it waited here."""
+    if chunk.repeated:
+        return Row(pk, Message.State.UNKNOWN, Reason.NO_ANSWER)
+    return Row(pk, Message.State.EXPIRED, Reason.WITHDRAWN)
 
 
 def _too_late(pk: int, chunk: ClaimedChunk) -> Row:

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns import audience, ledger, submitting
+from campaigns import audience, flows, ledger, submitting
 from campaigns.models import Bulk
 
 
@@ -16,7 +16,8 @@ def freeze(bulk: Bulk) -> int:
     """
     with transaction.atomic():
         bulk = Bulk.objects.select_for_update().get(pk=bulk.pk)
-        if bulk.status != Bulk.Status.PENDING or bulk.starts_at > timezone.now():
+        waits = bulk.status == Bulk.Status.PENDING and not bulk.step  # later steps follow
+        if not waits or bulk.starts_at > timezone.now():
             return bulk.audience
         if bulk.origin == Bulk.Origin.API:
             bulk.audience = submitting.freeze(bulk)
@@ -28,6 +29,8 @@ def freeze(bulk: Bulk) -> int:
                 urgent=bulk.origin != Bulk.Origin.CAMPAIGN,
             )
         bulk.frozen_at = timezone.now()
+        if bulk.flow is not None:
+            flows.embark(bulk)
         bulk.status = Bulk.Status.SENDING if bulk.audience else Bulk.Status.DONE
         bulk.finished_at = None if bulk.audience else bulk.frozen_at
         bulk.save(update_fields=["audience", "left_out", "frozen_at", "status", "finished_at"])

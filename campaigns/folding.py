@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from campaigns import ids, partitions
-from campaigns.models import Bulk, Chunk, EarlyReceipt, Message
+from campaigns.models import Bulk, Chunk, EarlyReceipt, Message, Reason
 
 BATCH = 2000  # early receipts that are tried together
 EARLY_FOR = timedelta(minutes=10)  # a receipt waits so long for its message
@@ -103,7 +103,7 @@ _FOLD = """
 WITH locked AS (
     SELECT x.id, CASE WHEN m.state = 8 AND m.reason IN (16, 26) AND x.state BETWEEN 3 AND 5
                THEN 0 ELSE m.state END AS was,  -- 0: no cloud carried it, the app fetched it
-           m.reason AS because, m.bulk_id, m.platform, m.variant, m.sent_at,
+           m.reason AS because, m.bulk_id, m.platform, m.variant, m.sent_at, b.flow_id,
            x.state, coalesce(x.reason, 0) AS reason, coalesce(x.answer, '') AS answer,
            CASE WHEN x.state BETWEEN 3 AND 5
                THEN greatest(to_timestamp(x.delivered / 1000.0::float8), b.starts_at) END
@@ -132,7 +132,7 @@ WITH locked AS (
         FOR UPDATE
     ) m ON true
     LEFT JOIN LATERAL (
-        SELECT id, starts_at, origin FROM campaigns_bulk
+        SELECT id, starts_at, origin, flow_id FROM campaigns_bulk
         WHERE id = m.bulk_id AND application_id = %s
         OFFSET 0
     ) b ON true
@@ -153,6 +153,14 @@ ended AS (
     SELECT id, bulk_id, now() FROM locked
     WHERE changes AND submitted AND was < 3 AND state >= 3 ORDER BY id
     ON CONFLICT DO NOTHING
+),
+noted AS (  -- for campaigns/failover.py
+    INSERT INTO campaigns_journeynote (flow_id, journey_id)
+    SELECT DISTINCT l.flow_id, g.journey_id
+    FROM locked l
+    JOIN campaigns_leg g ON g.bulk_id = l.bulk_id AND g.recipient  -- the id's last 42 bits
+        = ('x' || right(replace(l.id::text, '-', ''), 16))::bit(64)::bigint & 4398046511103
+    WHERE l.changes AND l.flow_id IS NOT NULL AND l.was < 3 AND l.reason <> 35
 ),
 alike AS (
     SELECT bulk_id, platform, variant, was, state, because, reason, count(*)::int AS messages,
@@ -340,6 +348,15 @@ def _keep(application_id: int, early: _Batch) -> None:
         for identifier, said in early.items()
         for state, at, reason, answer in said.receipts()
     )
+
+
+def withdraw(application_id: int, messages: Iterable[UUID], at: datetime) -> None:
+    """Let messages without a sign of having arrived expire, as another takes their place."""
+    reason = Reason.WITHDRAWN.value
+    told = [packed(message, Message.State.EXPIRED, at, reason) for message in messages]
+    _, applications = _put_together([(application_id, None, told)])
+    for key, batch in applications.items():
+        _fold(key, batch)
 
 
 def fold_early() -> int:

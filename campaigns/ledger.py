@@ -14,9 +14,10 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
+from campaigns import failover
 from campaigns.ids import first_id
 from campaigns.keeping import keep_in_inboxes
-from campaigns.models import Bulk, Chunk, Message, Reason
+from campaigns.models import Bulk, Chunk, Medium, Message, Reason
 
 # ------------------------------------------------------------------- freezing
 
@@ -295,6 +296,7 @@ def record(bulk: Bulk, chunk: ClaimedChunk, result: WindowResult, *, now: dateti
         _copy(cursor, bulk, chunk, result.rows, now)
         _report(cursor, bulk, result.rows)
         _count(cursor, bulk, chunk, result.rows, now)
+        failover.note(bulk, ((row.recipient, row.state) for row in result.rows))
     assert chunk.window_to is not None
     chunk.cursor, chunk.window_to = chunk.window_to, None
 
@@ -304,6 +306,7 @@ def _copy(cursor: Any, bulk: Bulk, chunk: ClaimedChunk, rows: list[Row], now: da
         return
     first, pk = first_id(bulk), bulk.pk
     platform, variant, attempt = chunk.platform, chunk.variant, chunk.attempt
+    to_devices = platform != Medium.SMS  # a text message goes to a number, known by its journey
     with cursor.copy(_COPY) as copy:
         copy.set_types(_COPY_TYPES)
         for row in rows:
@@ -311,7 +314,7 @@ def _copy(cursor: Any, bulk: Bulk, chunk: ClaimedChunk, rows: list[Row], now: da
                 (
                     UUID(int=first | row.recipient),
                     pk,
-                    row.recipient,
+                    row.recipient if to_devices else 0,
                     now,
                     row.app_version,
                     int(row.state),
@@ -452,6 +455,9 @@ def finish(bulk_pk: int) -> bool:
             WHERE b.id = %s AND b.status = 'sending'
               AND NOT EXISTS (
                   SELECT 1 FROM campaigns_chunk c WHERE c.bulk_id = b.id AND c.status = 0)
+              AND NOT EXISTS (  -- who is still in an earlier step may come to this one
+                  SELECT 1 FROM campaigns_journey j
+                  WHERE j.flow_id = b.flow_id AND j.step < b.step AND j.state = 0)
             """,
             [bulk_pk],
         )

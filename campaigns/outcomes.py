@@ -14,6 +14,7 @@ from campaigns.models import Bulk, Counter, Message, Reason, RepeatPolicy
 from devices import normalizing
 from devices.closing import DeadAddress
 from devices.models import Address, Breaker, ClosedNumber, ProviderCredential
+from devices.numbers import DeadNumber
 from providers.base import Addressed, Cause, Outcome, Scope, Verdict
 
 ATTEMPTS = 6
@@ -85,6 +86,7 @@ class Judge:
     answers: int = 0
     accepted: int = 0
     dead: list[DeadAddress] = field(default_factory=list)
+    dead_numbers: list[DeadNumber] = field(default_factory=list)
     silent: int = 0  # answers by which the cloud was away: not reached, or out of order
     misconfigured: str = ""  # the first such answer
     strangers: bool = False  # these devices do not show that they are wrong, not the credential
@@ -184,6 +186,9 @@ class Judge:
         self._row(device, Message.State.FAILED, reason, answer_of(outcome))
 
     def _close(self, device: Recipient, sent: Addressed, outcome: Outcome) -> None:
+        number = CLOSED_NUMBER_OF_CAUSE.get(outcome.cause)
+        if number is not None:
+            self.dead_numbers.append(DeadNumber(sent.token, number, answer_of(outcome)))
         closed = CLOSED_OF_CAUSE.get(outcome.cause)
         if closed is not None:
             digest = normalizing.digest(sent.token)

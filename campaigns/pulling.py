@@ -8,12 +8,21 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Q, Value
+from django.db.models import (
+    DateTimeField,
+    DurationField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    Value,
+)
 from django.utils import timezone
 
 from campaigns import ids, rendering
 from campaigns.languages import choose
-from campaigns.models import PULLED_REASONS, Bulk, Message
+from campaigns.models import PULLED_REASONS, Bulk, Leg, Message
 from devices.models import Application
 from providers.base import PushNotification
 
@@ -27,6 +36,13 @@ _ENDS = ExpressionWrapper(
 )
 _PENDING = Q(state__in=(Message.State.UNKNOWN, Message.State.ACCEPTED)) | Q(
     state=Message.State.FAILED, reason__in=PULLED_REASONS, delivered_at=None
+)
+
+# The next step took its place.
+_LEFT_BEHIND = Leg.objects.filter(
+    bulk=OuterRef("bulk"),
+    recipient=OuterRef("registration"),
+    journey__step__gt=OuterRef("bulk__step"),
 )
 
 
@@ -53,6 +69,7 @@ def waiting(
         .alias(ends=_ENDS)
         .filter(ends__gt=now)
         .exclude(bulk__status=Bulk.Status.CANCELLED)
+        .exclude(Exists(_LEFT_BEHIND))
         .exclude(pk__in=besides)
         .select_related("bulk")
         .order_by("pk")[:MOST]

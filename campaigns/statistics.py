@@ -18,6 +18,7 @@ from campaigns.models import (
     Campaign,
     Chunk,
     Counter,
+    Medium,
     Message,
     Reason,
     ReasonCounter,
@@ -130,7 +131,7 @@ def minutes(bulk: Bulk) -> list[Minute]:
 
 @dataclass(frozen=True, slots=True)
 class PlatformFunnel:
-    platform: Platform
+    platform: Medium
     sent: int
     accepted: int
     delivered: int
@@ -148,7 +149,7 @@ def platforms(bulk: Bulk) -> list[PlatformFunnel]:
         .annotate(**{name: Sum(name) for name in _COUNTED})
         .order_by("platform")
     )
-    return [PlatformFunnel(Platform(platform), *counts) for platform, *counts in rows]
+    return [PlatformFunnel(Medium(platform), *counts) for platform, *counts in rows]
 
 
 @dataclass(frozen=True, slots=True)

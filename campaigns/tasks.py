@@ -17,6 +17,7 @@ from campaigns import (
     dispatch,
     events,
     expiring,
+    failover,
     fanout,
     handing_out,
     inbox,
@@ -108,24 +109,25 @@ def _forget_that_it_was_asked() -> None:
 
 
 @shared_task
+def advance_journeys() -> None:
+    """Failed and expired steps go on to the next."""
+    if failover.advance():
+        _queue_what_is_due()
+
+
+@shared_task
 def revive() -> None:
     """Queue again whatever Postgres calls unfinished; running it twice does no harm."""
     watching.say_looked()
     now = timezone.now()
-    for pk in Bulk.objects.filter(status=Bulk.Status.PENDING, starts_at__lte=now).values_list(
-        "pk", flat=True
-    ):
+    waiting = Bulk.objects.filter(status=Bulk.Status.PENDING, starts_at__lte=now, step=0)
+    for pk in waiting.values_list("pk", flat=True):
         freeze_audience.delay(pk)
     dispatch.settle_abandoned()
     closing.judge_old_pages()
-    due = Chunk.objects.filter(
-        status=Chunk.Status.OPEN, held=False, not_before__lte=now, bulk__status=Bulk.Status.SENDING
-    ).exclude(lease_until__gte=now)
-    if due.filter(urgent=False).exists():
-        for _ in range(settings.DISPATCH_WORKERS):
-            dispatch_chunks.apply_async(expires=10)
-    if due.filter(urgent=True).exists():
-        dispatch_urgent.apply_async(expires=10)
+    if failover.is_needed():
+        advance_journeys.apply_async(expires=10)
+    _queue_what_is_due()
     for pk in Bulk.objects.filter(
         status=Bulk.Status.CANCELLED, chunks__status=Chunk.Status.OPEN
     ).values_list("pk", flat=True).distinct():  # fmt: skip
@@ -135,6 +137,18 @@ def revive() -> None:
     )
     for pk in stuck.values_list("pk", flat=True):
         ledger.finish(pk)
+
+
+def _queue_what_is_due() -> None:
+    now = timezone.now()
+    due = Chunk.objects.filter(
+        status=Chunk.Status.OPEN, held=False, not_before__lte=now, bulk__status=Bulk.Status.SENDING
+    ).exclude(lease_until__gte=now)
+    if due.filter(urgent=False).exists():
+        for _ in range(settings.DISPATCH_WORKERS):
+            dispatch_chunks.apply_async(expires=10)
+    if due.filter(urgent=True).exists():
+        dispatch_urgent.apply_async(expires=10)
 
 
 @shared_task

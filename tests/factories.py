@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from campaigns import flows
+from campaigns.flows import Step
 from campaigns.models import Bulk, Campaign, CampaignContent
 from devices import normalizing, subscriptions
 from devices.models import (
@@ -233,3 +235,28 @@ def make_bulk(application: Application | None = None, **given: Any) -> Bulk:
             **given,
         },
     )
+
+
+def make_gateway(application: Application, **given: Any) -> ProviderCredential:
+    """An SMS gateway of the newer shape of Infobip; no operator has heard of it."""
+    data = {
+        "shape": "infobip", "base_url": "https://sandbox.api.infobip.com", "api_key": "s3cret",
+        "sender": "Shop", "price": "0.045", "currency": "EUR",
+        "callback": f"{application.pk}/callback-{next(_numbers)}",
+    }  # fmt: skip
+    return make_credential(application, Provider.SMS, data={**data, **given})
+
+
+def make_flow_bulk(
+    application: Application, *, validity: int = 60, text: str = "Today only", **given: Any
+) -> Bulk:
+    """The first bulk of a push to everybody, followed by a text message; both may be frozen."""
+    now = timezone.now() - timedelta(seconds=2)
+    first = Bulk(application=application, rule={"all": []}, starts_at=now)
+    push = Step(
+        channel="PUSH", sender=application.code, validity=validity,
+        content={"title": "Sale", "text": text}, **given,
+    )  # fmt: skip
+    sms = Step(channel="SMS", sender="Shop", validity=3600, content={"text": text})
+    flows.make([push, sms], first)
+    return first

@@ -2,6 +2,7 @@
 
 from campaigns.models.campaigns import Campaign, CampaignContent, RepeatPolicy
 from campaigns.models.counters import Counter, EarlyReceipt, ReasonCounter
+from campaigns.models.flows import Flow, Journey, JourneyNote, Leg, Stage
 from campaigns.models.inbound import Inbound
 from campaigns.models.inbox import InboxMessage
 from campaigns.models.lists import ListMember, StaticList
@@ -10,6 +11,7 @@ from campaigns.models.messages import (
     REASONS,
     Bulk,
     Chunk,
+    Medium,
     Message,
     MessageQuerySet,
     Reason,
@@ -32,10 +34,15 @@ __all__ = [
     "Counter",
     "Destination",
     "EarlyReceipt",
+    "Flow",
     "Inbound",
     "InboxMessage",
     "InboxTopic",
+    "Journey",
+    "JourneyNote",
+    "Leg",
     "ListMember",
+    "Medium",
     "Message",
     "MessageQuerySet",
     "PushApiCampaign",
@@ -51,6 +58,7 @@ __all__ = [
     "Scenario",
     "Segment",
     "SmsSender",
+    "Stage",
     "StaticList",
     "Submission",
     "UsedId",

@@ -3,8 +3,7 @@
 from django.db import models
 from django.db.models.functions import Now
 
-from campaigns.models.messages import Bulk, Message, Reason
-from devices.models import Platform
+from campaigns.models.messages import Bulk, Medium, Message, Reason
 
 
 class Counter(models.Model):
@@ -18,7 +17,7 @@ class Counter(models.Model):
         Bulk, on_delete=models.CASCADE, related_name="counters", db_index=False
     )
     minute = models.DateTimeField()
-    platform = models.SmallIntegerField(choices=Platform)
+    platform = models.SmallIntegerField(choices=Medium)
     variant = models.SmallIntegerField(default=0)
     sent = models.BigIntegerField(default=0)
     accepted = models.BigIntegerField(default=0)
@@ -46,7 +45,7 @@ class ReasonCounter(models.Model):
     bulk = models.ForeignKey(
         Bulk, on_delete=models.CASCADE, related_name="reason_counters", db_index=False
     )
-    platform = models.SmallIntegerField(choices=Platform)
+    platform = models.SmallIntegerField(choices=Medium)
     reason = models.SmallIntegerField(choices=Reason)
     messages = models.BigIntegerField(default=0)
 

@@ -18,6 +18,16 @@ def make_bulk_id() -> str:
     return str(uuid.uuid4())
 
 
+class Medium(models.IntegerChoices):
+    """By which way a message goes: a push to a platform, or a text message."""
+
+    ANDROID = Platform.ANDROID.value, "Android"
+    IOS = Platform.IOS.value, "iOS"
+    HUAWEI = Platform.HUAWEI.value, "Huawei"
+    WEB = Platform.WEB.value, "Web"
+    SMS = 9, "SMS"
+
+
 class Bulk(models.Model):
     """One content to one audience, by one step, at one time."""
 
@@ -41,6 +51,10 @@ class Bulk(models.Model):
         Campaign, null=True, on_delete=models.CASCADE, related_name="bulks"
     )
     origin = models.CharField(max_length=8, choices=Origin, default=Origin.CAMPAIGN)
+    # of several steps; NULL: there is only this one
+    flow = models.ForeignKey(
+        "campaigns.Flow", null=True, on_delete=models.CASCADE, related_name="bulks"
+    )
     step = models.PositiveSmallIntegerField(default=0)
     status = models.CharField(max_length=9, choices=Status, default=Status.PENDING)
     status_reason = models.CharField(max_length=500, blank=True, default="")  # why it stopped
@@ -116,11 +130,18 @@ class Reason(models.IntegerChoices):
     NOT_IN_TIME = 32, "It could not be delivered before its time to live ended"
     NEVER_LEARNED = 33, "Nobody could say what became of it"
     REPLACED = 34, "A newer message replaced it"
+    WITHDRAWN = 35, "The next step took its place"
     WORKER_LOST = 41, "A worker stopped while sending"
     NO_ANSWER = 42, "The cloud did not answer"
     NOTIFICATIONS_OFF = 51, "Notifications are switched off"
     SWITCHED_OFF = 52, "The device is switched off"
     NOT_PRIMARY = 53, "Not the primary device of its person"
+    NO_DEVICE = 54, "There is no device to send to"
+    NO_NUMBER = 55, "There is no phone number to send to"
+    NO_CONTENT = 56, "There is nothing to say on this channel"
+    NO_ROUTE = 57, "Nothing here can send on this channel"
+    NO_APPLICATION = 58, "The application is unknown, or switched off"
+    NO_TOPIC = 59, "There is no such inbox topic"
     WAITING_FOR_RETRY = 61, "The cloud said: not now"
     NOT_SENT = 62, "The connection was lost before it was sent"
 
@@ -249,6 +270,28 @@ REASONS: dict[Reason, Explanation] = {
         "Another device of the same person is the primary one.",
         "Send to all devices instead of primary ones only.",
     ),
+    Reason.WITHDRAWN: Explanation(
+        "The step ended without a sign of it, and the next one took its place.",
+        "Nothing: give the step more time if it happens often.",
+    ),
+    Reason.NO_DEVICE: Explanation("These people have no device to send to.", "Nothing to do."),
+    Reason.NO_NUMBER: Explanation(
+        "These people have no phone number.", "Import their numbers, or learn them in the app."
+    ),
+    Reason.NO_CONTENT: Explanation(
+        "There was nothing to say on this channel.", "Write what this step says."
+    ),
+    Reason.NO_ROUTE: Explanation(
+        "Nothing here can send on this channel.",
+        "Add an SMS gateway under Settings, Applications.",
+    ),
+    Reason.NO_APPLICATION: Explanation(
+        "The application of this step is unknown, or switched off.",
+        "Correct the sender of the step.",
+    ),
+    Reason.NO_TOPIC: Explanation(
+        "The inbox topic of this step does not exist.", "Correct its name; case matters."
+    ),
     Reason.WAITING_FOR_RETRY: Explanation(
         "The cloud asked to try again later.", "Nothing: it is tried again by itself."
     ),
@@ -280,7 +323,7 @@ class Chunk(models.Model):
     size = models.SmallIntegerField()
     cursor = models.SmallIntegerField(default=0)
     window_to = models.SmallIntegerField(null=True)
-    platform = models.SmallIntegerField(choices=Platform)
+    platform = models.SmallIntegerField(choices=Medium)
     variant = models.SmallIntegerField(default=0)
     status = models.SmallIntegerField(choices=Status, default=Status.OPEN)
     attempt = models.SmallIntegerField(default=0)  # tries before this one
@@ -387,7 +430,7 @@ class Message(models.Model):
     app_version = models.BigIntegerField(default=0)  # at sending
     state = models.SmallIntegerField(choices=State)
     reason = models.SmallIntegerField(choices=Reason, default=Reason.NONE)
-    platform = models.SmallIntegerField(choices=Platform)
+    platform = models.SmallIntegerField(choices=Medium)
     variant = models.SmallIntegerField(default=0)
     attempt = models.SmallIntegerField(default=0)
     repeated = models.BooleanField(

@@ -1,0 +1,128 @@
+"""Scenario → flow: the steps of one launch or request, each with its bulk."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection
+
+from campaigns import boarding
+from campaigns.models import Bulk, Flow, Journey, Reason, RepeatPolicy
+from devices.models import Application
+
+LONGEST = 48 * 3600  # seconds that a step may take
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one step does; `refused` says why it cannot do it."""
+
+    channel: str  # PUSH, SMS, or one that nothing here can send on
+    sender: str
+    validity: int = LONGEST  # seconds
+    application: Application | None = None
+    content: Mapping[str, Any] = field(default_factory=dict)
+    accepted_is_enough: bool = False
+    primary_only: bool = False
+    refused: Reason = Reason.NONE
+    conditions: Mapping[str, Any] = field(default_factory=dict)  # see boarding.devices_of
+
+
+def make(steps: Sequence[Step], first: Bulk) -> Flow:
+    """Write a flow and the bulks of its steps; `first` is the unsaved bulk of the first one.
+
+    The others have its public id, times and owner. A text message whose answer is in doubt is
+    sent again where the gateway knows our ids: it takes each once (contract/providers.md 6.2).
+    """
+    flow = Flow.objects.create(
+        steps=[
+            {
+                "channel": step.channel, "sender": step.sender, "validity": step.validity,
+                "accepted_is_enough": step.accepted_is_enough,
+                "primary_only": step.primary_only, "refused": int(step.refused),
+                **step.conditions,
+            }
+            for step in steps
+        ]
+    )  # fmt: skip
+    seconds = 0
+    for number, step in enumerate(steps):
+        seconds += step.validity
+        if step.refused:
+            continue
+        bulk = first if number == 0 else _following(first)
+        bulk.flow, bulk.step, bulk.ttl = flow, number, seconds
+        if step.application is not None:
+            bulk.application = step.application
+        if step.content:
+            bulk.content = [{"language": "", "variant": 0, **step.content}]
+        if step.channel == "SMS":
+            bulk.content[0]["sender"] = step.sender
+            bulk.repeat_policy = _policy(bulk)
+        bulk.save()
+    return flow
+
+
+def _following(first: Bulk) -> Bulk:
+    return Bulk(
+        bulk_id=first.bulk_id, application=first.application, campaign=first.campaign,
+        origin=first.origin, status=first.status, starts_at=first.starts_at,
+        throttle=first.throttle, repeat_policy=first.repeat_policy,
+    )  # fmt: skip
+
+
+def _policy(bulk: Bulk) -> RepeatPolicy:
+    gateway = boarding.gateway_of(bulk.application_id)
+    knows_our_ids = gateway is not None and gateway.data.get("shape") != "twilio"
+    return RepeatPolicy.WHEN_UNSURE if knows_our_ids else RepeatPolicy.WHEN_REFUSED
+
+
+# People whose devices were all left out have a journey too: the next step may reach them.
+_EMBARK = """
+WITH devices AS (
+    SELECT d.id, c.status = 0 AS sent, r.person_id
+    FROM campaigns_chunk c, unnest(c.recipients) d (id)
+    JOIN devices_registration r ON r.id = d.id
+    WHERE c.bulk_id = %(bulk)s
+),
+journeys AS (
+    INSERT INTO campaigns_journey (flow_id, person_id, registration_id, step, state, started_at,
+                                   deadline)
+    SELECT %(flow)s, person_id, NULL::bigint, 0, 0, %(start)s, %(end)s
+    FROM devices WHERE person_id IS NOT NULL GROUP BY person_id
+    UNION ALL
+    SELECT %(flow)s, NULL, id, 0, 0, %(start)s, %(end)s
+    FROM devices WHERE person_id IS NULL AND sent
+    RETURNING id, person_id, registration_id
+),
+legs AS (
+    INSERT INTO campaigns_leg (bulk_id, recipient, journey_id)
+    SELECT %(bulk)s, d.id, j.id
+    FROM devices d JOIN journeys j ON j.person_id = d.person_id WHERE d.sent
+    UNION ALL
+    SELECT %(bulk)s, registration_id, id FROM journeys WHERE registration_id IS NOT NULL
+    RETURNING journey_id
+)
+INSERT INTO campaigns_journeynote (flow_id, journey_id)
+SELECT %(flow)s, j.id FROM journeys j
+WHERE NOT EXISTS (SELECT 1 FROM legs l WHERE l.journey_id = j.id)
+"""
+
+
+def embark(bulk: Bulk) -> bool:
+    """Write the journeys of an audience that was just frozen; whether there are any."""
+    assert bulk.flow is not None
+    validity = timedelta(seconds=bulk.flow.steps[bulk.step]["validity"])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _EMBARK,
+            {
+                "bulk": bulk.pk, "flow": bulk.flow.pk, "start": bulk.starts_at,
+                "end": bulk.starts_at + validity,
+            },
+        )  # fmt: skip
+    Bulk.objects.filter(flow=bulk.flow, step__gt=bulk.step, status=Bulk.Status.PENDING).update(
+        status=Bulk.Status.SENDING, frozen_at=bulk.frozen_at
+    )
+    return Journey.objects.filter(flow=bulk.flow).exists()
