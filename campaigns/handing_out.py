@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import connection
 from django.utils import timezone
 
-from campaigns.models import Destination, Report, UsedId
+from campaigns.models import Bulk, Destination, Report, UsedId
 
 KEPT = timedelta(hours=48)
 DELETED_AT_ONCE = 10_000
@@ -85,7 +85,6 @@ def take(wish: Wish, limit: int) -> list[Told]:
     conditions = ""
     parameters: list[Any] = []
     columns = {
-        "s.bulk_id": wish.bulk_id,
         "s.reference": wish.reference,
         "s.entity_id": wish.entity_id,
         "s.platform_application_id": wish.platform_application_id,
@@ -95,6 +94,11 @@ def take(wish: Wish, limit: int) -> list[Told]:
         equal = " AND ".join(f"{column} = %s" for column in wanted)
         conditions += _OF_SUBMISSIONS.format(columns=equal)
         parameters += list(wanted.values())
+    if wish.bulk_id:
+        bulks = list(Bulk.objects.filter(bulk_id=wish.bulk_id).values_list("pk", flat=True))
+        # One is by far the most common, and is walked newest first only if it is no list.
+        conditions += " AND r.bulk_id = %s" if len(bulks) == 1 else " AND r.bulk_id = ANY(%s)"
+        parameters.append(bulks[0] if len(bulks) == 1 else bulks)
     if wish.message_id:
         ranges = ranges_of([wish.message_id])
         if not ranges:
