@@ -16,7 +16,15 @@ from api import (
     segments,
     sms_reports,
 )
-from api.infobip import contacts, persons, push, push_family, push_reports, push_totals
+from api.infobip import (
+    contacts,
+    persons,
+    push,
+    push_family,
+    push_logs,
+    push_reports,
+    push_totals,
+)
 from api.insider import calling as insider
 from api.insider import message_center, sending
 from api.insider import statistics as insider_statistics
@@ -71,6 +79,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("push/3/messages", push.messages),
     path("push/1/statistics", push_totals.statistics),
     path("push/3/reports", push_reports.reports),
+    path("push/3/logs", push_logs.logs),
     path("push/1/reports", push_reports.older_reports),
     re_path(r"^/*push/+3(?:/[\s\S]*)?$", push_family.nothing),
     re_path(r"^/*push(?:/[\s\S]*)?$", push_family.nothing_older),

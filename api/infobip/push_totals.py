@@ -6,6 +6,7 @@ from api.endpoint import Json, Refusal, endpoint
 from api.infobip import statuses
 from api.infobip.push_family import MANAGE, KnownRequest, family, text_of
 from campaigns import totals
+from campaigns.logbook import EXPIRY
 
 FAMILY = family(MANAGE, "statistics", lambda: settings.OLDER_PUSH_CALLS_PER_SECOND, older=True)
 
@@ -21,7 +22,7 @@ def show(request: KnownRequest) -> Json:
         name: sum(count for reason, count in figures.reasons.items() if reason in group)
         for name, group in (
             ("registration", statuses.REGISTRATION),
-            ("expired", statuses.EXPIRY),
+            ("expired", EXPIRY),
             ("cloud", statuses.CLOUD),
         )
     }

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from api.endpoint import Json
+from campaigns.logbook import EXPIRY
 from campaigns.models import Message, Reason, Rejection
 from devices.models import Platform
 
@@ -130,9 +131,6 @@ FAULTS: Mapping[Reason, Fault] = {
 # What statistics count a reason as: group 1 and 8013, group 3, the rest (contract/push.md 6).
 REGISTRATION = frozenset(
     reason for reason, fault in FAULTS.items() if fault.group == 1 or fault is _DISABLED
-)
-EXPIRY = frozenset(
-    {Reason.TOO_LATE, Reason.NOT_IN_TIME, Reason.NOTIFICATIONS_OFF, Reason.NEVER_LEARNED}
 )
 CLOUD = frozenset(
     reason for reason, fault in FAULTS.items() if fault.group == 3 and fault is not _DISABLED
