@@ -19,7 +19,7 @@ def freeze(bulk: Bulk) -> int:
         waits = bulk.status == Bulk.Status.PENDING and not bulk.step  # later steps follow
         if not waits or bulk.starts_at > timezone.now():
             return bulk.audience
-        if bulk.origin == Bulk.Origin.API:
+        if bulk.origin in Bulk.SUBMITTED:
             bulk.audience = submitting.freeze(bulk)
         else:
             bulk.audience, bulk.left_out = ledger.write_chunks(

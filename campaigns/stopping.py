@@ -19,7 +19,7 @@ REFUSALS = (Reason.PAYLOAD_REFUSED, Reason.TOO_LARGE)
 def stop_if_refused(bulk: Bulk, rows: Sequence[Row]) -> None:
     """Pause a bulk whose notification is refused, and say what the cloud said."""
     refused = [row for row in rows if row.reason in REFUSALS]
-    if not refused or bulk.origin == Bulk.Origin.API:  # nobody is there to resume it
+    if not refused or bulk.origin in Bulk.SUBMITTED:  # nobody is there to resume it
         return
     if len(refused) >= FIRST_ALIKE and len(refused) == len(rows):
         share = "every device"

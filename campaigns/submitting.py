@@ -55,6 +55,7 @@ class Order:
     entity_id: str = ""
     platform_application_id: str = ""
     webhook: Mapping[str, Any] = field(default_factory=dict)
+    origin: Bulk.Origin = Bulk.Origin.API
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +294,7 @@ class _Draft:
                 "expires_at": order.starts_at + timedelta(seconds=order.ttl),
                 "audience": audience,
                 "frozen_at": order.starts_at if audience else None,
+                "origin": order.origin,
             }
         )
 

@@ -28,6 +28,7 @@ from api.insider.payload import any_links, content_of, ttl_of
 from api.insider.schemas import Notification, Options, notifications_of, read
 from campaigns import push_api, submitting, tasks
 from campaigns.intake import Kind
+from campaigns.models import Bulk
 from campaigns.push_api import Described, Sent
 from campaigns.rendering import PROVIDER_OF
 from campaigns.submitting import Order, Target
@@ -220,6 +221,7 @@ def _order(addressees: Sequence[Addressee], now: datetime) -> Order:
         ttl=ttl_of(first),
         content={"type": "TEXT", "title": first.title, "text": first.message},
         reference=str(first.camp_id),
+        origin=Bulk.Origin.INSIDER,
     )
 
 

@@ -41,8 +41,10 @@ class Bulk(models.Model):
     class Origin(models.TextChoices):
         CAMPAIGN = "campaign", "Campaign"
         API = "api", "API"
+        INSIDER = "insider", "Insider's API"  # its callers ask for no reports
         TEST = "test", "Test send"
 
+    SUBMITTED = (Origin.API, Origin.INSIDER)  # by other systems
     UNFINISHED = (Status.PENDING, Status.SENDING, Status.PAUSED)
 
     bulk_id = models.CharField(max_length=100, default=make_bulk_id)  # public, not unique

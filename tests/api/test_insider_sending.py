@@ -388,7 +388,7 @@ def test_a_send_is_a_bulk_with_its_destination_and_an_urgent_chunk(
         caller.send(notification(ttl=3600))
 
     bulk, chunk = Bulk.objects.get(), Chunk.objects.get()
-    assert (bulk.origin, bulk.status, bulk.ttl, bulk.audience) == ("api", "sending", 3600, 1)
+    assert (bulk.origin, bulk.status, bulk.ttl, bulk.audience) == ("insider", "sending", 3600, 1)
     assert (chunk.bulk_id, chunk.urgent, chunk.recipients) == (bulk.pk, True, [device.pk])
     destination, sent = Destination.objects.get(), PushApiSend.objects.get()
     assert destination.registration_id == device.pk

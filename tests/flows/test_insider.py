@@ -9,7 +9,7 @@ import pytest
 from pytest_django.live_server_helper import LiveServer
 
 from campaigns import channels, dispatch, partitions, reports
-from campaigns.models import Bulk, PushApiSend
+from campaigns.models import Bulk, PushApiSend, Report
 from campaigns.store import store
 from devices.models import Platform
 from tests.api.insider import ITEMS, KEY, LINK, MESSAGES, SEND, STATISTICS, make_insider_key
@@ -117,6 +117,9 @@ def test_from_the_request_to_the_statistics(calm: Gateways, live_server: LiveSer
     ledger = calm.ledger()
     assert sum(ledger[cloud]["accepted"] for cloud in ("fcm", "apns")) == 2
     assert PushApiSend.objects.count() == 2
+
+    # nobody's reports at Infobip's API
+    assert not Report.objects.exists()
 
     # the message centre
     shown = ask(MESSAGES, {"identifiers": {"UUID": "ana"}}, **{"X-INSIDER-API-KEY": KEY})
