@@ -120,6 +120,7 @@ class Family:
     headers: Callable[[], Mapping[str, str]]  # on every response
     empty: HTTPStatus = HTTPStatus.NO_CONTENT  # of an answer that has nothing to say
     most: int = BODY_LIMIT  # bytes of a body
+    success: HTTPStatus = HTTPStatus.OK  # of an answer with content
 
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -245,7 +246,7 @@ def endpoint(family: Family, **handlers: Callable[..., Json | None]) -> View:
             if content is None:
                 empty = {"Content-Length": "0"} if family.empty != HTTPStatus.NO_CONTENT else {}
                 return HttpResponse(status=family.empty, headers={**family.headers(), **empty})
-            return _answer(family, 200, content)
+            return _answer(family, family.success, content)
         except Refusal as refusal:
             return _refuse(family, refusal, refusal.headers)
         except (OperationalError, InterfaceError):

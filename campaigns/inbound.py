@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils import timezone
+
 from campaigns.models import Inbound
 from devices.models import Registration
 
@@ -38,3 +40,17 @@ def keep(registration: Registration, notes: Iterable[Note]) -> None:
         ),
         ignore_conflicts=True,
     )
+
+
+def take(limit: int) -> list[Inbound]:
+    """What nobody has read yet, oldest first; from now on it was read. In a transaction."""
+    waiting = Inbound.objects.select_for_update(skip_locked=True).filter(taken_at=None)
+    keys = list(waiting.order_by("pk").values_list("pk", flat=True)[:limit])
+    Inbound.objects.filter(pk__in=keys).update(taken_at=timezone.now())
+    related = Inbound.objects.select_related("application", "registration__address")
+    return list(related.filter(pk__in=keys).order_by("pk"))
+
+
+def waiting() -> int:
+    """How many nobody has read yet."""
+    return Inbound.objects.filter(taken_at=None).count()

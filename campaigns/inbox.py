@@ -11,8 +11,8 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from campaigns import ids, pulling
-from campaigns.models import InboxMessage
+from campaigns import handing_out, ids, pulling
+from campaigns.models import Bulk, Destination, InboxMessage
 from devices import normalizing
 from devices.errors import ExternalIdError
 from devices.models import Application, Identity, Registration
@@ -34,7 +34,7 @@ class Copy:
 
 def copies(application: Application, external_id: str) -> list[Copy]:
     """The newest messages of a person's inbox; nobody's is empty."""
-    person = _person(external_id)
+    person = person_of(external_id)
     if person is None:
         return []
     rows = (
@@ -61,7 +61,7 @@ def mark_seen(
 
     An id names its bulk, so a copy is found whichever device of the person it was sent to.
     """
-    person = _person(external_id)
+    person = person_of(external_id)
     if person is None:
         return {}
     wanted = {ids.bulk_number(each): (each, at) for each, at in reversed(told)}
@@ -77,7 +77,8 @@ def mark_seen(
     return found
 
 
-def _person(external_id: str) -> int | None:
+def person_of(external_id: str) -> int | None:
+    """The key of whoever has an external id."""
     try:
         external_id = normalizing.external_id(external_id)
     except ExternalIdError:
@@ -94,6 +95,40 @@ def _of(person: int, application: Application) -> QuerySet[InboxMessage]:
     )
     once = theirs.order_by("bulk", "person").distinct("bulk")
     return InboxMessage.objects.filter(pk__in=once.values("pk"))
+
+
+def delete_campaign(name: str, *, person: int | None = None) -> int:
+    """Take a campaign out of inboxes, or out of one: ours by its number, or another system's."""
+    bulks = Destination.objects.filter(submission__reference=name).values_list("bulk", flat=True)
+    theirs = Q(bulk__in=bulks)
+    if name.isascii() and name.isdecimal() and len(name) < 19:
+        theirs |= Q(bulk__campaign=int(name))
+    return _delete(theirs, person)
+
+
+def delete_bulk(bulk_id: str, *, person: int | None = None) -> int:
+    return _delete(Q(bulk__in=Bulk.objects.filter(bulk_id=bulk_id).values("pk")), person)
+
+
+def delete_message(name: str, *, person: int | None = None) -> int:
+    """Take out what an id names: one device's message, or all of a destination's."""
+    theirs = Q(pk__in=())
+    for low, high in handing_out.ranges_of([name]):
+        of_bulk = Q(bulk=ids.bulk_number(low))
+        if low == high:
+            device = low.int & ids.RECIPIENT_MASK
+            owner = Registration.objects.filter(pk=device).values("person")
+            of_bulk &= Q(registration=device) | Q(person__in=owner)
+        theirs |= of_bulk
+    return _delete(theirs, person)
+
+
+def _delete(theirs: Q, person: int | None) -> int:
+    found = InboxMessage.objects.filter(theirs)
+    if person is not None:
+        devices = Registration.objects.filter(person=person).values("pk")
+        found = found.filter(Q(person=person) | Q(person=None, registration__in=devices))
+    return found.delete()[0]
 
 
 def drop_expired() -> int:

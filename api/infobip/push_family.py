@@ -6,6 +6,7 @@ Source: contract/push.md 1.
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
+from http import HTTPStatus
 from typing import TypeVar, cast
 
 from django.http import HttpRequest
@@ -59,6 +60,7 @@ def family(
     seconds: int = 1,
     *,
     older: bool = False,
+    success: HTTPStatus = HTTPStatus.OK,
 ) -> Family:
     """One call: `most` so many times in so many seconds; `older` ones word errors otherwise."""
     return Family(
@@ -69,6 +71,7 @@ def family(
         fault="GENERAL_ERROR",
         headers=dict,
         most=LARGEST,
+        success=success,
     )
 
 
