@@ -11,6 +11,7 @@ from devices import access
 from devices.models import ApiKey, ApiUser, Application
 
 MOST_ADDRESSES = 100
+ONLY_THIS_MACHINE = "127.0.0.1"  # where Insider's list starts (contract/insider.md 1)
 EXISTING = "Only if your systems have one that is to stay: paste it. Else one is made for you."
 
 
@@ -36,6 +37,36 @@ class _ScopesForm(forms.Form):
         return True
 
 
+class _AddressesField(forms.CharField):
+    """Addresses and networks, as a list in one spelling."""
+
+    def __init__(self, **given: Any) -> None:
+        rows = {"rows": 3, "class": "is-code", "placeholder": "203.0.113.7"}
+        super().__init__(
+            label="Only from",
+            required=False,
+            max_length=5000,
+            widget=forms.Textarea(attrs=rows),
+            help_text="Addresses or networks such as 203.0.113.0/24, one a line. "
+            "Empty: from anywhere.",
+            **given,
+        )
+
+    def clean(self, value: Any) -> list[str]:
+        told = re.split(r"[\s,;]+", super().clean(value).strip())
+        found = []
+        for each in filter(None, told):
+            try:
+                found.append(str(ipaddress.ip_network(each, strict=False)))
+            except ValueError:
+                raise forms.ValidationError(
+                    f"“{each[:60]}” is no address. Write it like 203.0.113.7 or 203.0.113.0/24."
+                ) from None
+        if len(found) > MOST_ADDRESSES:
+            raise forms.ValidationError(f"At most {MOST_ADDRESSES}: name whole networks instead.")
+        return list(dict.fromkeys(found))
+
+
 class KeyForm(_ScopesForm):
     """A key: whose API, what it may do, from where and until when."""
 
@@ -48,17 +79,11 @@ class KeyForm(_ScopesForm):
     application = forms.ModelChoiceField(
         Application.objects.all(),
         required=False,
-        empty_label="Choose one",
-        help_text="Insider's keys belong to one application.",
+        empty_label="All applications",
+        help_text="Whose devices it reaches: a push goes to the one that somebody used last.",
     )
-    addresses = forms.CharField(
-        label="Only from",
-        required=False,
-        max_length=5000,
-        widget=forms.Textarea(attrs={"rows": 3, "class": "is-code", "placeholder": "203.0.113.7"}),
-        help_text="Addresses or networks such as 203.0.113.0/24, one a line. "
-        "Empty: from anywhere; Insider's need one.",
-    )
+    addresses = _AddressesField()
+    insider_addresses = _AddressesField(initial=ONLY_THIS_MACHINE)
     expires_on = forms.DateField(
         label="Valid until",
         required=False,
@@ -76,9 +101,8 @@ class KeyForm(_ScopesForm):
     def __init__(self, *args: Any, key: ApiKey, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.key = key
-        self.fields["application"].wanted = True  # type: ignore[attr-defined]
         if key.pk:  # what it is for cannot change, and its secret is nobody's business any more
-            for name in ("family", "application", "secret"):
+            for name in ("family", "application", "insider_addresses", "secret"):
                 del self.fields[name]
             self.initial = {
                 "name": key.name,
@@ -92,20 +116,6 @@ class KeyForm(_ScopesForm):
         family = self.data.get("family", self.key.family)
         return bool(family != ApiKey.Family.INSIDER)
 
-    def clean_addresses(self) -> list[str]:
-        told = re.split(r"[\s,;]+", self.cleaned_data["addresses"].strip())
-        found = []
-        for each in filter(None, told):
-            try:
-                found.append(str(ipaddress.ip_network(each, strict=False)))
-            except ValueError:
-                raise forms.ValidationError(
-                    f"“{each[:60]}” is no address. Write it like 203.0.113.7 or 203.0.113.0/24."
-                ) from None
-        if len(found) > MOST_ADDRESSES:
-            raise forms.ValidationError(f"At most {MOST_ADDRESSES}: name whole networks instead.")
-        return list(dict.fromkeys(found))
-
     def clean_expires_on(self) -> Any:
         day = self.cleaned_data["expires_on"]
         if day is not None and day < timezone.now().date():
@@ -116,16 +126,10 @@ class KeyForm(_ScopesForm):
         return _checked(self.cleaned_data["secret"])
 
     def clean(self) -> dict[str, Any]:
+        """Either list is for its own family: Insider's starts with this machine alone."""
         data = self.cleaned_data
         if data.get("family") == ApiKey.Family.INSIDER:
-            if "application" not in self.errors and not data.get("application"):
-                self.add_error(
-                    "application", "Choose the application that Insider's calls are for."
-                )
-            if "addresses" not in self.errors and not data.get("addresses"):
-                self.add_error(
-                    "addresses", "Insider's calls are taken from listed addresses only: name one."
-                )
+            data["addresses"] = data.get("insider_addresses", [])
         return data
 
 

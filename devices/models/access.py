@@ -55,7 +55,7 @@ class ApiKey(models.Model):
     addresses = ArrayField(models.CharField(max_length=43), default=list, blank=True)  # empty: any
     application = models.ForeignKey(
         Application, null=True, blank=True, on_delete=models.CASCADE, related_name="api_keys"
-    )  # Insider's keys belong to an application, Infobip's to the account
+    )  # NULL: all of them; only Insider's keys can be kept to one
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)

@@ -140,8 +140,8 @@ def test_changing_a_key_leaves_its_secret_alone(client: Client) -> None:
         ({"secret": "short"}, "Too short"),
         ({"secret": "x" * 20 + " y"}, "A header cannot carry this"),
         ({"secret": "ключ" * 10}, "A header cannot carry this"),
-        ({"family": "insider", "addresses": "127.0.0.1"}, "Choose the application"),
-        ({"family": "insider"}, "listed addresses only"),
+        ({"family": "insider", "insider_addresses": "here"}, "“here” is no address"),
+        ({"family": "insider", "application": 0}, "not one of the available choices"),
     ],
 )
 def test_what_cannot_be_kept_is_said_beside_the_field(
@@ -151,13 +151,21 @@ def test_what_cannot_be_kept_is_said_beside_the_field(
     assert not ApiKey.objects.exists()
 
 
-def test_a_key_of_insiders_belongs_to_an_application_and_has_no_scopes(client: Client) -> None:
+def test_a_key_of_insiders_reaches_all_applications_or_one_and_has_no_scopes(
+    client: Client,
+) -> None:
     application = make_application(name="Courier")
+    page = client.get(reverse("devices:access-key-new"))
+    assert page.context["form"]["insider_addresses"].initial == "127.0.0.1"
 
-    make(client, family="insider", application=application.pk, addresses="127.0.0.1", scopes=[])
-
+    make(client, family="insider", insider_addresses="127.0.0.1", scopes=[])
     key = ApiKey.objects.get()
-    assert (key.family, key.application, key.scopes) == ("insider", application, [])
+    assert (key.family, key.application, key.scopes) == ("insider", None, [])
+    assert key.addresses == ["127.0.0.1/32"]
+
+    make(client, family="insider", application=application.pk, addresses="10.0.0.1", scopes=[])
+    key = ApiKey.objects.order_by("pk").last()  # type: ignore[assignment]
+    assert (key.application, key.addresses) == (application, [])  # the other API's list is not its
 
 
 def test_a_user_logs_in_with_the_password_that_was_shown(client: Client) -> None:
