@@ -12,6 +12,7 @@ from django.core.files.uploadedfile import UploadedFile
 
 from devices.models import Application, Platform, ProviderCredential
 
+LONGEST_CAP = 720  # hours: a month
 LARGEST_IMPORT = 500 * 10**6  # bytes; about five million devices
 LARGEST_KEY_FILE = 20_000  # bytes; Google's are 2.4 KB, Apple's 257 bytes
 
@@ -48,9 +49,11 @@ class ApplicationSettingsForm(ApplicationForm):
     class Meta(ApplicationForm.Meta):
         fields = (
             "name", "description", "sdk", "android_display", "rate", "user_data_from_apps",
-            "secure_inbox",
+            "secure_inbox", "cap_count", "cap_hours",
         )  # fmt: skip
         labels: ClassVar = {
+            "cap_count": "Most pushes per person",
+            "cap_hours": "In so many hours",
             "sdk": "SDK in the app",
             "android_display": "On Android",
             "rate": "Most messages a second",
@@ -66,6 +69,9 @@ class ApplicationSettingsForm(ApplicationForm):
             "Empty: as fast as the clouds take it.",
             "user_data_from_apps": "The application code is public, so anybody who has the app "
             "can call as it. Off: names, tags and attributes come from your own systems alone.",
+            "cap_count": "For what Insider's push API sends with the frequency cap on: who had so "
+            "many is left out. Empty: no cap.",
+            "cap_hours": f"From 1 to {LONGEST_CAP}, counted back from each push.",
             "secure_inbox": "The app then needs a user token, which your server signs with one of "
             "the keys below. Off: whoever knows an external ID can read that inbox.",
         }
@@ -83,6 +89,19 @@ class ApplicationSettingsForm(ApplicationForm):
         if seconds < 30:
             raise forms.ValidationError("Enter at least 0.01 hours: clouds need half a minute.")
         return seconds
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        for name, other in (("cap_count", "cap_hours"), ("cap_hours", "cap_count")):
+            if data.get(name) is not None and data.get(other) is None and other not in self.errors:
+                self.add_error(
+                    other, "A cap is a number of pushes in a number of hours: give both."
+                )
+        if (hours := data.get("cap_hours")) is not None and not 1 <= hours <= LONGEST_CAP:
+            self.add_error("cap_hours", f"Enter 1 to {LONGEST_CAP} hours.")
+        if data.get("cap_count") == 0:
+            self.add_error("cap_count", "Enter at least 1, or nothing for no cap.")
+        return data
 
     def save(self, commit: bool = True) -> Application:
         self.instance.default_ttl = self.cleaned_data["ttl_hours"]

@@ -155,6 +155,47 @@ def test_a_time_to_live_outside_its_limits_is_refused(client: Client, hours: str
     assert "ttl_hours" in response.context["form"].errors
 
 
+@pytest.mark.parametrize(
+    ("count", "hours", "wrong"),
+    [
+        ("", "", []),
+        ("3", "48", []),
+        ("3", "720", []),
+        ("3", "", ["cap_hours"]),
+        ("", "48", ["cap_count"]),
+        ("0", "48", ["cap_count"]),
+        ("-1", "48", ["cap_count"]),
+        ("many", "48", ["cap_count"]),
+        ("3", "0", ["cap_hours"]),
+        ("3", "721", ["cap_hours"]),
+    ],
+)
+def test_a_frequency_cap_is_a_number_of_pushes_in_a_number_of_hours(
+    client: Client, count: str, hours: str, wrong: list[str]
+) -> None:
+    application = make_application()
+    administrator(client, application)
+
+    response = client.post(
+        reverse("devices:application-detail", args=[application.pk]),
+        {
+            "name": "Shop",
+            "ttl_hours": "24",
+            "sdk": "infobip",
+            "android_display": "sdk",
+            "cap_count": count,
+            "cap_hours": hours,
+        },
+    )
+
+    assert response.status_code == (422 if wrong else 302)
+    if wrong:
+        assert list(response.context["form"].errors) == wrong
+    application.refresh_from_db()
+    kept = (application.cap_count, application.cap_hours)
+    assert kept == ((int(count), int(hours)) if count and not wrong else (None, None))
+
+
 def test_a_pasted_service_account_is_kept_encrypted_and_not_shown_again(client: Client) -> None:
     application = make_application()
     administrator(client, application)
