@@ -34,7 +34,7 @@ def _board_sms(bulk: Bulk, journeys: Sequence[Journey]) -> dict[int, Reason]:
     _find_numbers(journeys)
     closed = numbers.closings(journey.number for journey in journeys if journey.number)
     refused, taken = {}, []
-    count, (price, currency) = parts(bulk.content[0]["text"]).count, price_of(bulk)
+    count, (price, currency) = parts(bulk.content[0]["text"]).count, price_of(bulk.application_id)
     for journey in journeys:
         if not journey.number:
             refused[journey.pk] = Reason.NO_NUMBER
@@ -60,9 +60,9 @@ def _find_numbers(journeys: Iterable[Journey]) -> None:
         missing[person_id].number = value.removeprefix("+")[:20]
 
 
-def price_of(bulk: Bulk) -> tuple[Any, str]:
-    """What a part costs by the gateway of a bulk, where somebody has written it down."""
-    credential = gateway_of(bulk.application_id)
+def price_of(application_id: int) -> tuple[Any, str]:
+    """What a part costs by an application's gateway, where somebody has written it down."""
+    credential = gateway_of(application_id)
     data = credential.data if credential is not None else {}
     return (data["price"], data["currency"]) if data.get("price") else (0, "")
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns import audience, channels, ledger, rendering
+from campaigns import audience, channels, failover, flows, ledger, rendering
 from campaigns.errors import (
     CampaignError,
     ContentTooLargeError,
@@ -172,7 +172,7 @@ def launch(campaign: Campaign, user: User) -> Bulk:
     with transaction.atomic():
         campaign = (
             Campaign.objects.select_for_update(of=("self",))
-            .select_related("application", "segment")
+            .select_related("application", "segment", "scenario")
             .get(pk=campaign.pk)
         )
         if not campaign.is_draft:
@@ -190,8 +190,9 @@ def launch(campaign: Campaign, user: User) -> Bulk:
         _check_credentials(campaign, set(reached.by_platform))
         check_options(campaign, set(reached.by_platform))
         check_size(campaign, set(reached.by_platform))
+        steps = flows.of_campaign(campaign) if campaign.scenario is not None else []
         now = timezone.now()
-        bulk = Bulk.objects.create(
+        bulk = Bulk(
             application=campaign.application,
             campaign=campaign,
             content=[
@@ -205,6 +206,10 @@ def launch(campaign: Campaign, user: User) -> Bulk:
             throttle=campaign.throttle,
             starts_at=now + timedelta(seconds=settings.LAUNCH_HOLD_SECONDS),
         )
+        if steps:
+            flows.make(steps, bulk)
+        else:
+            bulk.save()
         campaign.launched_at, campaign.launched_by = now, user
         campaign.save(update_fields=["launched_at", "launched_by"])
         audit.record(user, "launch campaign", campaign, after={"devices": reached.total})
@@ -227,7 +232,10 @@ def undo(campaign: Campaign, user: User) -> None:
         bulk = _locked_bulk(campaign)
         if bulk.status != Bulk.Status.PENDING:
             raise WrongStateError("Too late to undo: sending has begun. You can still cancel.")
-        bulk.delete()
+        if bulk.flow is not None:
+            bulk.flow.delete()  # and with it the bulks of all its steps
+        else:
+            bulk.delete()
         Campaign.objects.filter(pk=campaign.pk).update(launched_at=None, launched_by=None)
         audit.record(user, "undo launch", campaign)
 
@@ -245,7 +253,8 @@ def resume(campaign: Campaign, user: User) -> Bulk:
         campaign, user, "resume campaign", {Bulk.Status.PAUSED}, Bulk.Status.SENDING,
         "Only a paused campaign can be resumed.",
     )  # fmt: skip
-    ledger.finish(bulk.pk)
+    for each in _bulks_of(bulk):
+        ledger.finish(each.pk)
     return bulk
 
 
@@ -253,10 +262,12 @@ def change_pace(campaign: Campaign, user: User, throttle: int | None) -> Bulk:
     """Messages a second from the next window on; None lets go of the brake."""
     with transaction.atomic():
         bulk = _locked_bulk(campaign)
-        if bulk.status not in Bulk.UNFINISHED:
+        if all(each.status not in Bulk.UNFINISHED for each in _bulks_of(bulk)):
             raise WrongStateError("This campaign has ended already.")
         before, bulk.throttle = bulk.throttle, throttle
-        bulk.save(update_fields=["throttle"])
+        for each in _bulks_of(bulk):
+            each.throttle = throttle
+            each.save(update_fields=["throttle"])
         audit.record(
             user,
             "change pace",
@@ -274,15 +285,30 @@ def cancel(campaign: Campaign, user: User) -> Bulk:
         {Bulk.Status.PENDING, Bulk.Status.SENDING, Bulk.Status.PAUSED}, Bulk.Status.CANCELLED,
         "This campaign has ended already.",
     )  # fmt: skip
-    ledger.cancel_chunks(bulk.pk)
+    for each in _bulks_of(bulk):
+        ledger.cancel_chunks(each.pk)
+    if bulk.flow_id is not None:
+        failover.cancel(bulk.flow_id)
     return bulk
 
 
 def _locked_bulk(campaign: Campaign) -> Bulk:
-    bulk = Bulk.objects.select_for_update().filter(campaign=campaign).order_by("-pk").first()
+    """The first bulk of the newest launch; those of its later steps are locked with it."""
+    bulks = Bulk.objects.select_for_update()
+    bulk = bulks.filter(campaign=campaign, step=0).order_by("-pk").first()
     if bulk is None:
         raise WrongStateError("This campaign was not launched yet.")
+    if bulk.flow_id is not None:
+        list(bulks.filter(flow=bulk.flow_id, step__gt=0).order_by("pk"))
     return bulk
+
+
+def _bulks_of(bulk: Bulk) -> list[Bulk]:
+    """The bulks of all steps, in their order."""
+    if bulk.flow_id is None:
+        return [bulk]
+    later = Bulk.objects.filter(flow=bulk.flow_id, step__gt=0)
+    return [bulk, *later.order_by("pk")]
 
 
 def _move(
@@ -295,12 +321,15 @@ def _move(
 ) -> Bulk:
     with transaction.atomic():
         bulk = _locked_bulk(campaign)
-        if bulk.status not in sources:
+        moved = [each for each in _bulks_of(bulk) if each.status in sources]
+        if not moved:
             raise WrongStateError(refusal)
-        before, bulk.status, bulk.status_reason = bulk.status, target, ""
-        if target == Bulk.Status.CANCELLED:
-            bulk.finished_at = timezone.now()
-        bulk.save(update_fields=["status", "status_reason", "finished_at"])
+        before = moved[0].status
+        for each in moved:
+            each.status, each.status_reason = target, ""
+            if target == Bulk.Status.CANCELLED:
+                each.finished_at = timezone.now()
+            each.save(update_fields=["status", "status_reason", "finished_at"])
         audit.record(user, action, campaign, before={"status": before}, after={"status": target})
     return bulk
 

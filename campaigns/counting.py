@@ -53,9 +53,9 @@ def live(application: Application, rule: Rule, *, primary_only: bool = False) ->
 
 
 def _in_time(
-    application: Application, rule: Rule, primary_only: bool, patience: int
+    application: Application, rule: Rule, primary_only: bool, milliseconds: int
 ) -> AudienceSize | None:
-    with suppress(OperationalError), _patience(patience):
+    with suppress(OperationalError), patience(milliseconds):
         return audience.size(application, rule, primary_only=primary_only)
     return None
 
@@ -67,7 +67,7 @@ def _estimate(sample: Sample, rule: Rule, *, primary_only: bool) -> AudienceSize
     asked = sample.sampled
     if question.probes:
         rows, asked = rows.filter(draw__lt=PROBED), sample.probed
-    with suppress(OperationalError), _patience(PATIENCE):
+    with suppress(OperationalError), patience(PATIENCE):
         hits = audience.count(rows, primary_only=primary_only)
         return _scaled(hits, sample.devices, asked)
     return None
@@ -92,7 +92,7 @@ def _scaled(hits: AudienceSize, devices: int, asked: int) -> AudienceSize:
 
 
 @contextmanager
-def _patience(milliseconds: int) -> Iterator[None]:
+def patience(milliseconds: int) -> Iterator[None]:
     """Let Postgres give up after a while: OperationalError."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('statement_timeout')")

@@ -1,6 +1,6 @@
 """Scenario → flow: the steps of one launch or request, each with its bulk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -8,8 +8,10 @@ from typing import Any
 from django.db import connection
 
 from campaigns import boarding
-from campaigns.models import Bulk, Flow, Journey, Reason, RepeatPolicy
+from campaigns.errors import IncompleteContentError, NoCredentialError
+from campaigns.models import Bulk, Campaign, Flow, Journey, Reason, RepeatPolicy
 from devices.models import Application
+from providers.sms import MOST_PARTS, parts
 
 LONGEST = 48 * 3600  # seconds that a step may take
 
@@ -126,3 +128,57 @@ def embark(bulk: Bulk) -> bool:
         status=Bulk.Status.SENDING, frozen_at=bulk.frozen_at
     )
     return Journey.objects.filter(flow=bulk.flow).exists()
+
+
+# ------------------------------------------------------------------- campaigns
+
+
+def of_campaign(campaign: Campaign) -> list[Step]:
+    """The steps of a campaign with a scenario: its push, then its text as a text message.
+
+    Raises IncompleteContentError and NoCredentialError for steps that it cannot take.
+    """
+    assert campaign.scenario is not None
+    said = campaign.scenario.steps
+    channels = [step["channel"] for step in said]
+    if channels[:1] != ["PUSH"] or set(channels[1:]) - {"SMS"}:
+        raise IncompleteContentError(
+            "A campaign begins with a push, and goes on with text messages only: choose another"
+            " scenario.",
+            field="scenario",
+        )
+    text = campaign.contents.filter(language="").values_list("text", flat=True).first() or ""
+    if len(channels) > 1:
+        count = parts(text).count
+        if count > MOST_PARTS:
+            raise IncompleteContentError(
+                f"The text takes {count} SMS; at most {MOST_PARTS} are sent. Shorten it.",
+                field="text",
+            )
+        if boarding.gateway_of(campaign.application_id) is None:
+            raise NoCredentialError(
+                f"{campaign.application} has no SMS gateway. Add one under Settings, Applications."
+            )
+    return [
+        Step(
+            channel=step["channel"],
+            sender=step.get("sender", ""),
+            validity=step.get("validity") or LONGEST,
+            content={"text": text} if step["channel"] == "SMS" else {},
+            accepted_is_enough=bool(step.get("accepted_is_enough")),
+            primary_only=campaign.primary_only,
+        )
+        for step in said
+    ]
+
+
+def latest(campaigns: Collection[Campaign]) -> dict[int, Bulk]:
+    """The newest first bulk of each campaign, in the state of its first step that goes on."""
+    launched = Bulk.objects.filter(campaign__in=campaigns, origin=Bulk.Origin.CAMPAIGN)
+    found = {bulk.campaign_id: bulk for bulk in launched.filter(step=0).order_by("pk")}
+    by_flow = {b.flow_id: b for b in found.values() if b.flow_id and b.status == Bulk.Status.DONE}
+    later = Bulk.objects.filter(flow__in=by_flow, status__in=Bulk.UNFINISHED).order_by("-step")
+    for flow_id, status in later.values_list("flow_id", "status"):
+        first = by_flow[flow_id]
+        first.status, first.finished_at = status, None
+    return {key: bulk for key, bulk in found.items() if key is not None}

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from campaigns.errors import RuleError
-from campaigns.models import Campaign, CampaignContent, RepeatPolicy
+from campaigns.models import Campaign, CampaignContent, RepeatPolicy, Scenario
 from campaigns.targeting import Rule, to_q
 from devices.models import Application, Platform, Registration
 from devices.versions import pack_version
@@ -97,6 +97,14 @@ class ComposerForm(forms.Form):
         label="Only the primary device of each person", required=False
     )
     hours = forms.TypedChoiceField(label="Keep trying for", choices=HOURS, coerce=int)
+    scenario = forms.ModelChoiceField(
+        label="If it does not arrive",
+        queryset=Scenario.objects.all(),
+        required=False,
+        empty_label="Nothing more is sent",
+        help_text="A scenario goes on with a text message, once for each person whose push failed,"
+        " or was not confirmed within its time. That time replaces how long we keep trying.",
+    )
     throttle = forms.IntegerField(
         label="Messages a second, at most",
         required=False,
@@ -193,6 +201,7 @@ class ComposerForm(forms.Form):
             "ttl": cleaned["hours"] * 3600,
             "throttle": cleaned["throttle"],
             "repeat_policy": cleaned["repeat_policy"],
+            "scenario": cleaned["scenario"],
         }
 
     def content(self) -> dict[str, Any]:
@@ -230,6 +239,7 @@ def typed(campaign: Campaign) -> dict[str, Any]:
         "name": campaign.name,
         "throttle": campaign.throttle,
         "repeat_policy": campaign.repeat_policy,
+        "scenario": campaign.scenario_id,
         "primary_only": campaign.primary_only,
         "hours": min((each for each, _ in HOURS), key=lambda each: abs(each - hours)),
     }

@@ -13,6 +13,7 @@ from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
+from campaigns import flows
 from campaigns.models import (
     Bulk,
     Campaign,
@@ -223,12 +224,7 @@ class CampaignRow:
 
 def campaign_rows(campaigns: Sequence[Campaign]) -> list[CampaignRow]:
     """Campaigns with their latest bulk and its funnel, in two statements."""
-    latest = {
-        bulk.campaign_id: bulk
-        for bulk in Bulk.objects.filter(
-            campaign__in=campaigns, origin=Bulk.Origin.CAMPAIGN
-        ).order_by("pk")
-    }
+    latest = flows.latest(campaigns)
     counted = funnels([bulk.pk for bulk in latest.values()])
     rows = []
     for campaign in campaigns:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from campaigns.ledger import Row
 from campaigns.models import Bulk, Counter, Reason, ReasonCounter
@@ -28,7 +28,9 @@ def stop_if_refused(bulk: Bulk, rows: Sequence[Row]) -> None:
     else:
         return
     said = refused[0].answer or refused[0].reason.sentence
-    stopped = Bulk.objects.filter(pk=bulk.pk, status=Bulk.Status.SENDING).update(
+    # With a push that is refused, its text messages wait for somebody's decision too.
+    together = Q(pk=bulk.pk) if bulk.flow_id is None else Q(flow=bulk.flow_id)
+    stopped = Bulk.objects.filter(together, status=Bulk.Status.SENDING).update(
         status=Bulk.Status.PAUSED,
         status_reason=f"The cloud refuses this notification for {share}: {said}",
     )

@@ -14,12 +14,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from campaigns import channels, composing, counting, tasks
+from campaigns import channels, composing, counting, stages, tasks
 from campaigns.audience import AudienceSize
 from campaigns.errors import CampaignError, ContentTooLargeError, StaleDraftError
 from campaigns.forms import ComposerForm, typed
 from campaigns.models import Campaign
 from campaigns.rendering import PROVIDER_OF
+from campaigns.stages import Reach
 from campaigns.targeting import Rule, sentence
 from campaigns.views.campaigns import address_of, campaign_of
 from devices.models import Application, Platform
@@ -65,6 +66,7 @@ class Review:
     size: AudienceSize | None = None
     sentence: str = ""
     meters: list[Meter] = field(default_factory=list)
+    texts: Reach | None = None  # whom its text messages could reach
     unready: list[tuple[Platform, int]] = field(default_factory=list)  # without a credential
 
 
@@ -98,6 +100,7 @@ def _review(
         )
         review.sentence = sentence(form.rule())
         have = {provider for provider, _ in channels.credentials_of(campaign.application_id)}
+        review.texts = stages.reach(campaign, form.rule())
         review.unready = [
             (platform, number)
             for platform, number in review.size.by_platform.items()

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from campaigns import composing, pacing, statistics, tasks
+from campaigns import composing, flows, pacing, stages, statistics, tasks
 from campaigns.errors import CampaignError
 from campaigns.forms import PaceForm
 from campaigns.models import Bulk, Campaign
@@ -36,8 +36,7 @@ SERIES = [("Sent", "sent"), ("Delivered", "delivered"), ("Seen", "seen")]
 
 
 def _bulk_of(campaign: Campaign) -> Bulk | None:
-    bulks = Bulk.objects.filter(campaign=campaign, origin=Bulk.Origin.CAMPAIGN)
-    return bulks.order_by("-pk").first()
+    return flows.latest([campaign]).get(campaign.pk)
 
 
 @require_GET
@@ -73,6 +72,7 @@ def _progress(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:
         "waiting": [each for each in reasons if each.kind == "waiting"],
         "left_out": [each for each in reasons if each.kind == "left_out"],
         "platforms": statistics.platforms(bulk),
+        "steps": stages.figures(bulk),
         "content": bulk.content[0],
         "sentence": sentence(bulk.rule),
         "many_unknown": funnel.sent >= 1000 and funnel.unknown > 0.005 * funnel.sent,

@@ -56,7 +56,7 @@ def message_log(request: ApplicationRequest, pk: int) -> HttpResponse:
     """Every message of a campaign, filtered by state, reason, platform or device."""
     campaign = get_object_or_404(Campaign, pk=pk, application=request.application)
     bulk = get_object_or_404(
-        Bulk.objects.order_by("-pk"), campaign=campaign, origin=Bulk.Origin.CAMPAIGN
+        Bulk.objects.order_by("-pk"), campaign=campaign, origin=Bulk.Origin.CAMPAIGN, step=0
     )
     messages = statistics.messages(bulk)
     state = request.GET.get("state", "")

@@ -53,6 +53,7 @@ def _answer(request: ApplicationRequest, devices: list[Registration]) -> HttpRes
         application=request.application,
         origin=Bulk.Origin.CAMPAIGN,
         campaign__isnull=False,
+        step=0,
     ).select_related("campaign", "application")
     bulks = list(launched.order_by("-pk")[:CAMPAIGNS])
     chosen = next((each for each in bulks if str(each.pk) == request.GET.get("bulk")), None)
