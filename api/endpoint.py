@@ -39,6 +39,7 @@ class ApiRequest(HttpRequest):
     """A request whose caller is known."""
 
     application: Application
+    answer_headers: Mapping[str, str]  # on the answer, where a handler wants any
 
 
 class Schema(BaseModel):
@@ -246,7 +247,8 @@ def endpoint(family: Family, **handlers: Callable[..., Json | None]) -> View:
             if content is None:
                 empty = {"Content-Length": "0"} if family.empty != HTTPStatus.NO_CONTENT else {}
                 return HttpResponse(status=family.empty, headers={**family.headers(), **empty})
-            return _answer(family, family.success, content)
+            headers = getattr(request, "answer_headers", None)
+            return _answer(family, family.success, content, headers)
         except Refusal as refusal:
             return _refuse(family, refusal, refusal.headers)
         except (OperationalError, InterfaceError):

@@ -109,7 +109,9 @@ CROSS JOIN LATERAL (
       {of_others}
 ) x
 LEFT JOIN campaigns_report r ON r.message_id = x.id
-WHERE d.starts_at > now() - interval '48 hours' {of_destinations}
+LEFT JOIN campaigns_bulk b ON b.id = d.bulk_id
+WHERE d.starts_at > now() - interval '48 hours' AND coalesce(b.origin, 'api') = 'api'
+      {of_destinations}
 ORDER BY d.starts_at DESC, d.id DESC, x.id DESC
 LIMIT %(limit)s
 """

@@ -26,6 +26,7 @@ from campaigns import (
     partitions,
     push_api,
     reconciling,
+    repeating,
     reports,
     sampling,
     watching,
@@ -190,6 +191,7 @@ def make_partitions() -> None:
     partitions.keep_days_of_events()
     inbox.drop_expired()
     handing_out.drop_old()
+    repeating.drop_old()
     push_api.drop_old()
 
 

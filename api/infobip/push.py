@@ -4,12 +4,14 @@ import json
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
-from api import auth
+from api import auth, idempotency
 from api.endpoint import Json, endpoint
 from api.infobip import push_schemas as schemas
 from api.infobip import statuses
@@ -49,7 +51,11 @@ TAPS = {
 
 
 def send(request: KnownRequest) -> Json:
-    """POST /push/3/messages."""
+    """POST /push/3/messages, done once however often a key is repeated."""
+    return idempotency.once(request, request.author.name, FAMILY, lambda: _send(request))
+
+
+def _send(request: KnownRequest) -> Json:
     body = read(request, schemas.Request, FAMILY, schemas.TAGS)
     schedule = body.options.schedule if body.options else None
     bulk_id = (schedule.bulk_id if schedule else None) or str(uuid.uuid4())
@@ -59,9 +65,9 @@ def send(request: KnownRequest) -> Json:
     pace = schedule.speed.per_second if schedule and schedule.speed else None
     accepted = submitting.submit(bulk_id, orders, now=now, pace=pace)
     if accepted.urgent:
-        tasks.send_soon()
+        transaction.on_commit(tasks.send_soon)
     for pk in accepted.to_freeze:
-        tasks.freeze_soon(pk)
+        transaction.on_commit(partial(tasks.freeze_soon, pk))
     placed = iter(accepted.placed)
     messages = [
         _placed_json(next(placed), waits=_waits(order, now))

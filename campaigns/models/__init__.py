@@ -1,5 +1,6 @@
 """What is said, to whom, what became of it."""
 
+from campaigns.models.calls import ApiCall
 from campaigns.models.campaigns import Campaign, CampaignContent, RepeatPolicy
 from campaigns.models.counters import Counter, EarlyReceipt, ReasonCounter
 from campaigns.models.flows import Flow, Journey, JourneyNote, Leg, Stage
@@ -27,6 +28,7 @@ __all__ = [
     "PERSON_COLUMNS",
     "PULLED_REASONS",
     "REASONS",
+    "ApiCall",
     "Bulk",
     "Campaign",
     "CampaignContent",
