@@ -18,6 +18,7 @@ from api import (
 )
 from api.infobip import (
     contacts,
+    omni_family,
     persons,
     push,
     push_applications,
@@ -26,6 +27,7 @@ from api.infobip import (
     push_logs,
     push_reports,
     push_totals,
+    scenarios,
 )
 from api.insider import calling as insider
 from api.insider import message_center, sending
@@ -90,6 +92,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("push/1/user/<path:external_id>/inbox/messages", push_inbox.deletions_of_one),
     re_path(r"^/*push/+3(?:/[\s\S]*)?$", push_family.nothing),
     re_path(r"^/*push(?:/[\s\S]*)?$", push_family.nothing_older),
+    path("omni/1/scenarios", scenarios.many),
+    path("omni/1/scenarios/<str:key>", scenarios.one),
+    re_path(r"^/*omni(?:/[\s\S]*)?$", omni_family.nothing),
     path("api/v2/notification/user", sending.notifications),
     path("api/v1/notification/get_statistics", insider_statistics.statistics),
     path("api/message_center/v1", message_center.messages),
