@@ -18,7 +18,7 @@ from django.db import connection
 from campaigns import audience
 from campaigns.models import Bulk
 from campaigns.targeting import Rule
-from devices.models import Application, Identity
+from devices.models import Application, Identity, RegistrationQuerySet
 
 ID_IS_UNIQUE_FOR = "48 hours"
 
@@ -130,8 +130,17 @@ def resolve(wanted: Sequence[Wanted]) -> list[list[Device]]:
 
 def anybody(application: Application, rule: Rule, primary_only: bool) -> bool:
     """Whether a rule fits a device of an application, enabled or not."""
+    return _matching(application, rule, primary_only).exists()
+
+
+def count(application: Application, rule: Rule, primary_only: bool) -> int:
+    """How many devices a rule fits, enabled or not."""
+    return _matching(application, rule, primary_only).count()
+
+
+def _matching(application: Application, rule: Rule, primary_only: bool) -> RegistrationQuerySet:
     devices = audience.matching(application, rule)
-    return (devices.filter(primary=True) if primary_only else devices).exists()
+    return devices.filter(primary=True) if primary_only else devices
 
 
 _FREEZE = """
@@ -155,9 +164,7 @@ SELECT coalesce(sum(size), 0) FROM written
 
 def freeze_rule(bulk: Bulk, spaced: Spaced) -> int:
     """Write the chunks of a rule; a large audience does not go before others' single sends."""
-    devices = audience.matching(bulk.application, bulk.rule)
-    if bulk.primary_only:
-        devices = devices.filter(primary=True)
+    devices = _matching(bulk.application, bulk.rule, bulk.primary_only)
     sql, parameters = devices.values_list("id", "platform").query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(

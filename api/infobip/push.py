@@ -16,7 +16,7 @@ from api.endpoint import Json, endpoint
 from api.infobip import push_schemas as schemas
 from api.infobip import statuses
 from api.infobip.push_family import SEND, KnownRequest, family, read
-from api.infobip.push_schemas import Message, Options, ToMany
+from api.infobip.push_schemas import Content, Message, Options, ToMany
 from api.infobip.targeting import to_rule
 from campaigns import submitting, tasks, windows
 from campaigns.errors import RuleError
@@ -96,19 +96,22 @@ def _placed_json(placed: Placed, *, waits: bool) -> Json:
 def _order(message: Message, together: datetime | None, now: datetime) -> Order:
     """A message in our words."""
     options = message.options or NO_OPTIONS
-    application = _sender(message.sender)
+    application = sender_of(message.sender)
     validity = options.validity.seconds if options.validity else LONGEST_VALIDITY
     send_at = options.send_at or together or now
     webhooks = message.webhooks or NO_WEBHOOKS
     platform = options.platform or NO_PLATFORM
+    faults = faults_of(message.content, options)
+    if validity < SHORTEST_VALIDITY:
+        faults.append(Rejection.TOO_SHORT)
     return Order(
         sender=message.sender,
         application=application,
-        notification=notification_of(message, options),
+        notification=notification_of(message.content, options),
         targets=[_target(application, each) for each in message.destinations],
         starts_at=max(send_at, now),
         ttl=max(0, min(validity, LONGEST_VALIDITY)),
-        faults=frozenset(_faults(message, options, validity)),
+        faults=frozenset(faults),
         window=options.window.as_json() if options.window else {},
         content=message.content.model_dump(by_alias=True, exclude_none=True),
         callback_data=webhooks.callback_data or "",
@@ -119,29 +122,27 @@ def _order(message: Message, together: datetime | None, now: datetime) -> Order:
     )
 
 
-def _sender(name: str) -> Application | None:
+def sender_of(name: str) -> Application | None:
     application = auth.find_sender(name)
     return application if application is not None and application.enabled else None
 
 
-def _faults(message: Message, options: Options, validity: int) -> list[Rejection]:
-    """What keeps a message from all its destinations (2.3)."""
+def faults_of(content: Content, options: Options) -> list[Rejection]:
+    """What keeps a message from all its destinations, whatever its validity (2.3)."""
     faults = []
-    if validity < SHORTEST_VALIDITY:
-        faults.append(Rejection.TOO_SHORT)
     if options.topic and not InboxTopic.objects.filter(name=options.topic).exists():
         faults.append(Rejection.UNKNOWN_TOPIC)
     if options.action and options.action.is_incomplete:
         faults.append(Rejection.INCOMPLETE_BUTTON)
-    if _length(message, options) > LONGEST:
+    if _length(content, options) > LONGEST:
         faults.append(Rejection.TOO_LARGE)
     return faults
 
 
-def _length(message: Message, options: Options) -> int:
+def _length(content: Content, options: Options) -> int:
     """Characters of what is said and how, as compact JSON."""
     said = {
-        "content": message.content.model_dump(by_alias=True, exclude_none=True),
+        "content": content.model_dump(by_alias=True, exclude_none=True),
         "options": options.model_dump(by_alias=True, exclude_none=True, exclude={"send_at"}),
     }
     return len(compact(said))
@@ -208,9 +209,8 @@ def _stored(kind: Kind, given: str) -> str:
 # ------------------------------------------------------------------- what
 
 
-def notification_of(message: Message, options: Options) -> dict[str, Any]:
+def notification_of(content: Content, options: Options) -> dict[str, Any]:
     """Fields of PushNotification that say something; the rest has its defaults."""
-    content = message.content
     said: dict[str, Any] = {
         "title": content.title,
         "text": content.text,

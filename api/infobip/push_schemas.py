@@ -61,7 +61,7 @@ def _url(text: str) -> str:
     return text
 
 
-def _not_blank(text: str) -> str:
+def not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be blank")
     return text
@@ -69,9 +69,9 @@ def _not_blank(text: str) -> str:
 
 SendTime = Annotated[datetime, BeforeValidator(read_time), AfterValidator(_not_too_far)]
 Url = Annotated[str, Field(max_length=2048), AfterValidator(_url)]
-Id = Annotated[Text255, AfterValidator(_not_blank)]
+Id = Annotated[Text255, AfterValidator(not_blank)]
 Whole = Annotated[int, Field(ge=1, le=2**31 - 1)]
-Topic = Annotated[Text255, AfterValidator(_not_blank)]
+Topic = Annotated[Text255, AfterValidator(not_blank)]
 
 
 # ------------------------------------------------------------------- whom
@@ -89,7 +89,7 @@ class ToRegistration(Named):
 
 class ToExternalId(Named):
     type: Literal["EXTERNAL_USER_ID"]
-    id: Annotated[Text, Field(max_length=256), AfterValidator(_not_blank)] = Field(
+    id: Annotated[Text, Field(max_length=256), AfterValidator(not_blank)] = Field(
         alias="externalUserId"
     )
 
@@ -141,7 +141,7 @@ Destination = Annotated[
 # ------------------------------------------------------------------- what
 
 Title = Annotated[Text, Field(max_length=50)]
-Words = Annotated[Text4000, AfterValidator(_not_blank)]
+Words = Annotated[Text4000, AfterValidator(not_blank)]
 
 
 class TextContent(Schema):
