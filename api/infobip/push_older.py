@@ -101,11 +101,12 @@ class OlderMessage(Schema):
 
     @property
     def content(self) -> Content:
-        options = self.options or NO_OPTIONS
-        said = {"title": options.title, "text": self.text or ""}
+        options, text = self.options or NO_OPTIONS, self.text or ""
         if options.image_url:
-            return ImageContent.model_construct(type="IMAGE", url=options.image_url, **said)
-        return TextContent.model_construct(type="TEXT", **said)
+            return ImageContent.model_construct(
+                type="IMAGE", title=options.title, text=text, url=options.image_url
+            )
+        return TextContent.model_construct(type="TEXT", title=options.title, text=text)
 
 
 class Several(Schema):
