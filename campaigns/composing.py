@@ -100,9 +100,12 @@ def duplicate(campaign: Campaign, user: User) -> Campaign:
 
 
 def rule_of(campaign: Campaign) -> Rule:
-    """Segment and own rule together."""
-    rules = [rule for rule in (campaign.segment and campaign.segment.rule, campaign.rule) if rule]
-    return {"all": rules} if len(rules) > 1 else (rules[0] if rules else {"all": []})
+    """Who is in the segment, if one is chosen, and matches the campaign's own rule."""
+    own: Rule = campaign.rule or {"all": []}
+    if campaign.segment_id is None:
+        return own
+    chosen = {"field": "segment", "op": "in", "value": campaign.segment_id}
+    return {"all": [chosen, *(own["all"] if set(own) == {"all"} else [own])]}
 
 
 def check_content(campaign: Campaign) -> None:

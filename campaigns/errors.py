@@ -56,3 +56,15 @@ class RuleError(CampaignError):
         super().__init__(f"{path or 'rule'}: {problem}")
         self.path = path
         self.problem = problem
+
+
+class NameTakenError(CampaignError):
+    """The application has another segment of that name."""
+
+    code = "name_taken"
+
+
+class SegmentInUseError(CampaignError):
+    """Campaigns or other segments name the segment, so it cannot be deleted."""
+
+    code = "segment_in_use"

@@ -9,6 +9,7 @@ from campaigns.views import (
     following,
     messages,
     overview,
+    segments,
     system,
     whynot,
 )
@@ -16,6 +17,7 @@ from campaigns.views import (
 app_name = "campaigns"
 APP = "apps/<int:application>/"
 ONE = APP + "campaigns/<int:pk>/"
+SEGMENT = APP + "segments/<int:pk>/"
 
 urlpatterns: list[URLPattern] = [
     path(APP, overview.overview, name="overview"),
@@ -33,6 +35,12 @@ urlpatterns: list[URLPattern] = [
         path(ONE + f"{action}/", following.campaign_act, {"action": action}, name=action)
         for action in ("undo", "pause", "resume", "cancel")
     ],
+    path(APP + "segments/", segments.segment_list, name="segments"),
+    path(SEGMENT, segments.segment_detail, name="segment"),
+    path(SEGMENT + "size/", segments.segment_size, name="segment-size"),
+    path(SEGMENT + "members/", segments.segment_members, name="segment-members"),
+    path(SEGMENT + "match/", segments.segment_match, name="segment-match"),
+    path(SEGMENT + "delete/", segments.segment_delete, name="segment-delete"),
     path(APP + "devices/<int:pk>/messages/", messages.device_messages, name="device-messages"),
     path("settings/system/", system.system, name="system"),
     path("settings/system/reconcile/", system.system_reconcile, name="system-reconcile"),

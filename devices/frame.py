@@ -34,6 +34,7 @@ class Entry:
 PAGES = (
     ("campaigns:overview", "Overview", "layout-dashboard", Right.SEE_REPORTS, "g o"),
     ("campaigns:list", "Campaigns", "send", Right.SEE_CAMPAIGNS, "g c"),
+    ("campaigns:segments", "Segments", "filter", Right.SEE_CAMPAIGNS, "g s"),
     ("devices:people", "People", "users", Right.SEE_DEVICES, "g p"),
     ("devices:list", "Devices", "device-mobile", Right.SEE_DEVICES, "g d"),
     ("devices:imports", "Imports", "table-import", Right.IMPORT_DEVICES, "g i"),

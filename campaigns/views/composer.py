@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -21,9 +20,10 @@ from campaigns.forms import ComposerForm, typed
 from campaigns.models import Campaign
 from campaigns.rendering import PROVIDER_OF
 from campaigns.stages import Reach
-from campaigns.targeting import Rule, sentence
+from campaigns.targeting import sentence
 from campaigns.views.campaigns import address_of, campaign_of
-from devices.models import Application, Platform
+from campaigns.views.sizes import size_of
+from devices.models import Platform
 from devices.permissions import ApplicationRequest, Right, page
 
 LIMIT = 4096  # bytes FCM and APNs take
@@ -196,20 +196,12 @@ def audience_size(request: ApplicationRequest, pk: int) -> HttpResponse:
     context: dict[str, Any] = {"campaign": campaign}
     if form.audience_is_valid():
         primary, rule = form.cleaned_data["primary_only"], form.rule()
-        size = counting.live(request.application, rule, primary_only=primary)
-        if "exactly" in request.POST and not size.exact:
-            _count_exactly(request.application, rule, primary_only=primary)
+        exactly = "exactly" in request.POST
+        size = size_of(request.application, rule, primary_only=primary, exactly=exactly)
         context["review"] = {"size": size, "sentence": sentence(rule)}
     else:
         context["review"] = {"faults": _form_faults(form, form.AUDIENCE)}
     return render(request, "campaigns/campaign_form.html#audience-size", context)
-
-
-def _count_exactly(application: Application, rule: Rule, *, primary_only: bool) -> None:
-    if counting.may_ask(application, rule, primary_only=primary_only):
-        given = {"application_pk": application.pk, "rule": rule, "primary_only": primary_only}
-        count = partial(tasks.count_audience.apply_async, kwargs=given, expires=30)
-        transaction.on_commit(count, robust=True)
 
 
 @require_POST

@@ -1,0 +1,137 @@
+"""Create, change, delete a segment; who uses it."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models import BooleanField, F, Func, Q, Value
+
+from campaigns.errors import NameTakenError, SegmentInUseError, StaleDraftError
+from campaigns.models import Campaign, Segment
+from campaigns.targeting import Rule, to_q
+from devices import audit
+from devices.models import Application
+
+SHOWN = 3  # users that a refusal names
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A campaign or a segment that names a segment."""
+
+    user: Campaign | Segment
+
+    @property
+    def kind(self) -> str:
+        return "campaign" if isinstance(self.user, Campaign) else "segment"
+
+
+class _NamesASegment(Func):
+    """Whether a rule has a condition on a segment, at any depth."""
+
+    template = "jsonb_path_exists(%(expressions)s)"
+    arg_joiner = ", "
+    output_field = BooleanField()
+
+
+def create(application: Application, user: User, *, name: str, rule: Rule) -> Segment:
+    """Raises RuleError for a rule that cannot be read, NameTakenError for a second of a name."""
+    with transaction.atomic():
+        to_q(rule, application)
+        segment = _saved(
+            Segment(application=application, name=name, rule=rule, created_by=user), name
+        )
+        audit.record(user, "create segment", segment, after={"name": name, "rule": rule})
+    return segment
+
+
+def change(segment: Segment, user: User, *, version: int, name: str, rule: Rule) -> Segment:
+    """Change name and rule; raises StaleDraftError when another change came in between."""
+    with transaction.atomic():
+        # All of them: two changes at once could make two segments name each other.
+        rows = Segment.objects.select_for_update().filter(application=segment.application)
+        stored = {each.pk: each for each in rows.order_by("pk")}.get(segment.pk)
+        if stored is None:
+            raise StaleDraftError("Somebody else deleted this segment meanwhile.")
+        if stored.version != version:
+            raise StaleDraftError(
+                "Somebody else changed this segment. Open it again to see their version."
+            )
+        before = {"name": stored.name, "rule": stored.rule}
+        after = {"name": name, "rule": rule}
+        if before == after:
+            return stored
+        stored.name, stored.rule, stored.version = name, rule, version + 1
+        _saved(stored, name)
+        # Read as others will: a segment that now names itself through another is refused.
+        to_q({"field": "segment", "op": "in", "value": stored.pk}, segment.application)
+        changed = [key for key in before if before[key] != after[key]]
+        audit.record(
+            user,
+            "change segment",
+            stored,
+            before={key: before[key] for key in changed},
+            after={key: after[key] for key in changed},
+        )
+    return stored
+
+
+def _saved(segment: Segment, name: str) -> Segment:
+    try:
+        with transaction.atomic():
+            segment.save()
+    except IntegrityError as error:
+        raise NameTakenError(
+            f"There is a segment “{name}” already. Choose another name."
+        ) from error
+    return segment
+
+
+def delete(segment: Segment, user: User) -> None:
+    """Delete it; raises SegmentInUseError while anything names it."""
+    with transaction.atomic():
+        rows = Segment.objects.select_for_update().filter(application=segment.application)
+        stored = {each.pk: each for each in rows.order_by("pk")}.get(segment.pk)
+        if stored is None:
+            return
+        found = uses(segment.application).get(segment.pk, [])
+        if found:
+            named = ", ".join(f"the {each.kind} “{each.user}”" for each in found[:SHOWN])
+            more = f" and {len(found) - SHOWN:,} others" if len(found) > SHOWN else ""
+            raise SegmentInUseError(f"It is in use by {named}{more}. Nothing was deleted.")
+        audit.record(
+            user, "delete segment", stored, before={"name": stored.name, "rule": stored.rule}
+        )
+        stored.delete()
+
+
+def uses(application: Application) -> dict[int, list[Use]]:
+    """What names each segment of an application, by the segment's key."""
+    found: dict[int, list[Use]] = defaultdict(list)
+    names = Q(_NamesASegment(F("rule"), Value('$.** ? (@.field == "segment")')))
+    campaigns = Campaign.objects.filter(names | Q(segment__isnull=False), application=application)
+    for campaign in campaigns.only("name", "rule", "segment", "launched_at", "application"):
+        numbers = set(named(campaign.rule))
+        if campaign.segment_id is not None:
+            numbers.add(campaign.segment_id)
+        for number in sorted(numbers):
+            found[number].append(Use(campaign))
+    for segment in Segment.objects.filter(names, application=application):
+        for number in sorted(set(named(segment.rule))):
+            found[number].append(Use(segment))
+    return found
+
+
+def named(rule: Any) -> Iterator[int]:
+    """The segments that a rule names, in its own words."""
+    if not isinstance(rule, dict):
+        return
+    if rule.get("field") == "segment" and isinstance(rule.get("value"), int):
+        yield rule["value"]
+    for kind in ("all", "any"):
+        for member in rule.get(kind, ()):
+            yield from named(member)
+    yield from named(rule.get("not"))

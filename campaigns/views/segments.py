@@ -1,0 +1,200 @@
+"""Find a segment, read it, ask it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib import messages
+from django.db import OperationalError, connection
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from campaigns import audience, counting, explaining, segmenting
+from campaigns.errors import RuleError, SegmentInUseError
+from campaigns.explaining import Verdict
+from campaigns.models import Reason, Sample, SampledRegistration, Segment
+from campaigns.segmenting import Use
+from campaigns.targeting import compiled, sentence
+from campaigns.views.sizes import size_of
+from devices import finding
+from devices.models import Application, AuditEntry, Registration
+from devices.permissions import ApplicationRequest, Right, page
+from pushadmin.web import newest_first, page_or_partial
+
+SAMPLE = 10  # members shown
+PATIENCE = 2000  # milliseconds for them
+DEVICES = 5  # of whoever was asked for
+CHANGES = 5  # of the history
+DETAIL = "campaigns/segment_detail.html"
+
+
+@dataclass(slots=True)
+class Answer:
+    """Whether one device matches."""
+
+    device: Registration
+    verdict: Verdict
+    hindrance: str = ""  # it matches, and a push still does not reach it
+    remedy: str = ""
+    no: list[Verdict] = field(default_factory=list)
+
+
+def segment_of(request: ApplicationRequest, pk: int) -> Segment:
+    segments = Segment.objects.select_related("created_by")
+    segment = get_object_or_404(segments, pk=pk, application=request.application)
+    segment.application = request.application
+    return segment
+
+
+@require_GET
+@page(Right.SEE_CAMPAIGNS)
+def segment_list(request: ApplicationRequest) -> HttpResponse:
+    """Segments, newest first; each asks for its size by itself."""
+    segments = Segment.objects.filter(application=request.application).select_related("created_by")
+    search = request.GET.get("q", "").replace("\x00", "").strip()
+    if search:
+        segments = segments.filter(name__icontains=search)
+    pager = newest_first(request, segments, one="segment", many="segments")
+    uses = segmenting.uses(request.application)
+    context = {
+        "pager": pager,
+        "lines": [(segment, uses.get(segment.pk, [])) for segment in pager.rows],
+        "search": search,
+    }
+    return page_or_partial(request, "campaigns/segment_list.html", "segment-table", context)
+
+
+@require_GET
+@page(Right.SEE_CAMPAIGNS)
+def segment_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
+    segment = segment_of(request, pk)
+    used_by: list[Use] = segmenting.uses(request.application).get(segment.pk, [])
+    context = {
+        "segment": segment,
+        "sentence": sentence(segment.rule),
+        "used_by": used_by,
+        "changes": AuditEntry.objects.filter(
+            object_type="segment", object_id=str(segment.pk), application=request.application
+        )[:CHANGES],
+        **_size(request, segment),
+    }
+    if Right.SEE_SETTINGS in request.rights:
+        context["sql"] = _sql(segment)
+    return render(request, DETAIL, context)
+
+
+@require_http_methods(["GET", "POST"])
+@page(Right.SEE_CAMPAIGNS)
+def segment_size(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """How many it reaches: the number alone for the list, all of it for its page.
+
+    A page that shows an estimate asks again by POST, until it is exact.
+    """
+    segment = segment_of(request, pk)
+    part = "segment-size" if request.method == "POST" else "segment-number"
+    context = {"segment": segment, **_size(request, segment)}
+    return render(request, f"{DETAIL}#{part}", context)
+
+
+def _size(request: ApplicationRequest, segment: Segment) -> dict[str, Any]:
+    try:
+        exactly = request.method == "POST"
+        return {"size": size_of(request.application, segment.rule, exactly=exactly)}
+    except RuleError as fault:  # what it names was deleted
+        return {"size": None, "fault": str(fault)}
+
+
+def _sql(segment: Segment) -> str:
+    """The statement that finds who gets a push, as PostgreSQL is asked."""
+    try:
+        query = audience.of(segment.application, segment.rule).values("id").query
+    except RuleError:
+        return ""
+    sql, parameters = query.sql_with_params()
+    return str(connection.ops.compose_sql(sql, parameters))  # type: ignore[attr-defined]
+
+
+@require_GET
+@page(Right.SEE_DEVICES)
+def segment_members(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """Some of whom it reaches."""
+    segment = segment_of(request, pk)
+    context: dict[str, Any] = {"segment": segment, "asked": True}
+    try:
+        with counting.patience(PATIENCE):
+            keys = _some(request.application, segment)
+            devices = Registration.objects.filter(pk__in=keys)
+            devices = devices.select_related("person", "address").order_by("-pk")
+            context["members"] = list(devices)
+    except OperationalError:
+        context["late"] = True
+    except RuleError as fault:
+        context["fault"] = str(fault)
+    return render(request, f"{DETAIL}#segment-members", context)
+
+
+def _some(application: Application, segment: Segment) -> list[int]:
+    """By the sample where there is one: a scan for rare members takes long."""
+    if Sample.objects.filter(application=application, sampled__gt=0).exists():
+        condition = compiled(segment.rule, application, sample=True).condition
+        sampled: QuerySet[Any] = SampledRegistration.objects.filter(
+            condition, application=application, enabled=True, notifications_enabled=True
+        )
+        found = list(sampled.values_list("id", flat=True)[:SAMPLE])
+        if found:
+            return found
+    return list(audience.of(application, segment.rule).values_list("pk", flat=True)[:SAMPLE])
+
+
+@require_GET
+@page(Right.SEE_DEVICES)
+def segment_match(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """Does this device match, and which condition says no?"""
+    segment = segment_of(request, pk)
+    typed = request.GET.get("q", "").replace("\x00", "").strip()[:4096]
+    context: dict[str, Any] = {"segment": segment, "typed": typed}
+    if typed:
+        devices = _meant(request.application, typed)
+        try:
+            context["answers"] = [_answer(segment, device) for device in devices[:DEVICES]]
+            context["more"] = len(devices) > DEVICES
+        except RuleError as fault:
+            context["fault"] = str(fault)
+    return render(request, f"{DETAIL}#segment-answers", context)
+
+
+def _meant(application: Application, typed: str) -> list[Registration]:
+    """Devices by what names them, or by their person."""
+    devices = Registration.objects.filter(application=application)
+    people = finding.find_people(application, typed)
+    found = finding.find(application, typed).keys
+    keys = [*found, *devices.filter(person__in=people.keys).values_list("pk", flat=True)[:50]]
+    known = devices.filter(pk__in=keys).select_related("person", "address", "application")
+    return list(known.order_by("-primary", "-pk")[: DEVICES + 1])
+
+
+def _answer(segment: Segment, device: Registration) -> Answer:
+    verdict = explaining.explain(segment.rule, device)
+    answer = Answer(device, verdict, no=list(verdict.no))
+    if not device.enabled:
+        reason = Reason.SWITCHED_OFF
+    elif not device.notifications_enabled:
+        reason = Reason.NOTIFICATIONS_OFF
+    else:
+        return answer
+    answer.hindrance, answer.remedy = str(reason.label), reason.remedy
+    return answer
+
+
+@require_POST
+@page(Right.EDIT_CAMPAIGNS)
+def segment_delete(request: ApplicationRequest, pk: int) -> HttpResponse:
+    segment = segment_of(request, pk)
+    try:
+        segmenting.delete(segment, request.user)
+    except SegmentInUseError as refusal:
+        messages.error(request, str(refusal))
+        return redirect(segment)
+    messages.success(request, f"{segment.name} is deleted.")
+    return redirect("campaigns:segments", request.application.pk)
