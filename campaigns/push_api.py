@@ -11,7 +11,8 @@ from django.db import connection
 from django.utils import timezone
 
 from campaigns import ids
-from campaigns.models import Bulk, Message, PushApiCampaign, PushApiSend
+from campaigns.models import Bulk, Message, PushApiCampaign, PushApiSend, Reason
+from campaigns.statistics import ReasonCount
 from devices.models import Application
 
 
@@ -38,28 +39,39 @@ class Sent:
     counted: bool
 
 
+def begin(campaigns: Iterable[Described], now: datetime) -> None:
+    """Make campaigns of numbers that are new; nothing was sent, so others show what they did."""
+    rows = _rows(campaigns, now)
+    PushApiCampaign.objects.bulk_create(rows, ignore_conflicts=True)
+
+
 def describe(campaigns: Iterable[Described], now: datetime) -> dict[int, int]:
     """Make campaigns of numbers that are new, show the latest send of the others; their keys."""
-    latest = {each.camp_id: each for each in campaigns}
     rows = PushApiCampaign.objects.bulk_create(
-        [  # in order: two requests cannot deadlock
-            PushApiCampaign(
-                camp_id=camp_id,
-                name=each.name,
-                title=each.title,
-                message=each.message,
-                image_url=each.image_url,
-                deep_link=dict(each.deep_link),
-                created_at=now,
-                last_sent_at=now,
-            )
-            for camp_id, each in sorted(latest.items())
-        ],
+        _rows(campaigns, now),
         update_conflicts=True,
         unique_fields=["camp_id"],
         update_fields=["name", "title", "message", "image_url", "deep_link", "last_sent_at"],
     )
     return {row.camp_id: row.pk for row in rows}
+
+
+def _rows(campaigns: Iterable[Described], now: datetime) -> list[PushApiCampaign]:
+    """The latest of each number, in their order: two requests cannot deadlock."""
+    latest = {each.camp_id: each for each in campaigns}
+    return [
+        PushApiCampaign(
+            camp_id=camp_id,
+            name=each.name,
+            title=each.title,
+            message=each.message,
+            image_url=each.image_url,
+            deep_link=dict(each.deep_link),
+            created_at=now,
+            last_sent_at=now,
+        )
+        for camp_id, each in sorted(latest.items())
+    ]
 
 
 def record(
@@ -110,17 +122,25 @@ class Totals:
     """A campaign and what became of its sends."""
 
     campaign: PushApiCampaign
-    sent: int
-    accepted: int
-    delivered: int  # device messages
-    opened: int  # people
+    targeted: int = 0  # targeted = waiting + accepted + failed + expired + unknown
+    waiting: int = 0
+    accepted: int = 0
+    delivered: int = 0  # device messages, of the accepted
+    opened: int = 0  # people
+    failed: int = 0
+    expired: int = 0
+    unknown: int = 0
 
 
 _TOTALS = """
 SELECT s.campaign_id, count(*),
+       count(*) FILTER (WHERE m.state IS NULL),
        count(*) FILTER (WHERE m.state BETWEEN %(accepted)s AND %(clicked)s),
        count(*) FILTER (WHERE m.state BETWEEN %(delivered)s AND %(clicked)s),
-       count(DISTINCT s.person_id) FILTER (WHERE m.state BETWEEN %(seen)s AND %(clicked)s)
+       count(DISTINCT s.person_id) FILTER (WHERE m.state BETWEEN %(seen)s AND %(clicked)s),
+       count(*) FILTER (WHERE m.state = %(failed)s),
+       count(*) FILTER (WHERE m.state = %(expired)s),
+       count(*) FILTER (WHERE m.state = %(unknown)s)
 FROM campaigns_pushapisend s
 LEFT JOIN campaigns_message m ON m.id = s.message_id AND m.id >= %(from)s
 WHERE s.campaign_id = ANY(%(campaigns)s)
@@ -135,16 +155,40 @@ def totals(
     """What became of each campaign, in the order given; of one application's sends, or of all."""
     if not campaigns:
         return []
-    states = Message.State
-    given: dict[str, Any] = {
-        name: int(states[name.upper()]) for name in ("accepted", "delivered", "seen", "clicked")
-    }
+    given: dict[str, Any] = {each.name.lower(): int(each) for each in Message.State}
     given["campaigns"] = [each.pk for each in campaigns]
     given["application"] = application.pk if application else None
-    # Requests that begin a campaign at the same moment may have begun before it.
-    oldest = min(each.created_at for each in campaigns) - timedelta(hours=1)
-    given["from"] = ids.lowest_id(oldest)
+    given["from"] = _oldest(campaigns)
     with connection.cursor() as cursor:
         cursor.execute(_TOTALS, given)
         found = {row[0]: row[1:] for row in cursor.fetchall()}
-    return [Totals(each, *found.get(each.pk, (0, 0, 0, 0))) for each in campaigns]
+    return [Totals(each, *found.get(each.pk, ())) for each in campaigns]
+
+
+_REASONS = """
+SELECT m.reason, count(*)
+FROM campaigns_pushapisend s
+JOIN campaigns_message m ON m.id = s.message_id AND m.id >= %s
+WHERE s.campaign_id = %s AND s.application_id = %s AND m.reason <> 0
+  AND NOT m.state BETWEEN %s AND %s
+GROUP BY m.reason
+ORDER BY count(*) DESC, m.reason
+"""
+
+
+def reasons(campaign: PushApiCampaign, application: Application) -> list[ReasonCount]:
+    """Why devices did not get it, the most frequent first."""
+    accepted, clicked = Message.State.ACCEPTED, Message.State.CLICKED
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _REASONS, [_oldest([campaign]), campaign.pk, application.pk, accepted, clicked]
+        )
+        return [ReasonCount(Reason(each), count, "failed") for each, count in cursor.fetchall()]
+
+
+def _oldest(campaigns: Iterable[PushApiCampaign]) -> UUID:
+    """An id below those of their messages, so that older days are not looked at.
+
+    Requests that begin a campaign at the same moment may have begun before it.
+    """
+    return ids.lowest_id(min(each.created_at for each in campaigns) - timedelta(hours=1))

@@ -9,6 +9,7 @@ from campaigns.views import (
     following,
     messages,
     overview,
+    push_api,
     segments,
     system,
     whynot,
@@ -35,6 +36,8 @@ urlpatterns: list[URLPattern] = [
         path(ONE + f"{action}/", following.campaign_act, {"action": action}, name=action)
         for action in ("undo", "pause", "resume", "cancel")
     ],
+    path(APP + "push-api/", push_api.push_api_list, name="push-api"),
+    path(APP + "push-api/<int:camp_id>/", push_api.push_api_detail, name="push-api-detail"),
     path(APP + "segments/", segments.segment_list, name="segments"),
     path(SEGMENT, segments.segment_detail, name="segment"),
     path(SEGMENT + "size/", segments.segment_size, name="segment-size"),

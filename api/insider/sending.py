@@ -95,6 +95,8 @@ def send(call: Call) -> HttpResponse:
     with transaction.atomic():
         _cap(addressees, now)
         _submit(addressees, now)
+    unsent = [each.notification for each in addressees if each.reason is not None]
+    push_api.begin(map(_described, unsent), now)
     if options.wait_for_nothing:
         return json_answer({"message": "Async request accepted"}, 202)
     return json_answer(_answer(addressees, options.report_attributes, credentials, now))
@@ -180,9 +182,10 @@ def _submit(addressees: Sequence[Addressee], now: datetime) -> None:
     for each in addressees:
         if each.reason is None:
             together.setdefault(_sort(each), []).append(each)
-    campaigns = push_api.describe([_described(each.notification) for each in addressees], now)
     if not together:
         return
+    willing = [each.notification for each in addressees if each.reason is None]
+    campaigns = push_api.describe(map(_described, willing), now)
     bulk_id = str(uuid.uuid4())
     orders = [_order(some, now) for some in together.values()]
     accepted = submitting.submit(bulk_id, orders, now=now)

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 from django.utils import timezone
 
 from campaigns.models import Bulk, Chunk, Destination, PushApiCampaign, PushApiSend
@@ -369,6 +371,23 @@ def test_who_had_enough_is_left_out_for_a_while(shop: Application, caller: Calle
         assert caller.send(capped).json()["errors"] == {}
 
 
+@pytest.mark.django_db(transaction=True)
+def test_calls_at_once_share_one_cap(shop: Application) -> None:
+    Application.objects.filter(pk=shop.pk).update(cap_count=3, cap_hours=48)
+    make_ana(shop)
+
+    def ask(number: int) -> int:
+        try:
+            capped = notification(GFC_enabled=True, camp_id=1 + number % 3)
+            return len(Caller().send(capped, capped).json()["successes"])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as callers:
+        assert sum(callers.map(ask, range(16))) == 3
+    assert PushApiSend.objects.count() == 3
+
+
 def test_without_a_cap_everybody_is_notified(shop: Application, caller: Caller) -> None:
     make_ana(shop)
 
@@ -450,6 +469,19 @@ def test_sends_of_one_number_are_one_campaign_that_shows_the_latest(
     first, second = PushApiCampaign.objects.order_by("camp_id")
     assert (first.sends.count(), second.sends.count()) == (2, 1)
     assert first.last_sent_at > first.created_at
+
+
+def test_what_reached_nobody_makes_a_campaign_but_changes_none(
+    shop: Application, caller: Caller
+) -> None:
+    make_ana(shop)
+    nobody = {"identifiers": {"uuid": "nobody"}, "title": "Never sent"}
+
+    caller.send(notification(), notification(**nobody))
+    caller.send(notification(**nobody), notification(camp_id=8, **nobody))
+
+    shown = PushApiCampaign.objects.order_by("camp_id").values_list("camp_id", "title")
+    assert list(shown) == [(7, "Back in stock"), (8, "Never sent")]
 
 
 def test_a_request_costs_the_same_queries_for_twenty_as_for_one(
