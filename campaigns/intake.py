@@ -15,8 +15,8 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
-from campaigns import audience
-from campaigns.models import Bulk
+from campaigns import audience, windows
+from campaigns.models import Bulk, Chunk
 from campaigns.targeting import Rule
 from devices.models import Application, Identity, RegistrationQuerySet
 
@@ -151,7 +151,8 @@ numbered AS (
 written AS (
     INSERT INTO campaigns_chunk (bulk_id, platform, reason, status, not_before, size, recipients,
                                  fence, cursor, variant, attempt, urgent, held, repeated)
-    SELECT %s, platform, 0, 0, %s + part * %s::interval, count(*), array_agg(id ORDER BY id),
+    SELECT %s, platform, 0, 0, least(%s + part * %s::interval, %s), count(*),
+           array_agg(id ORDER BY id),
            0, 0, 0, 0, (SELECT count(*) FROM matched) <= %s, false, false
     FROM numbered
     GROUP BY part, platform
@@ -166,15 +167,22 @@ def freeze_rule(bulk: Bulk, spaced: Spaced) -> int:
     """Write the chunks of a rule; a large audience does not go before others' single sends."""
     devices = _matching(bulk.application, bulk.rule, bulk.primary_only)
     sql, parameters = devices.values_list("id", "platform").query.sql_with_params()
+    end = bulk.starts_at + timedelta(seconds=bulk.ttl)
     with connection.cursor() as cursor:
         cursor.execute(
             _FREEZE.format(matched=sql),
             [
                 *parameters, spaced.size, bulk.pk, bulk.starts_at,
-                f"{spaced.step.total_seconds()} seconds", settings.CHUNK_SIZE,
+                f"{spaced.step.total_seconds()} seconds", end, settings.CHUNK_SIZE,
             ],
         )  # fmt: skip
         (count,) = cursor.fetchone()
+    if bulk.window:
+        chunks = list(Chunk.objects.filter(bulk=bulk).order_by("not_before", "pk"))
+        times = windows.fitted((chunk.not_before for chunk in chunks), bulk.window, end)
+        for chunk, opens in zip(chunks, times, strict=True):
+            chunk.not_before = opens
+        Chunk.objects.bulk_update(chunks, ["not_before"], batch_size=1000)
     return int(count)
 
 

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns import ids, intake
+from campaigns import ids, intake, windows
 from campaigns.intake import Device, Kind, Rows, Wanted
 from campaigns.models import Bulk, Destination, Rejection
 from campaigns.targeting import Rule
@@ -172,6 +172,27 @@ class _Batch:
     devices: dict[int, int] = field(default_factory=dict)  # registration → platform
 
 
+def _chunks(
+    batches: Sequence[_Batch],
+    spread: Spread,
+    starts_at: datetime,
+    window: Mapping[str, Any],
+    ttl: int,
+) -> list[dict[str, Any]]:
+    """Rows of the chunks of bulks: evenly spread over the time in which they may leave."""
+    parts = [
+        (batch.pk, keys, platform, after)
+        for batch in batches
+        for keys, platform, after in spread.chunks(batch.devices)
+    ]
+    end = starts_at + timedelta(seconds=ttl)
+    times = windows.fitted((starts_at + after for *_, after in parts), window, end)
+    return [
+        intake.chunk_row(pk, keys, platform, opens)
+        for (pk, keys, platform, _), opens in zip(parts, times, strict=True)
+    ]
+
+
 class _Draft:
     """The rows of one order."""
 
@@ -257,9 +278,9 @@ class _Draft:
         """Write the bulks that were filled; whether there are any."""
         for batch in self.batches:
             self._bulk(batch.pk, Bulk.Status.SENDING, audience=len(batch.devices))
-            for part, platform, after in self.spread.chunks(batch.devices):
-                opens = self.order.starts_at + after
-                self.rows.chunks.append(intake.chunk_row(batch.pk, part, platform, opens))
+        self.rows.chunks += _chunks(
+            self.batches, self.spread, self.order.starts_at, self.order.window, self.order.ttl
+        )
         return bool(self.batches)
 
     # -- rows
@@ -380,15 +401,10 @@ def freeze(bulk: Bulk) -> int:
         ["bulk", "registration", "message_from", "message_to", "devices", "rejection"],
         batch_size=500,
     )
+    for batch in batches[1:]:
+        Bulk.objects.filter(pk=batch.pk).update(audience=len(batch.devices))
     spread = Spread(bulk.pace)
-    written = Rows()
-    for batch in batches:
-        for part, platform, after in spread.chunks(batch.devices):
-            opens = bulk.starts_at + after
-            written.chunks.append(intake.chunk_row(batch.pk, part, platform, opens))
-        if batch.pk != bulk.pk:
-            Bulk.objects.filter(pk=batch.pk).update(audience=len(batch.devices))
-    intake.write(written)
+    intake.write(Rows(chunks=_chunks(batches, spread, bulk.starts_at, bulk.window, bulk.ttl)))
     return len(batches[0].devices)
 
 

@@ -1,6 +1,6 @@
 """When messages of a bulk may leave (contract/push.md 2.1: deliveryTimeWindow)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,17 @@ SHORTEST = 60  # minutes
 def length(start: int, end: int) -> int:
     """Minutes from one minute of the day to another; past midnight if it is earlier."""
     return (end - start) % DAY
+
+
+def fitted(
+    times: Iterable[datetime], window: Mapping[str, Any], end: datetime
+) -> Iterator[datetime]:
+    """Times in order, moved into a window with their distances kept; none is after `end`."""
+    shift = timedelta()
+    for at in times:
+        opens = next_open(window, at + shift)
+        shift = opens - at
+        yield min(opens, end)
 
 
 def next_open(window: Mapping[str, Any], at: datetime) -> datetime:

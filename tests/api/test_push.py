@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import OperationalError, connection
 from django.utils import timezone
 
+from api.infobip import push_schemas
 from campaigns import fanout
 from campaigns.models import (
     Bulk,
@@ -22,7 +24,12 @@ from campaigns.models import (
 )
 from devices.models import Application, Platform, Registration
 from tests.api.systems import System, basic, make_api_user, make_key
-from tests.factories import make_application, make_person, make_registration
+from tests.factories import (
+    make_application,
+    make_person,
+    make_registration,
+    make_registrations,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 
@@ -243,6 +250,16 @@ def test_other_methods_and_paths_are_refused_in_the_words_of_their_family(system
         assert answer.status_code == 404
         error = answer.json()["requestError"]["serviceException"]
         assert error["messageId"] == "NOT_FOUND"
+
+
+def test_a_database_that_is_away_is_said_with_a_body(system: System) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("the database is away")
+
+    with connection.execute_wrapper(away):
+        answer = system.post(SEND, {})
+
+    assert (refused(answer), answer["Retry-After"]) == ((503, "E503"), "1")
 
 
 def test_xml_is_not_read(system: System) -> None:
@@ -1070,6 +1087,39 @@ def test_a_speed_limit_spreads_the_start_evenly(
         starts = [chunk.not_before for chunk in chunks.order_by("not_before")]
         assert {chunk.size for chunk in chunks} == {size}
         assert {(b - a).total_seconds() for a, b in pairwise(starts)} == {gap}
+
+
+@pytest.mark.parametrize("by_rule", [False, True])
+@time_machine.travel("2026-11-20T15:00:00+00:00", tick=False)
+def test_a_speed_limit_holds_within_the_delivery_window(
+    system: System, application: Application, by_rule: bool
+) -> None:
+    devices = make_registrations(application, 130)
+    now = timezone.now()
+    tomorrow = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    window = {
+        "days": [push_schemas.DAYS[tomorrow.weekday()]],
+        "from": {"hour": 0, "minute": 0},
+        "to": {"hour": 1, "minute": 0},
+    }
+    rule = {"type": "MULTIPLE", "$or": [{"platform": "Android"}]}
+    wanted = [rule] if by_rule else [to(device) for device in devices]
+    answer = system.post(
+        SEND,
+        request_of(
+            message(application, *wanted, options={"deliveryTimeWindow": window}),
+            sendingSpeedLimit={"amount": 1},
+        ),
+    )
+    bulk = Bulk.objects.get()
+    fanout.freeze(bulk)
+
+    assert status_of(answer) == (26, "PENDING_ACCEPTED")
+    starts = list(Chunk.objects.order_by("not_before").values_list("not_before", flat=True))
+    end = bulk.starts_at + timedelta(hours=48)
+    within = [tomorrow + timedelta(minutes=number) for number in range(60)]
+    assert starts[:60] == within
+    assert set(starts[60:]) == {end}, "the rest would leave when its validity is over"
 
 
 def test_a_bulk_remembers_when_it_may_be_delivered(
