@@ -122,6 +122,7 @@ class Family:
     empty: HTTPStatus = HTTPStatus.NO_CONTENT  # of an answer that has nothing to say
     most: int = BODY_LIMIT  # bytes of a body
     success: HTTPStatus = HTTPStatus.OK  # of an answer with content
+    explains_503: bool = False  # apps repeat a 5xx without a body, and no other
 
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -251,8 +252,10 @@ def endpoint(family: Family, **handlers: Callable[..., Json | None]) -> View:
             return _answer(family, family.success, content, headers)
         except Refusal as refusal:
             return _refuse(family, refusal, refusal.headers)
-        except (OperationalError, InterfaceError):
-            # Gone in a moment: apps repeat a 5xx without a body, and no other.
+        except (OperationalError, InterfaceError):  # gone in a moment
+            if family.explains_503:
+                away = Refusal(503, family.fault, "Try again in a moment")
+                return _refuse(family, away, {"Retry-After": "1"})
             return HttpResponse(status=503, headers={**family.headers(), "Content-Length": "0"})
         except Exception:
             log.exception("%s failed", request.path_info)

@@ -72,6 +72,7 @@ def family(
         headers=dict,
         most=LARGEST,
         success=success,
+        explains_503=True,
     )
 
 

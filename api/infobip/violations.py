@@ -53,6 +53,7 @@ _SAYINGS = {
         "Check request rate limit specified in the API endpoint documentation resource.",
     ),
     500: ("Something went wrong.", "Contact the support."),
+    503: ("Something is not available now.", "Repeat the request in a moment."),
 }
 
 
