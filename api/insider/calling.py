@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
@@ -18,7 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 from pydantic_core import from_json
 
 from api import keys, limits
-from api.endpoint import Family, Json, Refusal, body_of
+from api.endpoint import ApiRequest, Family, Json, Refusal, body_of
 from api.insider.schemas import invalid_payload
 from devices.models import ApiKey
 
@@ -32,6 +32,7 @@ DEFAULT_ADDRESSES = ("127.0.0.1",)  # of an account in which nobody has said any
 class Call:
     """A call that may be answered."""
 
+    request: ApiRequest
     key: ApiKey
     body: Mapping[str, Any]
 
@@ -123,7 +124,7 @@ class Endpoint:
         if key is None:
             raise self.refuse_key(told)
         keys.note_use(key)
-        return Call(key, body)
+        return Call(cast("ApiRequest", request), key, body)
 
     def _read(self, request: HttpRequest) -> tuple[object, Exception | None]:
         """The body as JSON, or what is wrong with it."""

@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.http import HttpResponse
 from django.utils import timezone
 
+from api import idempotency
 from api.endpoint import Json, Refusal
 from api.insider.attributes import (
     Told,
@@ -22,7 +23,7 @@ from api.insider.attributes import (
     push_optin,
     report,
 )
-from api.insider.calling import Call, Endpoint, json_answer
+from api.insider.calling import FAMILY, Call, Endpoint, json_answer
 from api.insider.identifiers import named
 from api.insider.payload import any_links, content_of, ttl_of
 from api.insider.schemas import Notification, Options, notifications_of, read
@@ -79,6 +80,13 @@ class Addressee:
 
 
 def send(call: Call) -> HttpResponse:
+    """Done once, however often a call with an Idempotency-Key comes."""
+    answer = idempotency.once(call.request, f"insider:{call.key.pk}", FAMILY, lambda: _send(call))
+    headers = getattr(call.request, "answer_headers", {})
+    return json_answer(answer, 202 if call.body.get("async") else 200, headers)
+
+
+def _send(call: Call) -> Json:
     notifications = notifications_of(call.body)
     options = read(Options, call.body)
     credentials = _valid_credentials(call.key.application)
@@ -98,8 +106,8 @@ def send(call: Call) -> HttpResponse:
     unsent = [each.notification for each in addressees if each.reason is not None]
     push_api.begin(map(_described, unsent), now)
     if options.wait_for_nothing:
-        return json_answer({"message": "Async request accepted"}, 202)
-    return json_answer(_answer(addressees, options.report_attributes, credentials, now))
+        return {"message": "Async request accepted"}
+    return _answer(addressees, options.report_attributes, credentials, now)
 
 
 # ------------------------------------------------------------------- who gets it

@@ -13,7 +13,15 @@ from django.utils import timezone
 
 from campaigns.models import Bulk, Chunk, Destination, PushApiCampaign, PushApiSend
 from devices.models import Address, Application, Environment, Person, Platform, Registration
-from tests.api.insider import Caller, connect, make_insider_key, notification, sample
+from tests.api.insider import (
+    KEY,
+    SEND,
+    Caller,
+    connect,
+    make_insider_key,
+    notification,
+    sample,
+)
 from tests.factories import make_application, make_person, make_registration
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
@@ -499,6 +507,45 @@ def test_a_request_costs_the_same_queries_for_twenty_as_for_one(
         ask(1)
     with django_assert_num_queries(12):
         ask(20)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_repeated_call_with_a_key_gets_the_first_answer(
+    shop: Application, caller: Caller, asynchronous: bool
+) -> None:
+    make_ana(shop)
+    body = {"api_key": KEY, "notifications": [notification()], "async": asynchronous}
+    header = {"Idempotency-Key": "order-7"}
+
+    first, again = (caller.post(SEND, body, **header) for _ in range(2))
+
+    assert first.status_code == again.status_code == (202 if asynchronous else 200)
+    assert first.json() == again.json()
+    assert "Idempotency-Replayed" not in first
+    assert again["Idempotency-Replayed"] == "true"
+    assert Bulk.objects.count() == 1
+    other = caller.post(SEND, {**body, "report_attributes": []}, **header)
+    assert (other.status_code, other.json()["error"]) == (400, "invalid_payload")
+    assert "Idempotency-Key" in other.json()["message"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fifty_repeats_at_once_send_one_push(shop: Application) -> None:
+    make_ana(shop)
+    body = {"api_key": KEY, "notifications": [notification()]}
+
+    def ask(_: int) -> tuple[int, bytes]:
+        try:
+            answer = Caller().post(SEND, body, **{"Idempotency-Key": "order-7"})
+            return answer.status_code, answer.content
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(16) as callers:
+        ((status, _),) = set(callers.map(ask, range(50)))
+
+    assert status == 200
+    assert Bulk.objects.count() == PushApiSend.objects.count() == 1
 
 
 def test_what_cannot_be_read_sends_nothing(shop: Application, caller: Caller) -> None:
