@@ -142,6 +142,7 @@ def test(credential: ProviderCredential) -> Outcome:
             asked.cancel()
             said = f"it did not answer within {TEST_SECONDS:.0f} seconds"
             outcome = Outcome(verdict=Verdict.UNKNOWN, cause=Cause.NO_ANSWER, reason=said)
+    was_paused_at = credential.paused_at
     credential.tested_at = timezone.now()
     credential.test_ok = outcome.verdict is Verdict.ACCEPTED
     credential.test_answer = (told(outcome) if outcome.remedy else outcome.reason)[:500]
@@ -150,8 +151,15 @@ def test(credential: ProviderCredential) -> Outcome:
             credential.paused_at, credential.pause_reason = None, ""
         elif credential.paused_at is not None and outcome.verdict is Verdict.MISCONFIGURED:
             credential.pause_reason = credential.test_answer  # it may have changed, or say more
-    credential.save(
-        update_fields=["tested_at", "test_ok", "test_answer", "paused_at", "pause_reason"]
+    # What was changed or paused while the cloud was asked is not overwritten.
+    same = ProviderCredential.objects.filter(pk=credential.pk, version=credential.version)
+    same.update(
+        tested_at=credential.tested_at,
+        test_ok=credential.test_ok,
+        test_answer=credential.test_answer,
+    )
+    same.filter(paused_at=was_paused_at).update(
+        paused_at=credential.paused_at, pause_reason=credential.pause_reason
     )
     return outcome
 

@@ -11,11 +11,15 @@ from campaigns.models import Bulk
 def freeze(bulk: Bulk) -> int:
     """Write the audience of a bulk as chunks and return how many devices it has.
 
-    Repeating it adds nothing, also at the same moment: the row is locked. One that
-    is not due yet, or is still held for undo, is left for the timetable.
+    Repeating it adds nothing, also at the same moment: the row is locked, and whoever comes
+    second does not wait for it. One that is not due yet, or is still held for undo, is left
+    for the timetable.
     """
     with transaction.atomic():
-        bulk = Bulk.objects.select_for_update().get(pk=bulk.pk)
+        found = Bulk.objects.select_for_update(skip_locked=True).filter(pk=bulk.pk).first()
+        if found is None:  # somebody is at it
+            return bulk.audience
+        bulk = found
         waits = bulk.status == Bulk.Status.PENDING and not bulk.step  # later steps follow
         if not waits or bulk.starts_at > timezone.now():
             return bulk.audience

@@ -110,17 +110,21 @@ WHERE c.id = due.id
 RETURNING {_COLUMNS}
 """  # noqa: S608
 
-# Windows of workers that died, also in bulks that were paused or cancelled meanwhile.
+# Windows of workers that died, also in bulks that were paused or cancelled meanwhile; and what
+# waited for another try in a cancelled bulk, although the one before may have arrived.
 _CLAIM_ABANDONED = f"""
 WITH lost AS MATERIALIZED (
-    SELECT id FROM campaigns_chunk
-    WHERE status = 0 AND window_to IS NOT NULL AND lease_until < now()
-    ORDER BY id
+    SELECT c.id FROM campaigns_chunk c
+    JOIN campaigns_bulk b ON b.id = c.bulk_id
+    WHERE c.status = 0 AND coalesce(c.lease_until < now(), true)
+      AND (c.window_to IS NOT NULL OR (c.repeated AND b.status = 'cancelled'))
+    ORDER BY c.id
     LIMIT 1
-    FOR UPDATE SKIP LOCKED
+    FOR UPDATE OF c SKIP LOCKED
 )
 UPDATE campaigns_chunk c
-SET lease_until = now() + %s::interval, fence = c.fence + 1
+SET lease_until = now() + %s::interval, fence = c.fence + 1,
+    window_to = coalesce(c.window_to, c.size)
 FROM lost
 WHERE c.id = lost.id
 RETURNING {_COLUMNS}
@@ -148,10 +152,11 @@ def claim_abandoned() -> ClaimedChunk | None:
     return ClaimedChunk(*row) if row else None
 
 
-def claim_window(chunk: ClaimedChunk, window_to: int) -> bool:
+def claim_window(chunk: ClaimedChunk, window_to: int, *, credentials: Iterable[int] = ()) -> bool:
     """Write down, before the first byte leaves, that [cursor, window_to) is on the wire.
 
-    False when the bulk may not send (paused, cancelled) or the lease was lost.
+    False when the bulk may not send (paused, cancelled), one of the credentials was paused
+    meanwhile, or the lease was lost.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -161,9 +166,12 @@ def claim_window(chunk: ClaimedChunk, window_to: int) -> bool:
             FROM campaigns_bulk b
             WHERE c.id = %s AND c.fence = %s AND c.status = 0
               AND b.id = c.bulk_id AND b.status = 'sending'
+              AND NOT EXISTS (
+                  SELECT 1 FROM devices_providercredential p
+                  WHERE p.id = ANY(%s) AND p.paused_at IS NOT NULL)
             RETURNING b.throttle
             """,
-            [window_to, _lease(), chunk.id, chunk.fence],
+            [window_to, _lease(), chunk.id, chunk.fence, list(credentials)],
         )
         row = cursor.fetchone()
     if row is None:
@@ -195,12 +203,43 @@ def release(
             UPDATE campaigns_chunk c
             SET lease_until = NULL, not_before = coalesce(%s, c.not_before),
                 reason = coalesce(%s, c.reason),
-                status = CASE WHEN b.status = 'cancelled' THEN 3 ELSE c.status END
+                status = CASE WHEN b.status = 'cancelled' AND NOT c.repeated
+                              THEN 3 ELSE c.status END
             FROM campaigns_bulk b
             WHERE c.id = %s AND c.fence = %s AND c.window_to IS NULL AND b.id = c.bulk_id
             """,
             [not_before, reason, chunk.id, chunk.fence],
         )
+
+
+def postpone(chunk: ClaimedChunk, until: datetime, reason: Reason | None) -> None:
+    """Let everything of a chunk's bulk and platform wait, too, that nobody works on."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH due AS (
+                SELECT id FROM campaigns_chunk
+                WHERE bulk_id = %s AND platform = %s AND status = 0 AND NOT held
+                  AND not_before <= now() AND lease_until IS NULL AND window_to IS NULL
+                FOR UPDATE SKIP LOCKED
+            )
+            UPDATE campaigns_chunk c SET not_before = %s, reason = coalesce(%s, c.reason)
+            FROM due WHERE c.id = due.id
+            """,
+            [chunk.bulk_id, chunk.platform, until, reason],
+        )
+
+
+def resume_overdue() -> int:
+    """Let paused bulks whose time is over go on: their devices end as expired, at once."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE campaigns_bulk SET status = 'sending'
+            WHERE status = 'paused' AND starts_at + ttl * interval '1 second' < now()
+            """
+        )
+        return int(cursor.rowcount)
 
 
 # ------------------------------------------------------------------- recording
@@ -466,7 +505,14 @@ def finish(bulk_pk: int) -> bool:
 
 
 def cancel_chunks(bulk_pk: int) -> None:
-    """Take back what is not on the wire of a cancelled bulk; the rest follows its answer."""
+    """Take back what is not on the wire of a cancelled bulk; the rest follows its answer.
+
+    What an earlier try may have delivered is not "never sent": `claim_abandoned` finds it.
+    """
     Chunk.objects.filter(
-        bulk_id=bulk_pk, status=Chunk.Status.OPEN, window_to=None, bulk__status="cancelled"
+        bulk_id=bulk_pk,
+        status=Chunk.Status.OPEN,
+        window_to=None,
+        bulk__status="cancelled",
+        repeated=False,
     ).update(status=Chunk.Status.CANCELLED, lease_until=None)

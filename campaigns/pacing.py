@@ -114,8 +114,9 @@ end
 return {1, tostring(delay), unpack(away)}
 """
 
-# A pause is only ever made longer. The rate before it is the fuller of the last two seconds,
-# kept when one pause follows another before the climb is over.
+# A pause is only ever made longer. The rate before it is the fuller of the last two seconds, but
+# a window at least (after a quiet time a full one must not be booked for minutes); it is kept
+# when one pause follows another before the climb is over.
 _PAUSE = """
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
@@ -123,7 +124,7 @@ local f = redis.call('HMGET', KEYS[1], 'until', 'former', 'count', 'last_count')
 local before, former = tonumber(f[1]) or 0, tonumber(f[2]) or 0
 if before <= now then
     if former > 0 then former = former * math.min(1, 0.5 + tonumber(ARGV[2]) * (now - before)) end
-    former = math.max(former, tonumber(f[3]) or 0, tonumber(f[4]) or 0, 1)
+    former = math.max(former, tonumber(f[3]) or 0, tonumber(f[4]) or 0, tonumber(ARGV[4]))
 end
 local new = math.max(before, now + tonumber(ARGV[1]))
 redis.call('HSET', KEYS[1], 'until', string.format('%.6f', new), 'former', former)
@@ -164,7 +165,7 @@ def pause(bucket: Bucket, seconds: float) -> float:
     seconds = min(max(seconds, 0.0), LONGEST_PAUSE)
     try:
         left = store().register_script(_PAUSE)(
-            keys=[bucket.name], args=[seconds, CLIMB, FORGET_AFTER]
+            keys=[bucket.name], args=[seconds, CLIMB, FORGET_AFTER, settings.WINDOW_SIZE]
         )
     except redis.RedisError:
         free_at = _alone.get(bucket.name, 0.0)

@@ -13,7 +13,7 @@ from campaigns.outcomes import Recipient
 from devices.models import Application, Environment, Platform, Provider, ProviderCredential
 from providers.base import CarouselItem, Payload, PushNotification
 
-PROVIDER_OF = {
+PROVIDER_OF: dict[int, Provider] = {
     Platform.ANDROID: Provider.FCM,
     Platform.IOS: Provider.APNS,
     Platform.HUAWEI: Provider.HMS,
@@ -79,7 +79,7 @@ class Renderer:
     def __init__(self, bulk: Bulk) -> None:
         self.bulk = bulk
         self.credentials: dict[tuple[str, str], ProviderCredential] = {}
-        self._compiled: dict[tuple[int, int, str, int], Payload] = {}
+        self._compiled: dict[tuple[int, int, int], Payload] = {}
 
     def payload(
         self, platform: int, variant: int, device: Recipient
@@ -89,22 +89,23 @@ class Renderer:
         Raises PayloadTooLarge, NotPossible, and CredentialError for a credential that cannot be
         used.
         """
-        provider = device.provider or PROVIDER_OF[Platform(platform)]
+        provider = device.provider or PROVIDER_OF[platform]
         environment = device.environment if provider == Provider.APNS else Environment.PRODUCTION
         credential = self.credentials.get((provider, environment))
         if credential is None:
             return None, None
-        key = (credential.pk, credential.version, device.language, variant)
+        content = choose(self.bulk.content, device.language, variant)
+        place = self.bulk.content.index(content)
+        key = (credential.pk, credential.version, place)  # languages are whatever apps say
         compiled = self._compiled.get(key)
         if compiled is None:
-            content = choose(self.bulk.content, device.language, variant)
             said = notification(
                 content,
                 self.bulk.application,
                 bulk_id=self.bulk.bulk_id,
                 sent_at_ms=int(self.bulk.starts_at.timestamp() * 1000),
                 ttl=self.bulk.ttl,
-                place=self.bulk.content.index(content),
+                place=place,
                 replace_twin=self.bulk.repeat_policy == RepeatPolicy.WHEN_UNSURE,
             )
             compiled = channels.channel(credential).provider.compile(said)

@@ -16,12 +16,15 @@ REFUSED_SHARE = 0.05
 REFUSALS = (Reason.PAYLOAD_REFUSED, Reason.TOO_LARGE)
 
 
-def stop_if_refused(bulk: Bulk, rows: Sequence[Row]) -> None:
-    """Pause a bulk whose notification is refused, and say what the cloud said."""
+def stop_if_refused(bulk: Bulk, rows: Sequence[Row], answers: int) -> None:
+    """Pause a bulk whose notification is refused, and say what the cloud said.
+
+    `answers`: of the window, with those that are tried again.
+    """
     refused = [row for row in rows if row.reason in REFUSALS]
     if not refused or bulk.origin in Bulk.SUBMITTED:  # nobody is there to resume it
         return
-    if len(refused) >= FIRST_ALIKE and len(refused) == len(rows):
+    if len(refused) >= FIRST_ALIKE and len(refused) == answers and _sent(bulk) < PAGE:
         share = "every device"
     elif _share_refused(bulk) > REFUSED_SHARE:
         share = f"more than {REFUSED_SHARE:.0%} of the devices"
@@ -38,9 +41,13 @@ def stop_if_refused(bulk: Bulk, rows: Sequence[Row]) -> None:
         log.error("bulk %s stopped itself: its notification is refused", bulk.pk)
 
 
+def _sent(bulk: Bulk) -> int:
+    return Counter.objects.filter(bulk=bulk).aggregate(total=Sum("sent"))["total"] or 0
+
+
 def _share_refused(bulk: Bulk) -> float:
     """Of the messages so far; 0 until there are enough of them."""
-    sent = Counter.objects.filter(bulk=bulk).aggregate(total=Sum("sent"))["total"] or 0
+    sent = _sent(bulk)
     if sent < PAGE:
         return 0.0
     refused = ReasonCounter.objects.filter(bulk=bulk, reason__in=REFUSALS)

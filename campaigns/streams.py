@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import redis
 
+from campaigns import halting
 from campaigns.store import store
 
 LOCK_SECONDS = 15  # without a sign of life, then another consumer may take over
@@ -52,7 +53,9 @@ class Stream:
 
     def _consume(self, client: "redis.Redis", name: str, *, until: float) -> int:
         count, next_time = 0, 0.0
-        while time.monotonic() < until and self._still_mine(client, name):
+        while (
+            time.monotonic() < until and not halting.is_asked() and self._still_mine(client, name)
+        ):
             if time.monotonic() >= next_time:
                 self.meanwhile()
                 next_time = time.monotonic() + self.every

@@ -123,7 +123,8 @@ def revive() -> None:
     now = timezone.now()
     waiting = Bulk.objects.filter(status=Bulk.Status.PENDING, starts_at__lte=now, step=0)
     for pk in waiting.values_list("pk", flat=True):
-        freeze_audience.delay(pk)
+        freeze_audience.apply_async((pk,), expires=3)
+    ledger.resume_overdue()
     dispatch.settle_abandoned()
     closing.judge_old_pages()
     if failover.is_needed():

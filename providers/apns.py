@@ -258,12 +258,15 @@ class ApnsProvider:
         outcome = read(result, foreign_token=foreign_token)
         if self._certificate and _shows_refusal(outcome):
             outcome = replace(MISCONFIGURED, reason="CertificateRefused")
+        if outcome.verdict not in _ADVISED:
+            return outcome
+        # Only now: to decode the headers of every answer would cost more than sending it.
         date = result.header("date") if isinstance(result, Answer) else ""
         return self._advised(outcome, advice.ahead(date, self._clock()))
 
     def _advised(self, outcome: Outcome, off: float | None = None) -> Outcome:
         """With what an administrator should do about it."""
-        if outcome.verdict not in {Verdict.MISCONFIGURED, Verdict.NOT_SENT}:
+        if outcome.verdict not in _ADVISED:
             return outcome
         facts = {
             "topic": self._topic,
@@ -293,6 +296,9 @@ class ApnsProvider:
             shared = (*login, ("apns-topic", self._topic), *headers)
             common = self._commons[headers] = Common(self._host, shared)
         return common
+
+
+_ADVISED = {Verdict.MISCONFIGURED, Verdict.NOT_SENT}  # where somebody can do something
 
 
 def _shows_refusal(outcome: Outcome) -> bool:

@@ -379,6 +379,10 @@ class FcmProvider:
         )
 
 
+# Of a 401: Google's word for an access token that is over, where it says one (ErrorInfo).
+_TOKEN_ENDED = {"UNAUTHENTICATED", "HTTP 401", "ACCESS_TOKEN_EXPIRED", "CREDENTIALS_MISSING"}
+
+
 def _token_refused(outcome: Outcome) -> bool:
     """An access token that ended; not the APNs key inside Firebase, which answers 401 too."""
-    return outcome.status == 401 and outcome.reason in {"UNAUTHENTICATED", "HTTP 401"}
+    return outcome.status == 401 and outcome.reason in _TOKEN_ENDED

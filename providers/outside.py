@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+_NAT64 = IPv6Network("64:ff9b::/96")  # the last four bytes are an IPv4 address (RFC 6052)
 
 
 class InsideError(Exception):
@@ -13,9 +15,14 @@ class InsideError(Exception):
 
 def is_outside(address: str) -> bool:
     """Whether an IP address belongs to the internet as everybody sees it."""
-    found = ip_address(address.partition("%")[0])
+    found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
     if isinstance(found, IPv6Address):
-        found = found.ipv4_mapped or found.sixtofour or found
+        if found in _NAT64:
+            found = IPv4Address(int(found) & 0xFFFFFFFF)
+        else:
+            found = found.ipv4_mapped or found.sixtofour or found
+        if isinstance(found, IPv6Address) and found.is_site_local:
+            return False
     return found.is_global and not found.is_multicast
 
 

@@ -22,6 +22,7 @@ from campaigns import (
     reconciling,
     statistics,
 )
+from campaigns.lanes import Lane
 from campaigns.models import Bulk, Chunk, Message, Reason, RepeatPolicy
 from campaigns.store import store
 from devices import closing
@@ -61,7 +62,7 @@ def states(bulk: Bulk) -> Tally[tuple[int, int]]:
     return Tally(Message.objects.of_bulk(bulk).values_list("state", "reason"))
 
 
-def fills(lane: dispatch.Lane) -> bool:
+def fills(lane: Lane) -> bool:
     """Whether the lane found something to put on the wire."""
     lane.fill(urgent=False)
     return lane.future is not None
@@ -361,7 +362,7 @@ def test_who_asked_for_repeats_in_doubt_gets_them_with_the_same_ids(cloud_for: C
 def test_a_worker_that_lost_its_lease_writes_only_what_it_learned(cloud_for: CloudFor) -> None:
     bulk, credential = frozen(5)
     cloud = cloud_for(credential)
-    lane = dispatch.Lane()
+    lane = Lane()
     assert fills(lane)
     Chunk.objects.filter(bulk=bulk).update(lease_until=LONG_AGO)
     assert dispatch.settle_abandoned() == 1  # somebody else takes it over
@@ -388,7 +389,7 @@ def test_a_paused_bulk_sends_nothing_and_goes_on_where_it_stopped(cloud_for: Clo
 def test_a_cancelled_bulk_counts_what_was_not_sent(cloud_for: CloudFor) -> None:
     bulk, credential = frozen(40)
     cloud_for(credential)
-    lane = dispatch.Lane()
+    lane = Lane()
     assert fills(lane)
     Bulk.objects.filter(pk=bulk.pk).update(status=Bulk.Status.CANCELLED)
     ledger.cancel_chunks(bulk.pk)
@@ -408,7 +409,7 @@ def test_a_dead_token_is_taken_down_with_the_token_that_was_sent_to(cloud_for: C
     cloud_for(credential).answer = lambda one: Outcome(
         verdict=Verdict.UNREGISTERED, cause=Cause.UNINSTALLED, reason="UNREGISTERED", status=404
     )
-    lane = dispatch.Lane()
+    lane = Lane()
     assert fills(lane)
     Address.objects.filter(registration=refreshed).update(token="new", token_digest=b"n" * 32)
     lane.land()

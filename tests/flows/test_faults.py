@@ -5,9 +5,11 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from campaigns import fanout, reconciling, statistics, tasks
 from campaigns.models import Bulk, Message
@@ -49,6 +51,10 @@ def sending(devices: int, settings: Any) -> Bulk:
     assert fanout.freeze(bulk) == devices
     bulk.refresh_from_db()
     return bulk
+
+
+def has_sent(bulk: Bulk, count: int) -> bool:
+    return is_done(bulk) or statistics.funnel(bulk).sent >= count
 
 
 def is_done(bulk: Bulk) -> bool:
@@ -153,3 +159,46 @@ def test_a_paused_campaign_stops_within_five_seconds(
     Bulk.objects.filter(pk=bulk.pk).update(status=Bulk.Status.SENDING)
     wait_until(lambda: is_done(bulk), seconds=120, what="the campaign ended")
     assert assert_exact(bulk, gateways).sent == 3000
+
+
+@pytest.mark.parametrize("signal_sent", [signal.SIGTERM, signal.SIGQUIT])
+def test_an_orderly_stop_leaves_nobody_in_doubt(
+    gateways: Gateways, worker: Callable[..., Worker], settings: Any, signal_sent: signal.Signals
+) -> None:
+    gateways.ask("POST", "/behaviour", {"latency_ms": 400, "unregistered": 0, "busy": 0})
+    bulk = sending(2000, settings)
+    first = worker(**SMALL)
+    tasks.revive()
+    wait_until(lambda: statistics.funnel(bulk).sent > 100, seconds=30, what="sending began")
+
+    os.kill(first.pid, signal_sent)
+    wait_until(lambda: first.popen.poll() is not None, seconds=60, what="the worker ended")
+
+    assert 100 < statistics.funnel(bulk).sent < 2000
+    assert not bulk.chunks.filter(window_to__isnull=False).exists()
+    worker(**SMALL)
+    wait_until(lambda: is_done(bulk), seconds=120, what="the campaign ended")
+    assert assert_exact(bulk, gateways).unknown == 0
+
+
+def test_a_database_that_hangs_up_in_the_middle_costs_no_answer(
+    gateways: Gateways, worker: Callable[..., Worker], settings: Any
+) -> None:
+    gateways.ask("POST", "/behaviour", {"latency_ms": 200, "unregistered": 0, "busy": 0})
+    bulk = sending(3000, settings)
+    worker(**SMALL | {"LEASE_SECONDS": "5"})
+    tasks.revive()
+    wait_until(lambda: statistics.funnel(bulk).sent > 0, seconds=30, what="sending began")
+
+    for _ in range(5):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        aim = statistics.funnel(bulk).sent + 100
+        wait_until(partial(has_sent, bulk, aim), seconds=60, what="it goes on")
+
+    wait_until(lambda: is_done(bulk), seconds=120, what="the campaign ended")
+    funnel = assert_exact(bulk, gateways)
+    assert (funnel.sent, funnel.unknown) == (3000, 0)

@@ -477,12 +477,29 @@ def test_a_window_comes_back_in_order(authority: Authority, tls: ssl.SSLContext)
     assert seen[0].headers["content-type"] == "application/json; charset=UTF-8"
 
 
+# As Google words it: the second form says more (ErrorInfo).
+EXPIRED = (
+    error("UNAUTHENTICATED"),
+    json.dumps({"error": {
+        "code": 401,
+        "status": "UNAUTHENTICATED",
+        "message": "Request had invalid authentication credentials.",
+        "details": [{
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": "ACCESS_TOKEN_EXPIRED",
+            "domain": "googleapis.com",
+        }],
+    }}).encode(),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("refusal", EXPIRED, ids=["short", "long"])
 def test_an_expired_token_is_renewed_and_the_message_repeated_once(
-    authority: Authority, tls: ssl.SSLContext
+    authority: Authority, tls: ssl.SSLContext, refusal: bytes
 ) -> None:
     def answer(request: Received) -> None:
         if request.headers["authorization"] == "Bearer token-1":
-            request.answer(401, body=error("UNAUTHENTICATED"))
+            request.answer(401, body=refusal)
         else:
             request.answer(200, body=b'{"name": "projects/shop-1/messages/1"}')
 

@@ -33,6 +33,8 @@ def test_addresses_of_the_internet_are_outside(address: str) -> None:
         "::ffff:127.0.0.1",
         "::ffff:10.0.0.1",
         "2002:7f00:1::",
+        "64:ff9b::a00:1",  # 10.0.0.1 behind NAT64
+        "fec0::1",
     ],
 )
 def test_private_addresses_are_not(address: str) -> None:
