@@ -18,7 +18,9 @@ from api import (
 )
 from api.infobip import (
     contacts,
+    omni,
     omni_family,
+    omni_reports,
     persons,
     push,
     push_applications,
@@ -95,6 +97,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("push/1/user/<path:external_id>/inbox/messages", push_inbox.deletions_of_one),
     re_path(r"^/*push/+3(?:/[\s\S]*)?$", push_family.nothing),
     re_path(r"^/*push(?:/[\s\S]*)?$", push_family.nothing_older),
+    path("omni/1/advanced", omni.advanced),
+    path("omni/1/text", omni.texts),
+    path("omni/1/reports", omni_reports.reports),
+    path("omni/1/logs", omni_reports.logs),
     path("omni/1/scenarios", scenarios.many),
     path("omni/1/scenarios/<str:key>", scenarios.one),
     re_path(r"^/*omni(?:/[\s\S]*)?$", omni_family.nothing),

@@ -31,7 +31,8 @@ def board(
 
 
 def _board_sms(bulk: Bulk, journeys: Sequence[Journey]) -> dict[int, Reason]:
-    _find_numbers(journeys)
+    if bulk.origin == Bulk.Origin.CAMPAIGN:  # other systems say which number they mean
+        _find_numbers(journeys)
     closed = numbers.closings(journey.number for journey in journeys if journey.number)
     refused, taken = {}, []
     count, (price, currency) = parts(bulk.content[0]["text"]).count, price_of(bulk.application_id)

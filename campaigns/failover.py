@@ -170,6 +170,9 @@ def _move(flow: Flow, journeys: Sequence[Journey], now: datetime) -> None:
     for journey in journeys:
         if journey.state != Journey.State.RUNNING:
             continue
+        if journey.step < 0:
+            moving.depart(journey)
+            continue
         ended = _outcome(flow, journey, here.get(journey.pk, []), now)
         if ended is not None:
             moving.close(journey, *ended)
@@ -273,9 +276,14 @@ class Moving:
     def begin(self, journeys: Iterable[Journey]) -> None:
         """Put journeys that were just written into their first step."""
         for journey in journeys:
-            self.changed[journey.pk] = journey
-            self.waiting.setdefault(journey.step, []).append(journey)
+            self.depart(journey)
         self.go_on()
+
+    def depart(self, journey: Journey) -> None:
+        """Let a journey stand before its first step."""
+        self.changed[journey.pk] = journey
+        journey.step, journey.started_at = 0, self.now
+        self.waiting.setdefault(0, []).append(journey)
 
     def _begin(self, step: int, journeys: list[Journey]) -> None:
         said: dict[str, Any] = self.flow.steps[step]

@@ -68,7 +68,7 @@ def make(steps: Sequence[Step], first: Bulk) -> Flow:
 
 def _following(first: Bulk) -> Bulk:
     return Bulk(
-        bulk_id=first.bulk_id, application=first.application, campaign=first.campaign,
+        bulk_id=first.bulk_id, application_id=first.application_id, campaign=first.campaign,
         origin=first.origin, status=first.status, starts_at=first.starts_at,
         throttle=first.throttle, repeat_policy=first.repeat_policy,
     )  # fmt: skip

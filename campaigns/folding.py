@@ -113,7 +113,7 @@ WITH locked AS (
            CASE WHEN x.state = 5
                THEN greatest(to_timestamp(x.clicked / 1000.0::float8), b.starts_at) END
                AS clicked_at,
-           b.origin = 'api' AS submitted,
+           b.origin = 'api' AND b.flow_id IS NULL AS submitted,
            b.id IS NOT NULL AND CASE x.state
                WHEN 2 THEN m.state = 1
                WHEN 8 THEN m.state <= 2

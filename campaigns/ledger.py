@@ -370,7 +370,7 @@ def _copy(cursor: Any, bulk: Bulk, chunk: ClaimedChunk, rows: list[Row], now: da
 
 def _report(cursor: Any, bulk: Bulk, rows: list[Row]) -> None:
     """Let whoever submitted the bulk be told of messages that have ended."""
-    if bulk.origin != Bulk.Origin.API:
+    if bulk.origin != Bulk.Origin.API or bulk.flow_id is not None:
         return
     first = first_id(bulk)
     ended = [UUID(int=first | row.recipient) for row in rows if row.state >= Message.State.FAILED]

@@ -184,6 +184,7 @@ PUSH_LOGS_PER_MINUTE = env_int("PUSH_LOGS_PER_MINUTE", 120, at_least=1)
 INBOUND_CALLS_PER_SECOND = env_int("INBOUND_CALLS_PER_SECOND", 10, at_least=1)
 INBOX_DELETIONS_PER_MINUTE = env_int("INBOX_DELETIONS_PER_MINUTE", 2, at_least=1)
 # contract/omni.md, in ten minutes
+CURRENCY = env("CURRENCY", "EUR")  # of prices, where a gateway names none
 SCENARIO_CREATIONS = env_int("SCENARIO_CREATIONS", 20, at_least=1)
 SCENARIO_UPDATES = env_int("SCENARIO_UPDATES", 40, at_least=1)
 OLDER_PUSH_CALLS_PER_SECOND = env_int("OLDER_PUSH_CALLS_PER_SECOND", 100, at_least=1)  # of each

@@ -3,7 +3,7 @@
 from campaigns.models.calls import ApiCall
 from campaigns.models.campaigns import Campaign, CampaignContent, RepeatPolicy
 from campaigns.models.counters import Counter, EarlyReceipt, ReasonCounter
-from campaigns.models.flows import Flow, Journey, JourneyNote, Leg, Stage
+from campaigns.models.flows import Flow, FlowDestination, Journey, JourneyNote, Leg, Stage
 from campaigns.models.inbound import Inbound
 from campaigns.models.inbox import InboxMessage
 from campaigns.models.lists import ListMember, StaticList
@@ -37,6 +37,7 @@ __all__ = [
     "Destination",
     "EarlyReceipt",
     "Flow",
+    "FlowDestination",
     "Inbound",
     "InboxMessage",
     "InboxTopic",

@@ -50,7 +50,7 @@ class Journey(models.Model):
         db_index=False, related_name="+",
     )  # fmt: skip
     number = models.CharField(max_length=20, blank=True, default="", db_default="")  # digits
-    step = models.SmallIntegerField(default=0)
+    step = models.SmallIntegerField(default=0)  # -1: it starts at its deadline
     state = models.SmallIntegerField(choices=State, default=State.RUNNING)
     reason = models.SmallIntegerField(choices=Reason, default=Reason.NONE, db_default=0)
     started_at = models.DateTimeField()  # its step
@@ -130,3 +130,37 @@ class JourneyNote(models.Model):
 
     def __str__(self) -> str:
         return f"note on journey {self.journey_id}"
+
+
+class FlowDestination(models.Model):
+    """One destination of a request of another system that goes through a flow."""
+
+    class Rejection(models.IntegerChoices):
+        NONE = 0, "Accepted"
+        DUPLICATE = 1, "The message id was used within 48 hours"
+        BAD_NUMBER = 2, "What is given as a phone number is none"
+
+    journey = models.OneToOneField(
+        Journey, null=True, on_delete=models.CASCADE, related_name="destination"
+    )  # NULL: rejected
+    bulk_id = models.CharField(max_length=100, blank=True, default="", db_index=True)  # public
+    public_id = models.CharField(max_length=100, db_index=True)  # what callers call the message
+    to = models.JSONField(default=dict)  # as it was given
+    channel = models.CharField(max_length=16)  # of its first step
+    rejection = models.SmallIntegerField(choices=Rejection, default=Rejection.NONE)
+    # Where reports go: {"url", "intermediate": bool}; {}: nowhere.
+    notify = models.JSONField(default=dict, blank=True)
+    callback_data = models.CharField(max_length=4000, blank=True, default="")
+    created_at = models.DateTimeField(db_default=Now(), db_index=True)
+    taken_at = models.DateTimeField(null=True)  # its report
+
+    class Meta:
+        indexes = [
+            # reports that nobody has taken yet
+            models.Index(
+                fields=["id"], condition=Q(taken_at=None), name="flow_destination_not_taken"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
