@@ -19,6 +19,7 @@ from campaigns import (
     expiring,
     failover,
     fanout,
+    forgetting,
     handing_out,
     inbox,
     ledger,
@@ -193,6 +194,7 @@ def make_partitions() -> None:
     inbox.drop_expired()
     handing_out.drop_old()
     repeating.drop_old()
+    forgetting.drop_submitted(seconds=WORK_SECONDS / 2)
     push_api.drop_old()
 
 

@@ -1,0 +1,52 @@
+"""What other systems submitted is forgotten together with its messages.
+
+Bulks of single sends come by the million; those that an inbox still shows are kept.
+"""
+
+import time
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from campaigns.models import Bulk, Destination, InboxMessage, Submission
+
+AT_ONCE = 1000
+
+
+def drop_submitted(*, seconds: float) -> int:
+    """Delete what started before MESSAGE_RETENTION_DAYS; how many bulks and submissions."""
+    limit = timezone.now() - timedelta(days=settings.MESSAGE_RETENTION_DAYS)
+    until = time.monotonic() + seconds
+    count = 0
+    while time.monotonic() < until:
+        gone = _drop_bulks(limit=limit) + _drop_submissions(limit=limit)
+        count += gone
+        if not gone:
+            break
+    return count
+
+
+def _drop_bulks(*, limit: datetime) -> int:
+    """Oldest first, with their chunks, counters and destinations."""
+    shown = InboxMessage.objects.filter(bulk=OuterRef("pk"))
+    old = Bulk.objects.filter(
+        ~Exists(shown),
+        origin__in=Bulk.SUBMITTED,
+        starts_at__lt=limit,
+        status__in=(Bulk.Status.DONE, Bulk.Status.CANCELLED),
+    ).order_by("pk")
+    keys = list(old.values_list("pk", flat=True)[:AT_ONCE])
+    Bulk.objects.filter(pk__in=keys).delete()
+    return len(keys)
+
+
+def _drop_submissions(*, limit: datetime) -> int:
+    """Those that no bulk needs any more: their destinations were rejected, or are gone."""
+    waits = Destination.objects.filter(submission=OuterRef("pk"), bulk__isnull=False)
+    later = Destination.objects.filter(submission=OuterRef("pk"), starts_at__gte=limit)
+    old = Submission.objects.filter(~Exists(waits), ~Exists(later), created_at__lt=limit)
+    keys = list(old.order_by("pk").values_list("pk", flat=True)[:AT_ONCE])
+    Submission.objects.filter(pk__in=keys).delete()
+    return len(keys)
