@@ -308,8 +308,18 @@ class Moving:
                 self.close(journey, Journey.State.FAILED, refused[journey.pk])
 
 
+# Whom somebody else has in hand is let go: its next step finds the bulk cancelled.
+_CANCEL = """
+UPDATE campaigns_journey SET state = %s, ended_at = now()
+WHERE id IN (SELECT id FROM campaigns_journey
+             WHERE flow_id = %s AND state = 0
+             ORDER BY id
+             FOR NO KEY UPDATE SKIP LOCKED)
+"""
+
+
 def cancel(flow_id: int) -> int:
-    """End the journeys of a flow that somebody took back, after its bulks."""
-    return Journey.objects.filter(flow=flow_id, state=Journey.State.RUNNING).update(
-        state=Journey.State.CANCELLED, ended_at=timezone.now()
-    )
+    """End the journeys of a flow that somebody took back, after its bulks; how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CANCEL, [Journey.State.CANCELLED, flow_id])
+        return int(cursor.rowcount)
