@@ -10,7 +10,15 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from campaigns.models import Bulk, Destination, InboxMessage, Submission
+from campaigns.models import (
+    Bulk,
+    Destination,
+    Flow,
+    FlowDestination,
+    InboxMessage,
+    Journey,
+    Submission,
+)
 
 AT_ONCE = 1000
 
@@ -22,6 +30,7 @@ def drop_submitted(*, seconds: float) -> int:
     count = 0
     while time.monotonic() < until:
         gone = _drop_bulks(limit=limit) + _drop_submissions(limit=limit)
+        gone += _drop_flows(limit=limit)
         count += gone
         if not gone:
             break
@@ -50,3 +59,16 @@ def _drop_submissions(*, limit: datetime) -> int:
     keys = list(old.order_by("pk").values_list("pk", flat=True)[:AT_ONCE])
     Submission.objects.filter(pk__in=keys).delete()
     return len(keys)
+
+
+def _drop_flows(*, limit: datetime) -> int:
+    """Those whose bulks are gone, with their journeys, and what was rejected beside them."""
+    bulks = Bulk.objects.filter(flow=OuterRef("pk"))
+    running = Journey.objects.filter(flow=OuterRef("pk"), state=Journey.State.RUNNING)
+    old = Flow.objects.filter(~Exists(bulks), ~Exists(running), created_at__lt=limit)
+    keys = list(old.order_by("pk").values_list("pk", flat=True)[:AT_ONCE])
+    Flow.objects.filter(pk__in=keys).delete()
+    rejected = FlowDestination.objects.filter(journey=None, created_at__lt=limit)
+    others = list(rejected.order_by("pk").values_list("pk", flat=True)[:AT_ONCE])
+    FlowDestination.objects.filter(pk__in=others).delete()
+    return len(keys) + len(others)

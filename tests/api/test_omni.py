@@ -1,18 +1,29 @@
 """api.infobip.omni: contract/omni.md 2 to 5."""
 
-import itertools
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import connections
 from django.utils import timezone
 
-from campaigns import dispatch, failover, flow_requests, folding, ids, reports
-from campaigns.models import Bulk, FlowDestination, Journey, Message, Report, Scenario
+from campaigns import dispatch, failover, flow_requests, folding, forgetting, ids, reports
+from campaigns.models import (
+    Bulk,
+    Flow,
+    FlowDestination,
+    Journey,
+    Leg,
+    Message,
+    Report,
+    Scenario,
+    Stage,
+)
 from campaigns.reports import Receipt
 from devices.models import Application, ProviderCredential, Registration
 from providers.base import Cause, Outcome, Verdict
@@ -84,10 +95,9 @@ class Shop:
 
 @pytest.fixture
 def shop(cloud_for: CloudFor, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    # What begins now, and is due by the clock of this test's transaction.
-    early = timezone.now() - timedelta(seconds=2)
-    ticks = (early + timedelta(milliseconds=number) for number in itertools.count())
-    monkeypatch.setattr("api.infobip.omni.timezone.now", lambda: next(ticks))
+    # What begins now is due by the clock of this test's transaction.
+    early = SimpleNamespace(now=lambda: timezone.now() - timedelta(seconds=10))
+    monkeypatch.setattr("api.infobip.omni.timezone", early)
     return Shop(cloud_for)
 
 
@@ -517,6 +527,24 @@ def test_logs_are_filtered(shop: Shop, query: str, rows: int) -> None:
     go()
 
     assert len(shop.logs(query)) == rows
+
+
+def test_what_was_sent_is_forgotten_with_its_messages(shop: Shop, settings: Any) -> None:
+    settings.MESSAGE_RETENTION_DAYS = 10
+    owner(shop)
+    shop.send({"phoneNumber": PHONE}, {"phoneNumber": "12"})
+    shop.send(scenarioKey=shop.make_scenario("VIBER").key)
+    go()
+    let_expire()
+    let_expire()
+    Bulk.objects.update(status=Bulk.Status.DONE)
+    assert forgetting.drop_submitted(seconds=30) == 0
+
+    with time_machine.travel(timezone.now() + timedelta(days=11), tick=True):
+        forgetting.drop_submitted(seconds=30)
+
+    models = (Bulk, Flow, Journey, Stage, Leg, FlowDestination)
+    assert [model.objects.count() for model in models] == [0] * len(models)
 
 
 @pytest.mark.django_db(transaction=True)
