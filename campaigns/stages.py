@@ -33,6 +33,10 @@ class StepFigures:
     cost: dict[str, Decimal] = field(default_factory=dict)  # by currency
 
     @property
+    def index(self) -> int:
+        return self.number - 1
+
+    @property
     def people(self) -> int:
         return self.running + self.delivered + self.failed + self.expired + self.cancelled
 
@@ -45,6 +49,21 @@ _COUNTED = {
     Journey.State.EXPIRED: "expired",
     Journey.State.CANCELLED: "cancelled",
 }
+
+
+def names(bulk: Bulk) -> list[tuple[int, str]]:
+    """The steps of a bulk's flow that have messages: their numbers from 0, and what to call them.
+
+    None for a bulk of one step.
+    """
+    if bulk.flow is None:
+        return []
+    have = set(Bulk.objects.filter(flow=bulk.flow).values_list("step", flat=True))
+    return [
+        (number, f"{number + 1}. {CHANNELS.get(said['channel'], said['channel'])}")
+        for number, said in enumerate(bulk.flow.steps)
+        if number in have
+    ]
 
 
 def figures(bulk: Bulk) -> list[StepFigures]:

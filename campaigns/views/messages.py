@@ -1,14 +1,16 @@
 """Message logs: of a campaign, of a device, of a person."""
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
-from campaigns import statistics
-from campaigns.models import Bulk, Campaign, Message, Reason
+from campaigns import stages, statistics
+from campaigns.ids import RECIPIENT_MASK
+from campaigns.models import Bulk, Campaign, Journey, Medium, Message, Reason
 from devices.models import Address, Platform, Registration
 from devices.permissions import ApplicationRequest, Right, page
 from pushadmin.web import newest_first, page_or_partial
@@ -36,6 +38,11 @@ class Line:
     message: Message
     device: uuid.UUID | None  # registration id; None when it was deleted
     registration: Registration | None = None  # where a page shows messages of several devices
+    person: int | None = None  # of a text message
+
+    @property
+    def is_text(self) -> bool:
+        return self.message.platform == Medium.SMS
 
     @property
     def state(self) -> str:
@@ -53,11 +60,15 @@ def _choice(text: str, choices: type[Reason] | type[Platform]) -> int | None:
 @require_GET
 @page(Right.SEE_CAMPAIGNS)
 def message_log(request: ApplicationRequest, pk: int) -> HttpResponse:
-    """Every message of a campaign, filtered by state, reason, platform or device."""
+    """Every message of a campaign's step, filtered by state, reason, platform or device."""
     campaign = get_object_or_404(Campaign, pk=pk, application=request.application)
-    bulk = get_object_or_404(
-        Bulk.objects.order_by("-pk"), campaign=campaign, origin=Bulk.Origin.CAMPAIGN, step=0
-    )
+    first = get_object_or_404(
+        Bulk.objects.select_related("flow").order_by("-pk"),
+        campaign=campaign, origin=Bulk.Origin.CAMPAIGN, step=0,
+    )  # fmt: skip
+    steps = stages.names(first)
+    step = next((number for number, _ in steps if str(number) == request.GET.get("step")), 0)
+    bulk = first if not step else get_object_or_404(Bulk, flow=first.flow_id, step=step)
     messages = statistics.messages(bulk)
     state = request.GET.get("state", "")
     reason = _choice(request.GET.get("reason", ""), Reason)
@@ -81,7 +92,9 @@ def message_log(request: ApplicationRequest, pk: int) -> HttpResponse:
         "campaign": campaign,
         "bulk": bulk,
         "pager": pager,
-        "lines": [Line(message, ids.get(message.registration_id)) for message in pager.rows],
+        "lines": _lines(bulk, pager.rows, ids),
+        "steps": steps,
+        "step": step,
         "search": search,
         "state": state,
         "states": [(key, label) for key, (label, _) in STATES.items()],
@@ -91,6 +104,21 @@ def message_log(request: ApplicationRequest, pk: int) -> HttpResponse:
         "platforms": Platform.choices,
     }
     return page_or_partial(request, "campaigns/message_log.html", "message-table", context)
+
+
+def _lines(bulk: Bulk, rows: Iterable[Message], ids: dict[int, uuid.UUID]) -> list[Line]:
+    """A text message has no device: its journey says whom it was for."""
+    texts = [each.pk.int & RECIPIENT_MASK for each in rows if each.platform == Medium.SMS]
+    journeys = Journey.objects.filter(pk__in=texts, flow=bulk.flow_id)
+    people = dict(journeys.values_list("pk", "person_id"))
+    return [
+        Line(
+            message,
+            ids.get(message.registration_id),
+            person=people.get(message.pk.int & RECIPIENT_MASK),
+        )
+        for message in rows
+    ]
 
 
 def _named(request: ApplicationRequest, text: str) -> list[int]:

@@ -88,6 +88,11 @@ def test_people_whose_push_failed_get_the_text_and_the_page_counts_them(
     page = client.get(reverse("campaigns:detail", args=[shop.pk, bulk.campaign_id]))
     assert "2. Text message" in page.content.decode()
     assert "0.14 EUR" in page.content.decode()
+    log = client.get(reverse("campaigns:messages", args=[shop.pk, bulk.campaign_id]), {"step": 1})
+    assert log.content.decode().count(">Text message<") == 3
+    person = Journey.objects.filter(flow=bulk.flow, step=1).exclude(person=None).first()
+    assert person is not None
+    assert f"/people/{person.person_id}/" in log.content.decode()
 
 
 def test_a_text_message_says_the_campaigns_text(
