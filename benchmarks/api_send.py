@@ -27,6 +27,7 @@ import django
 django.setup()
 
 from django.db import connection  # noqa: E402
+from django.utils import timezone  # noqa: E402
 
 from benchmarks.receipts import cpu_of  # noqa: E402
 from benchmarks.results import Row, Table, report  # noqa: E402
@@ -200,6 +201,57 @@ def fill(web: Web, application: Application, device: Registration, count: int) -
     return str(answer["bulkId"])
 
 
+# As many sends to one device each: a bulk, a submission, a destination, a message, a report.
+SINGLES = """
+INSERT INTO campaigns_bulk (bulk_id, application_id, origin, step, status, status_reason, content,
+    rule, primary_only, ttl, repeat_policy, "window", starts_at, audience, left_out, frozen_at)
+SELECT 'single-' || n, %(application)s, 'api', 0, 'done', '', '[{"text": "Hi"}]', '{}', false,
+       172800, 'when_refused', '{}', %(now)s, 1, 0, %(now)s
+FROM generate_series(1, %(count)s) n;
+INSERT INTO campaigns_submission (bulk_id, application_id, sender, content, callback_data,
+    reference, entity_id, platform_application_id, webhook)
+SELECT bulk_id, application_id, 'sender-' || id %% 10, '{"type": "TEXT"}', '', '', '', '', '{}'
+FROM campaigns_bulk WHERE bulk_id LIKE 'single-%%';
+INSERT INTO campaigns_destination (submission_id, bulk_id, public_id, "to", asked, rejection,
+    devices, registration_id, message_from, message_to, starts_at, step, state)
+SELECT s.id, b.id, x.id, 'customer-' || b.id, '{}', 0, 1, %(device)s, x.id::uuid, x.id::uuid,
+       %(now)s, 0, 'waiting'
+FROM campaigns_bulk b JOIN campaigns_submission s ON s.bulk_id = b.bulk_id,
+LATERAL (SELECT lpad(to_hex(%(ms)s::bigint), 12, '0') || '8'
+    || lpad(to_hex((b.id %% 4294967296) >> 20), 3, '0')
+    || to_hex((-9223372036854775808)::bigint | ((b.id & 1048575) << 42) | %(device)s) AS id) x
+WHERE b.bulk_id LIKE 'single-%%';
+INSERT INTO campaigns_message (id, bulk_id, registration_id, sent_at, delivered_at, app_version,
+    state, reason, platform, variant, attempt, language, answer)
+SELECT message_from, bulk_id, %(device)s, now(), now(), 0, 3, 0, 1, 0, 0, '', ''
+FROM campaigns_destination WHERE "to" LIKE 'customer-%%';
+INSERT INTO campaigns_report (message_id, bulk_id, at)
+SELECT message_from, bulk_id, now() FROM campaigns_destination WHERE "to" LIKE 'customer-%%';
+INSERT INTO campaigns_counter (bulk_id, minute, platform, variant, sent, accepted, delivered, seen,
+    clicked, failed, expired, unknown)
+SELECT id, date_trunc('minute', now()), 1, 0, 1, 1, 1, 0, 0, 0, 0, 0
+FROM campaigns_bulk WHERE bulk_id LIKE 'single-%%';
+ANALYZE campaigns_bulk, campaigns_submission, campaigns_destination, campaigns_message,
+    campaigns_report, campaigns_counter;
+"""
+
+
+def fill_singles(application: Application, device: Registration, count: int) -> Destination:
+    """As many messages, each sent by a request of its own; one of them."""
+    now = timezone.now()
+    bulk = Bulk(pk=1, starts_at=now)
+    given = {
+        "application": application.pk, "device": device.pk, "count": count, "now": now,
+        "ms": ids.first_id(bulk) >> ids.TIME_SHIFT,
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        for statement in SINGLES.split(";\n"):
+            if statement.strip():
+                cursor.execute(statement, given)
+    found = Destination.objects.filter(to__startswith="customer-").order_by("pk")
+    return found[count // 2]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=4000)
@@ -245,22 +297,32 @@ def main() -> None:
 def asked_afterwards(
     web: Web, application: Application, device: Registration, count: int
 ) -> list[Row]:
+    """What is asked of one bulk with many messages, and of as many bulks with one."""
     bulk_id = fill(web, application, device, count)
-    call = web.caller()
-    paths = {
+    large = {
         "statistics": f"/push/1/statistics?bulkId={bulk_id}",
         "50 reports": "/push/3/reports",
-        "50 reports of a bulk": f"/push/3/reports?bulkId={bulk_id}",
+        "50 reports of the bulk": f"/push/3/reports?bulkId={bulk_id}",
+        "50 entries of the log": "/push/3/logs?useCursor=true",
     }
-    return [
-        Row(
-            f"{name} of {count:,} messages, 95 of 100 below",
-            p95(times(lambda path=path: call("GET", path, None), 40)),  # type: ignore[misc]
-            "ms",
-            ceiling=50,
-        )
-        for name, path in paths.items()
-    ]
+    rows = [asked(web, f"{name}, {count:,} messages of one bulk", large[name]) for name in large]
+    one = fill_singles(application, device, count)
+    assert one.submission is not None
+    small = {
+        "statistics": f"/push/1/statistics?bulkId={one.submission.bulk_id}",
+        "50 reports": "/push/3/reports",
+        "50 entries of the log": "/push/3/logs?useCursor=true",
+        "log of a message": f"/push/3/logs?messageId={one.public_id}",
+        "log of a bulk": f"/push/3/logs?bulkId={one.submission.bulk_id}",
+        "log of a recipient": f"/push/3/logs?destination={one.to}",
+    }
+    return rows + [asked(web, f"{name}, {count:,} bulks of one", small[name]) for name in small]
+
+
+def asked(web: Web, name: str, path: str) -> Row:
+    call = web.caller()
+    slow = p95(times(lambda: call("GET", path, None), 40))
+    return Row(f"{name}: 95 of 100 below", slow, "ms", ceiling=50)
 
 
 if __name__ == "__main__":
