@@ -166,23 +166,45 @@ def _conditions(search: Search) -> _Conditions:
         if values:
             wanted.given[f"p{len(wanted.given)}"] = list(values)
             wanted.destinations.append(f"{column} = ANY(%({list(wanted.given)[-1]})s)")
+    if search.references:
+        wanted.destinations.append("s.reference <> ''")
     if search.to:
         wanted.given["to"] = search.to
         wanted.destinations.append('left(d."to", 64) = left(%(to)s, 64) AND d."to" = %(to)s')
     if search.message_ids:
-        ranges = ranges_of(search.message_ids)
-        wanted.given |= {
-            "names": list(search.message_ids),
-            "lows": [low for low, _ in ranges],
-            "highs": [high for _, high in ranges],
-        }
-        within = "unnest(%(lows)s::uuid[], %(highs)s::uuid[]) y (low, high)"
-        overlaps = "d.message_from <= y.high AND d.message_to >= y.low"
-        wanted.destinations.append(
-            f"(d.public_id = ANY(%(names)s) OR EXISTS (SELECT FROM {within} WHERE {overlaps}))"
-        )
-        wanted.messages.append(f"EXISTS (SELECT FROM {within} WHERE m.id BETWEEN y.low AND y.high)")
+        _of_messages(wanted, search.message_ids)
     return wanted
+
+
+# A message's destination is the nearest before it: ranges of ids never overlap.
+_NAMED = """
+SELECT id FROM campaigns_destination WHERE public_id = ANY(%(names)s)
+UNION
+SELECT d.id FROM unnest(%(lows)s::uuid[]) y (low)
+CROSS JOIN LATERAL (
+    SELECT id, message_to FROM campaigns_destination
+    WHERE message_from <= y.low ORDER BY message_from DESC LIMIT 1
+) d
+WHERE d.message_to >= y.low
+"""
+
+
+def _of_messages(wanted: _Conditions, names: Sequence[str]) -> None:
+    """Few destinations, found by index; of them, the messages that are called so."""
+    ranges = ranges_of(names)
+    wanted.given |= {
+        "names": list(names),
+        "lows": [low for low, _ in ranges],
+        "highs": [high for _, high in ranges],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_NAMED, wanted.given)
+        wanted.given["destinations"] = [key for (key,) in cursor.fetchall()]
+    wanted.destinations.append("d.id = ANY(%(destinations)s)")
+    wanted.messages.append(
+        "EXISTS (SELECT FROM unnest(%(lows)s::uuid[], %(highs)s::uuid[]) y (low, high)"
+        " WHERE m.id BETWEEN y.low AND y.high)"
+    )
 
 
 def _of_time_and_phase(wanted: _Conditions, search: Search) -> None:
@@ -192,10 +214,13 @@ def _of_time_and_phase(wanted: _Conditions, search: Search) -> None:
         wanted.others.append("d.starts_at > %(since)s")
     if search.until is not None:
         wanted.given["until"] = search.until
+        wanted.destinations.append("d.starts_at < %(until)s")
         wanted.messages.append("m.sent_at < %(until)s")
         wanted.others.append("d.starts_at < %(until)s")
     if search.phase is not None:
         of_message, of_other = search.phase.value
+        if search.phase is Phase.REJECTED:
+            wanted.destinations.append("d.rejection > 0")  # by index
         wanted.messages.append(f"({of_message})")
         wanted.others.append(of_other)
 

@@ -5,7 +5,9 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core import signing
+from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest
+from psycopg.errors import QueryCanceled
 
 from api.endpoint import Json, endpoint
 from api.infobip import statuses
@@ -29,18 +31,32 @@ from campaigns.models import Rejection
 
 FAMILY = family(LOGS, "logs", lambda: settings.PUSH_LOGS_PER_MINUTE, 60)
 SALT = "push logs"
+PATIENCE = "5s"
 
 
 def show(request: KnownRequest) -> Json:
     limit = limit_of(request)
     cursor = text_of(request, "cursor", 500)
     with_cursor = flag_of(request, "useCursor") or bool(cursor)
-    found = logbook.find(_search(request), limit + 1, _place(cursor) if cursor else None)
+    found = _find(_search(request), limit + 1, _place(cursor) if cursor else None)
     content: Json = {"results": [_entry_json(each) for each in found[:limit]]}
     if with_cursor:
         more = {"nextCursor": _cursor(found[limit - 1].place)} if len(found) > limit else {}
         content["cursor"] = {"limit": limit, **more}
     return content
+
+
+def _find(search: Search, limit: int, after: Place | None) -> list[Entry]:
+    """Entries, or a refusal where looking for them would keep the database from its work."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [PATIENCE])
+            return logbook.find(search, limit, after)
+    except OperationalError as error:
+        if not isinstance(error.__cause__, QueryCanceled):
+            raise
+        said = "takes too long: narrow it down by bulkId, messageId, destination or sentUntil"
+        raise violated(Violation("", said)) from error
 
 
 def _search(request: KnownRequest) -> Search:

@@ -43,6 +43,10 @@ class Submission(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["bulk_id"], name="submission_of_bulk_id"),  # reports, logs
+            # the same, of one of their campaigns
+            models.Index(
+                fields=["reference"], condition=~Q(reference=""), name="submission_of_reference"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -96,6 +100,12 @@ class Destination(models.Model):
                 name="destination_of_message",
             ),
             models.Index(fields=["-starts_at", "-id"], name="destination_newest"),  # logs
+            # logs of what was rejected
+            models.Index(
+                fields=["-starts_at", "-id"],
+                condition=Q(rejection__gt=0),
+                name="destination_rejected",
+            ),
             models.Index(Left("to", 64), name="destination_to"),  # logs of one recipient
         ]
 

@@ -8,6 +8,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from api.infobip import push_logs
 from campaigns.models import Bulk, Chunk, Destination, Message, Reason
 from devices.models import Application, Platform
 from tests.api.sending import ACCEPTED, carry_out, receive, send, to
@@ -287,6 +288,18 @@ def test_a_query_is_refused_with_the_name_of_its_fault(
     assert answer.status_code == 400
     assert answer.json()["errorCode"] == "E400"
     assert [each["property"] for each in answer.json()["violations"]] == [name]
+
+
+def test_a_search_that_takes_too_long_is_refused(
+    system: System, application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(system, application, *[NOBODY] * 1000)
+    monkeypatch.setattr(push_logs, "PATIENCE", "1ms")
+    answer = system.get(f"{LOGS}?limit=1000&generalStatus=DELIVERED")
+
+    assert answer.status_code == 400
+    (violation,) = answer.json()["violations"]
+    assert violation["violation"].startswith("takes too long: narrow it down")
 
 
 def test_who_may_read_logs_and_how_often(system: System, settings: Any) -> None:
