@@ -213,9 +213,9 @@ INSERT INTO campaigns_submission (bulk_id, application_id, sender, content, call
 SELECT bulk_id, application_id, 'sender-' || id %% 10, '{"type": "TEXT"}', '', '', '', '', '{}'
 FROM campaigns_bulk WHERE bulk_id LIKE 'single-%%';
 INSERT INTO campaigns_destination (submission_id, bulk_id, public_id, "to", asked, rejection,
-    devices, registration_id, message_from, message_to, starts_at, step, state)
+    devices, registration_id, message_from, message_to, starts_at)
 SELECT s.id, b.id, x.id, 'customer-' || b.id, '{}', 0, 1, %(device)s, x.id::uuid, x.id::uuid,
-       %(now)s, 0, 'waiting'
+       %(now)s
 FROM campaigns_bulk b JOIN campaigns_submission s ON s.bulk_id = b.bulk_id,
 LATERAL (SELECT lpad(to_hex(%(ms)s::bigint), 12, '0') || '8'
     || lpad(to_hex((b.id %% 4294967296) >> 20), 3, '0')

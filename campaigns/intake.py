@@ -259,8 +259,8 @@ FROM json_to_recordset(%s::json) AS x (id int8, bulk_id text, application_id int
 """
 _DESTINATIONS = """
 INSERT INTO campaigns_destination (submission_id, bulk_id, public_id, "to", asked, rejection,
-    devices, registration_id, message_from, message_to, starts_at, step, state, created_at)
-SELECT x.*, 0, 'waiting', now()
+    devices, registration_id, message_from, message_to, starts_at, created_at)
+SELECT x.*, now()
 FROM json_to_recordset(%s::json) AS x (submission_id int8, bulk_id int8, public_id text,
     "to" text, asked jsonb, rejection int2, devices int4, registration_id int8,
     message_from uuid, message_to uuid, starts_at timestamptz)

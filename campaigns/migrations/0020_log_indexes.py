@@ -4,19 +4,26 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('campaigns', '0019_flow_destinations'),
-        ('devices', '0018_person_attributes'),
+        ("campaigns", "0019_flow_destinations"),
+        ("devices", "0018_person_attributes"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='destination',
-            index=models.Index(condition=models.Q(('rejection__gt', 0)), fields=['-starts_at', '-id'], name='destination_rejected'),
+            model_name="destination",
+            index=models.Index(
+                condition=models.Q(("rejection__gt", 0)),
+                fields=["-starts_at", "-id"],
+                name="destination_rejected",
+            ),
         ),
         migrations.AddIndex(
-            model_name='submission',
-            index=models.Index(condition=models.Q(('reference', ''), _negated=True), fields=['reference'], name='submission_of_reference'),
+            model_name="submission",
+            index=models.Index(
+                condition=models.Q(("reference", ""), _negated=True),
+                fields=["reference"],
+                name="submission_of_reference",
+            ),
         ),
     ]

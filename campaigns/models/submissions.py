@@ -5,7 +5,7 @@ from django.db.models import Q
 from django.db.models.functions import Left, Now
 
 from campaigns.models.messages import Bulk
-from devices.models import Application, Person, Registration
+from devices.models import Application, Registration
 
 
 class Rejection(models.IntegerChoices):
@@ -54,19 +54,12 @@ class Submission(models.Model):
 
 
 class Destination(models.Model):
-    """One destination of an API request, or one person of a campaign with several steps.
+    """One destination of an API request.
 
     Of a person with several devices there is one row for each of them, all with one public
     id. A rule has a bulk of its own. Messages of a row are those whose id lies in
     [message_from, message_to]: one id for one device, the whole bulk's for a rule.
     """
-
-    class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        SENT = "sent", "Sent"
-        DELIVERED = "delivered", "Delivered"
-        FAILED = "failed", "Failed"
-        EXPIRED = "expired", "Expired"
 
     submission = models.ForeignKey(
         Submission, null=True, on_delete=models.CASCADE, related_name="destinations"
@@ -79,16 +72,12 @@ class Destination(models.Model):
     asked = models.JSONField(default=dict)  # kind, value, primary_only: until it is resolved
     rejection = models.SmallIntegerField(choices=Rejection, default=Rejection.NONE)
     devices = models.IntegerField(default=0)  # device messages of the public id; 0: not known yet
-    person = models.ForeignKey(Person, null=True, on_delete=models.SET_NULL, related_name="+")
     registration = models.ForeignKey(
         Registration, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     message_from = models.UUIDField(null=True)
     message_to = models.UUIDField(null=True)
     starts_at = models.DateTimeField(db_default=Now())
-    step = models.PositiveSmallIntegerField(default=0)
-    state = models.CharField(max_length=9, choices=State, default=State.WAITING)
-    deadline = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

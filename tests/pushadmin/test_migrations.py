@@ -7,8 +7,8 @@ from embedded.environment import ROOT
 
 # Makes its tables by SQL, which the linter cannot tell from changing them.
 MAKES_TABLES = ["0002_messages", "0016_events"]
-# Changes a table that no version had written to (campaigns_destination).
-CHANGES_UNUSED = ["0013_submissions"]
+# Changes a table that no released version wrote to (campaigns_destination).
+CHANGES_UNUSED = ["0013_submissions", "0021_destinations_of_requests"]
 
 
 @pytest.mark.django_db
