@@ -483,21 +483,31 @@ def record_late(bulk: Bulk, rows: list[Row]) -> None:
             ],
         )
         _report(cursor, bulk, known)
+    failover.note(bulk, ((row.recipient, row.state) for row in known))
+
+
+# Nothing is left to send, and nobody is in an earlier step who may come to this one.
+_NOTHING_LEFT = """
+b.status = 'sending'
+AND NOT EXISTS (SELECT 1 FROM campaigns_chunk c WHERE c.bulk_id = b.id AND c.status = 0)
+AND NOT EXISTS (SELECT 1 FROM campaigns_journey j
+                WHERE j.flow_id = b.flow_id AND j.step < b.step AND j.state = 0)
+"""
+
+
+def finishable() -> list[int]:
+    """Bulks whose worker died before it could close them."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT b.id FROM campaigns_bulk b WHERE {_NOTHING_LEFT}")  # noqa: S608
+        return [pk for (pk,) in cursor.fetchall()]
 
 
 def finish(bulk_pk: int) -> bool:
     """Close a bulk that has nothing left to send; True for whoever closed it."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            UPDATE campaigns_bulk b SET status = 'done', finished_at = now()
-            WHERE b.id = %s AND b.status = 'sending'
-              AND NOT EXISTS (
-                  SELECT 1 FROM campaigns_chunk c WHERE c.bulk_id = b.id AND c.status = 0)
-              AND NOT EXISTS (  -- who is still in an earlier step may come to this one
-                  SELECT 1 FROM campaigns_journey j
-                  WHERE j.flow_id = b.flow_id AND j.step < b.step AND j.state = 0)
-            """,
+            "UPDATE campaigns_bulk b SET status = 'done', finished_at = now()"  # noqa: S608
+            f" WHERE b.id = %s AND {_NOTHING_LEFT}",
             [bulk_pk],
         )
         closed: bool = cursor.rowcount == 1

@@ -135,10 +135,7 @@ def revive() -> None:
         status=Bulk.Status.CANCELLED, chunks__status=Chunk.Status.OPEN
     ).values_list("pk", flat=True).distinct():  # fmt: skip
         ledger.cancel_chunks(pk)
-    stuck = Bulk.objects.filter(status=Bulk.Status.SENDING).exclude(
-        chunks__status=Chunk.Status.OPEN
-    )
-    for pk in stuck.values_list("pk", flat=True):
+    for pk in ledger.finishable():
         ledger.finish(pk)
 
 

@@ -499,3 +499,34 @@ def test_a_step_that_nothing_here_can_send_is_passed_over(shop: Shop) -> None:
 
     assert shop.texted == ["41790000009"]
     assert Stage.objects.get().reason == Reason.NO_ROUTE
+
+
+def test_the_timetable_leaves_bulks_alone_that_somebody_may_still_come_to(shop: Shop) -> None:
+    shop.somebody()
+    bulk = launch(shop)
+    assert ledger.finishable() == []
+    go()
+    bulk.refresh_from_db()
+    assert bulk.status == Bulk.Status.DONE
+    assert ledger.finishable() == []
+
+    failover.cancel(bulk.flow_id or 0)
+
+    assert ledger.finishable() == [sms_of(bulk).pk]
+
+
+def test_an_answer_that_came_after_the_lease_moves_the_step_on(shop: Shop) -> None:
+    [device] = shop.somebody()
+    bulk = launch(shop)
+    chunk = ledger.claim_chunk()
+    assert chunk is not None
+    assert ledger.claim_window(chunk, 1)
+    dispatch.settle(Bulk.objects.get(pk=bulk.pk), chunk)
+    go()
+    assert only_journey(bulk).step == 0
+
+    late = ledger.Row(device.pk, Message.State.FAILED, Reason.UNINSTALLED)
+    ledger.record_late(bulk, [late])
+    go()
+
+    assert len(shop.texted) == 1
