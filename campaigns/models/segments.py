@@ -13,7 +13,7 @@ class Segment(models.Model):
     application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="segments")
     name = models.CharField(max_length=100)
     rule = models.JSONField(default=dict)
-    version = models.PositiveIntegerField(default=1)  # rises with each change
+    version = models.PositiveIntegerField(default=1, db_default=1)  # rises with each change
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )  # nobody: another system made it
