@@ -16,6 +16,7 @@ from campaigns import (
     flows,
     folding,
     ids,
+    lanes,
     ledger,
     pulling,
     reports,
@@ -521,7 +522,7 @@ def test_an_answer_that_came_after_the_lease_moves_the_step_on(shop: Shop) -> No
     chunk = ledger.claim_chunk()
     assert chunk is not None
     assert ledger.claim_window(chunk, 1)
-    dispatch.settle(Bulk.objects.get(pk=bulk.pk), chunk)
+    lanes.settle(Bulk.objects.get(pk=bulk.pk), chunk)
     go()
     assert only_journey(bulk).step == 0
 
