@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns import audience, flows, ledger, submitting
+from campaigns import audience, flows, ledger, starting
 from campaigns.models import Bulk
 
 
@@ -24,7 +24,7 @@ def freeze(bulk: Bulk) -> int:
         if not waits or bulk.starts_at > timezone.now():
             return bulk.audience
         if bulk.origin in Bulk.SUBMITTED:
-            bulk.audience = submitting.freeze(bulk)
+            bulk.audience = starting.freeze(bulk)
         else:
             bulk.audience, bulk.left_out = ledger.write_chunks(
                 bulk,

@@ -2,24 +2,21 @@
 
 A request is written by one statement: it is accepted whole or not at all. What is for single
 recipients, and for now, is frozen with it; a rule, and whatever is for later, by
-campaigns.fanout.
+campaigns.starting.
 """
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
-from math import ceil
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
-from campaigns import ids, intake, windows
+from campaigns import ids, intake, spreading
 from campaigns.intake import Device, Kind, Rows, Wanted
-from campaigns.models import Bulk, Destination, Rejection
+from campaigns.models import Bulk, Rejection
+from campaigns.spreading import Batch, Spread
 from campaigns.targeting import Rule
 from devices.models import Application
 
@@ -138,61 +135,6 @@ def _to_resolve(
     ]
 
 
-class Spread:
-    """Start times of messages, evenly `pace` a second; at once without one."""
-
-    def __init__(self, pace: float | None) -> None:
-        self.pace = pace
-        self.size = settings.CHUNK_SIZE if pace is None else min(settings.CHUNK_SIZE, ceil(pace))
-        self.taken = 0
-
-    @property
-    def step(self) -> timedelta:
-        """Between two chunks."""
-        return timedelta(seconds=self.size / self.pace) if self.pace else timedelta()
-
-    def chunks(self, devices: Mapping[int, int]) -> Iterator[tuple[list[int], int, timedelta]]:
-        """Devices of one platform in chunks: their keys, the platform, how long after the start."""
-        by_platform: dict[int, list[int]] = {}
-        for key in sorted(devices):
-            by_platform.setdefault(devices[key], []).append(key)
-        for platform, keys in by_platform.items():
-            rest = iter(keys)
-            while part := list(islice(rest, self.size)):
-                after = timedelta(seconds=self.taken / self.pace) if self.pace else timedelta()
-                self.taken += len(part)
-                yield part, platform, after
-
-
-@dataclass(slots=True)
-class _Batch:
-    """A bulk that is being filled: no device twice."""
-
-    pk: int
-    devices: dict[int, int] = field(default_factory=dict)  # registration → platform
-
-
-def _chunks(
-    batches: Sequence[_Batch],
-    spread: Spread,
-    starts_at: datetime,
-    window: Mapping[str, Any],
-    ttl: int,
-) -> list[dict[str, Any]]:
-    """Rows of the chunks of bulks: evenly spread over the time in which they may leave."""
-    parts = [
-        (batch.pk, keys, platform, after)
-        for batch in batches
-        for keys, platform, after in spread.chunks(batch.devices)
-    ]
-    end = starts_at + timedelta(seconds=ttl)
-    times = windows.fitted((starts_at + after for *_, after in parts), window, end)
-    return [
-        intake.chunk_row(pk, keys, platform, opens)
-        for (pk, keys, platform, _), opens in zip(parts, times, strict=True)
-    ]
-
-
 class _Draft:
     """The rows of one order."""
 
@@ -205,7 +147,7 @@ class _Draft:
         self.numbers = numbers
         self.spread = spread
         self.submission = numbers.submission()
-        self.batches: list[_Batch] = []
+        self.batches: list[Batch] = []
         self.later: int | None = None  # key of the bulk of what is for later
         self.to_freeze: list[int] = []
         rows.submissions.append(
@@ -246,7 +188,7 @@ class _Draft:
             if key not in batch.devices:
                 break
         else:
-            batch = _Batch(self.numbers.bulk())
+            batch = Batch(self.numbers.bulk())
             self.batches.append(batch)
         batch.devices[key] = platform
         return batch.pk
@@ -278,7 +220,7 @@ class _Draft:
         """Write the bulks that were filled; whether there are any."""
         for batch in self.batches:
             self._bulk(batch.pk, Bulk.Status.SENDING, audience=len(batch.devices))
-        self.rows.chunks += _chunks(
+        self.rows.chunks += spreading.chunks(
             self.batches, self.spread, self.order.starts_at, self.order.window, self.order.ttl
         )
         return bool(self.batches)
@@ -345,85 +287,3 @@ class _Draft:
                 "starts_at": self.order.starts_at,
             }
         )
-
-
-# ------------------------------------------------------------------- when it starts
-
-
-def freeze(bulk: Bulk) -> int:
-    """Look up whom a bulk of an API goes to, now that it starts; how many devices that is.
-
-    Its row is locked. Devices that one bulk cannot have twice go to a sibling of it.
-    """
-    if bulk.rule:
-        devices = intake.freeze_rule(bulk, Spread(bulk.pace))
-        rejection = Rejection.NONE if devices else Rejection.NOBODY
-        Destination.objects.filter(bulk=bulk).update(devices=devices, rejection=rejection)
-        return devices
-    waiting = list(
-        Destination.objects.filter(bulk=bulk, registration=None, rejection=0).order_by("pk")
-    )
-    found = intake.resolve(
-        [
-            Wanted(
-                bulk.application_id,
-                Kind(each.asked["kind"]),
-                each.asked["value"],
-                each.asked["primary_only"],
-            )
-            for each in waiting
-        ]
-    )
-    batches = [_Batch(bulk.pk)]
-    siblings: dict[int, Bulk] = {bulk.pk: bulk}
-    rows: list[Destination] = []
-    for each, devices_of in zip(waiting, found, strict=True):
-        each.devices = len(devices_of)
-        if not devices_of:
-            each.rejection = Rejection.NOBODY
-        for number, (key, platform) in enumerate(devices_of):
-            batch = next((one for one in batches if key not in one.devices), None)
-            if batch is None:
-                sibling = _sibling(bulk)
-                siblings[sibling.pk] = sibling
-                batch = _Batch(sibling.pk)
-                batches.append(batch)
-            batch.devices[key] = platform
-            row = each if number == 0 else _copy(each)
-            row.bulk = siblings[batch.pk]
-            row.registration_id = key
-            row.message_from = row.message_to = ids.message_id(row.bulk, key)
-            if number:
-                rows.append(row)
-    Destination.objects.bulk_create(rows)
-    Destination.objects.bulk_update(
-        waiting,
-        ["bulk", "registration", "message_from", "message_to", "devices", "rejection"],
-        batch_size=500,
-    )
-    for batch in batches[1:]:
-        Bulk.objects.filter(pk=batch.pk).update(audience=len(batch.devices))
-    spread = Spread(bulk.pace)
-    intake.write(Rows(chunks=_chunks(batches, spread, bulk.starts_at, bulk.window, bulk.ttl)))
-    return len(batches[0].devices)
-
-
-def _sibling(bulk: Bulk) -> Bulk:
-    """Another bulk of the same message, that is sent at once."""
-    made = {
-        each.attname: getattr(bulk, each.attname)
-        for each in Bulk._meta.concrete_fields
-        if each.attname not in {"id", "created_at"}
-    }
-    made |= {"status": Bulk.Status.SENDING, "frozen_at": timezone.now()}
-    return Bulk.objects.create(**made)
-
-
-def _copy(destination: Destination) -> Destination:
-    return Destination(
-        submission_id=destination.submission_id,
-        public_id=destination.public_id,
-        to=destination.to,
-        devices=destination.devices,
-        starts_at=destination.starts_at,
-    )
