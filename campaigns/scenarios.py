@@ -52,6 +52,8 @@ def find(key: str) -> Scenario | None:
     """By its key in either case; the default one without a key."""
     if not key:
         return Scenario.objects.filter(default=True).first()
+    if not key.isascii() or not key.isprintable():
+        return None
     return Scenario.objects.filter(key__iexact=key).first()
 
 

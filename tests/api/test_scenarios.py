@@ -172,6 +172,14 @@ def test_a_scenario_that_does_not_exist(system: System, method: str) -> None:
     assert (answer.status_code, answer.json()) == (404, error("NOT_FOUND", "Not found"))
 
 
+@pytest.mark.parametrize("key", ["%00", "%F0%9F%98%80", "x" * 5000, "%FF"])
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_a_key_that_cannot_be_one(system: System, method: str, key: str) -> None:
+    body = {"flow": [{"channel": "SMS"}]} if method == "PUT" else None
+
+    assert system.call(method, f"{PATH}/{key}", body).status_code == 404
+
+
 def test_too_many_are_told_to_wait(system: System, settings: Any) -> None:
     settings.SCENARIO_CREATIONS, settings.SCENARIO_UPDATES = 2, 1
     body = {"flow": [{"channel": "SMS"}]}
