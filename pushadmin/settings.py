@@ -68,6 +68,7 @@ MIDDLEWARE = [
     "pushadmin.request_ids.RequestIdMiddleware",
     "campaigns.views.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "pushadmin.phones.PhoneMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
