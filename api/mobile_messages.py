@@ -109,8 +109,8 @@ def _receipts(state: Message.State, told: list[tuple[str, int]]) -> list[reports
     now, receipts = timezone.now(), []
     for text, seconds in told:
         if (identifier := _uuid(text)) is not None:
-            ago = timedelta(seconds=min(max(seconds, 0), OLDEST))
-            receipts.append(reports.Receipt(identifier, state, now - ago))
+            at = now - timedelta(seconds=min(seconds, OLDEST)) if seconds > 0 else now
+            receipts.append(reports.Receipt(identifier, state, at))
     return receipts
 
 
