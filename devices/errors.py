@@ -159,3 +159,9 @@ class NothingToUndoError(PersonError):
     """The device has changed hands since, or the entry is of something else."""
 
     code = "nothing_to_undo"
+
+
+class TeamError(DeviceError):
+    """A change of the team that would leave it without an administrator, or that came too late."""
+
+    code = "team"

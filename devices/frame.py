@@ -38,6 +38,7 @@ PAGES = (
     ("devices:people", "People", "users", Right.SEE_DEVICES, "g p"),
     ("devices:list", "Devices", "device-mobile", Right.SEE_DEVICES, "g d"),
     ("devices:imports", "Imports", "table-import", Right.IMPORT_DEVICES, "g i"),
+    ("devices:team", "Team", "users-group", Right.MANAGE_TEAM, "g t"),
 )
 
 

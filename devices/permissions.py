@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from enum import StrEnum
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AnonymousUser, User
@@ -12,6 +12,9 @@ from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 
 from devices.models import Application, Membership, Role
+
+if TYPE_CHECKING:
+    from django_htmx.middleware import HtmxDetails
 
 
 class Right(StrEnum):
@@ -27,6 +30,25 @@ class Right(StrEnum):
     SEE_REPORTS = "see_reports"
     SEE_SETTINGS = "see_settings"
     EDIT_SETTINGS = "edit_settings"  # the application and its credentials
+    MANAGE_TEAM = "manage_team"
+    SEE_AUDIT = "see_audit"
+
+
+# what each right means to whoever gives a role; the order of the table under /help/roles/
+WORDS = {
+    Right.SEE_CAMPAIGNS: "See campaigns",
+    Right.EDIT_CAMPAIGNS: "Write and change campaigns",
+    Right.LAUNCH_CAMPAIGNS: "Launch, pause, resume and cancel campaigns",
+    Right.SEE_REPORTS: "See the overview and statistics",
+    Right.SEE_DEVICES: "Find devices and people, and see why a message did not arrive",
+    Right.EDIT_DEVICES: "Change devices and people",
+    Right.IMPORT_DEVICES: "Import devices and people",
+    Right.EXPORT_DEVICES: "Download devices and people as files",
+    Right.SEE_SETTINGS: "See settings and the state of credentials",
+    Right.EDIT_SETTINGS: "Change settings and credentials",
+    Right.MANAGE_TEAM: "Invite and remove members, change roles, end sessions",
+    Right.SEE_AUDIT: "Search the audit trail",
+}
 
 
 _LOOK = frozenset({Right.SEE_CAMPAIGNS, Right.SEE_REPORTS})
@@ -49,6 +71,7 @@ class ApplicationRequest(HttpRequest):
     user: User
     application: Application
     rights: frozenset[Right]
+    htmx: "HtmxDetails"
 
 
 def rights_of(user: User | AnonymousUser, application: Application) -> frozenset[Right] | None:
@@ -59,6 +82,17 @@ def rights_of(user: User | AnonymousUser, application: Application) -> frozenset
         return frozenset(Right)
     membership = Membership.objects.filter(user_id=user.pk, application=application).first()
     return RIGHTS[Role(membership.role)] if membership else None
+
+
+def applications_with(right: Right, user: User) -> list[Application]:
+    """Where somebody has a right, by name."""
+    if not user.is_active:
+        return []
+    if user.is_superuser:
+        return applications_of(user)
+    roles = [role for role, rights in RIGHTS.items() if right in rights]
+    memberships = Membership.objects.filter(user=user, role__in=roles).select_related("application")
+    return sorted((each.application for each in memberships), key=lambda each: each.name.lower())
 
 
 def applications_of(user: User) -> list[Application]:

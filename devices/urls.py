@@ -13,6 +13,7 @@ from devices.views import (
     owners,
     people,
     registrations,
+    team,
     token_keys,
 )
 
@@ -72,6 +73,19 @@ urlpatterns: list[URLPattern | URLResolver] = [
         imports.import_refusals,
         name="import-refusals",
     ),
+    path("apps/<int:application>/team/", team.team_page, name="team"),
+    path("apps/<int:application>/team/invite/", team.invitation_new, name="team-invite"),
+    path(
+        "apps/<int:application>/team/invitations/<int:pk>/withdraw/",
+        team.invitation_withdraw,
+        name="team-withdraw",
+    ),
+    path("apps/<int:application>/team/<int:pk>/role/", team.role_change, name="team-role"),
+    path("apps/<int:application>/team/<int:pk>/remove/", team.member_remove, name="team-remove"),
+    path("apps/<int:application>/team/<int:pk>/sessions/", team.sessions_end, name="team-sessions"),
+    path("apps/<int:application>/team/<int:pk>/account/", team.account_switch, name="team-account"),
+    path("join/", team.join, name="join"),
+    path("help/roles/", team.roles, name="roles"),
     path("settings/access/", access.access_list, name="access"),
     path("settings/access/keys/new/", access.key_new, name="access-key-new"),
     path("settings/access/keys/<int:pk>/", access.key_edit, name="access-key"),

@@ -1,6 +1,6 @@
 """Who can be reached."""
 
-from devices.models.access import ApiKey, ApiUser, Membership, Role
+from devices.models.access import ApiKey, ApiUser, Invitation, Membership, Role
 from devices.models.applications import (
     Application,
     ApplicationQuerySet,
@@ -32,6 +32,7 @@ __all__ = [
     "ImportPiece",
     "ImportRefusal",
     "ImportRun",
+    "Invitation",
     "Membership",
     "Person",
     "Platform",

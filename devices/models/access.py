@@ -40,6 +40,26 @@ class Membership(models.Model):
         return f"{self.user}: {self.get_role_display()} of {self.application}"
 
 
+class Invitation(models.Model):
+    """A link by which somebody joins the team. Only the SHA-256 of its secret is kept."""
+
+    application = models.ForeignKey(
+        Application, on_delete=models.CASCADE, related_name="invitations"
+    )
+    role = models.CharField(max_length=16, choices=Role)
+    email = models.EmailField(blank=True, default="")  # whom it was mailed to; empty: handed over
+    digest = models.BinaryField(max_length=32, unique=True)
+    invited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)  # accepted or withdrawn
+
+    def __str__(self) -> str:
+        return f"{self.get_role_display()} of {self.application}"
+
+
 class ApiKey(models.Model):
     """A key of another system. Only its SHA-256 is kept; the prefix tells keys apart."""
 
