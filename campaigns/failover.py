@@ -248,6 +248,7 @@ class Moving:
         over = arrived or state == Journey.State.CANCELLED
         if over or journey.step + 1 >= len(self.flow.steps):
             journey.state, journey.reason, journey.ended_at = state, reason, self.now
+            journey.number = ""  # nothing is sent any more, and people may be erased
             return
         self.stages.append(
             Stage(
