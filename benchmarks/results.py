@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+TWICE = "twice, and a tenth for the noise of machines"  # about growth
 FOLDER = Path(__file__).resolve().parent.parent / "var/bench/results"
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connection
 from django.utils import timezone
 
-from campaigns import ids
+from campaigns import ids, reports
 from campaigns.folding import fold, packed
 from campaigns.models import Bulk, Message, Reason
 
@@ -43,7 +43,7 @@ def expire(*, seconds: float) -> int:
     while time.monotonic() < until:
         due = list(
             Bulk.objects.filter(
-                expires_at__lte=timezone.now(),
+                expires_at__lte=_known_until(),
                 status__in=(Bulk.Status.DONE, Bulk.Status.CANCELLED),
             )
             .order_by("expires_at")
@@ -58,18 +58,24 @@ def expire(*, seconds: float) -> int:
     return count
 
 
+def _known_until() -> datetime:
+    """What phones said before this time is folded: nothing that arrived may be called expired."""
+    waiting = reports.waiting_since()
+    return timezone.now() if waiting is None else waiting
+
+
 def _expire(due: Sequence[Bulk], until: float) -> tuple[int, bool]:
     """How many messages were expired, and whether those were all."""
     bulks = {bulk.pk: bulk for bulk in due}
-    ranges = [ids.id_range(bulk) for bulk in due]
+    ranges = {bulk.pk: ids.id_range(bulk) for bulk in due}
     count = 0
     while True:
         with connection.cursor() as cursor:
             cursor.execute(
                 _UNSETTLED,
                 [
-                    list(bulks), [low for low, _ in ranges], [high for _, high in ranges],
-                    MESSAGES, MESSAGES,
+                    list(ranges), [low for low, _ in ranges.values()],
+                    [high for _, high in ranges.values()], MESSAGES, MESSAGES,
                 ],
             )  # fmt: skip
             found: list[tuple[int, UUID, int]] = cursor.fetchall()
@@ -79,6 +85,8 @@ def _expire(due: Sequence[Bulk], until: float) -> tuple[int, bool]:
             assert bulk.expires_at is not None
             receipt = _receipt(message, state, bulk.expires_at)
             calls.setdefault(bulk.application_id, []).append(receipt)
+            # In their order: the next look need not pass over what this one has settled.
+            ranges[pk] = UUID(int=message.int + 1), ranges[pk][1]
         count += fold([(application, None, told) for application, told in calls.items()])
         if len(found) < MESSAGES:
             return count, True

@@ -1,17 +1,23 @@
 """Days of the ledger and of events: partitions made ahead, and dropped when they are too old."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
+from psycopg.errors import LockNotAvailable
 
 from campaigns import ids
 
+log = logging.getLogger(__name__)
+
 DAYS_AHEAD = 14
+IMPATIENCE = "SET LOCAL lock_timeout = '2s'"
 DAY = 86_400_000  # milliseconds
 LOCK = 0x70757368_6164  # any number, the same everywhere
 
@@ -54,14 +60,16 @@ class Days:
         present = self.existing()
         for number in range(-self.behind, days + 1):
             day = today + timedelta(days=number)
-            if day.strftime(self.pattern) not in present and self._make(day):
-                made.append(day.strftime(self.pattern))
+            name = day.strftime(self.pattern)
+            if name not in present and _unless_in_use(partial(self._make, day)):
+                made.append(name)
         return made
 
     def _make(self, day: datetime) -> bool:
         name = day.strftime(self.pattern)
         low, high = self.bound(day), self.bound(day + timedelta(days=1))
         with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(IMPATIENCE)
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
             if name in self.existing():
                 return False
@@ -84,11 +92,25 @@ class Days:
     def drop_older(self, than: timedelta) -> list[str]:
         """Drop the days that are past their keeping; the names of those that went."""
         oldest = (timezone.now() - than).strftime(self.pattern)
-        gone = sorted(name for name in self.existing() if name != self.default and name < oldest)
-        with connection.cursor() as cursor:
-            for name in gone:
-                cursor.execute(f"DROP TABLE {name}")
-        return gone
+        old = sorted(name for name in self.existing() if name != self.default and name < oldest)
+        return [name for name in old if _unless_in_use(partial(self._drop, name))]
+
+    def _drop(self, name: str) -> bool:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(IMPATIENCE)
+            cursor.execute(f"DROP TABLE {name}")
+        return True
+
+
+def _unless_in_use(do: Callable[[], bool]) -> bool:
+    """Leave it for the next hour: behind a lock that waits, everything that sends would wait."""
+    try:
+        return do()
+    except OperationalError as error:
+        if not isinstance(error.__cause__, LockNotAvailable):
+            raise
+        log.warning("a day cannot be changed while it is read, by a backup perhaps: later")
+        return False
 
 
 MESSAGES = Days("campaigns_message", "id", ids.lowest_id, 1, " WITH (fillfactor = 80)")

@@ -9,7 +9,8 @@ import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import cast
 from uuid import UUID
 
 import redis
@@ -68,6 +69,17 @@ def made_here(application_id: int, identifiers: Iterable[UUID]) -> set[UUID]:
     bulks = Bulk.objects.filter(pk__in=numbers, application=application_id)
     known = {ids.first_id(bulk) >> ids.RECIPIENT_BITS for bulk in bulks.only("pk", "starts_at")}
     return {each for each in wanted if each.int >> ids.RECIPIENT_BITS in known}
+
+
+def waiting_since() -> datetime | None:
+    """When the oldest receipt that is not folded came; None when none waits, or nobody knows."""
+    try:
+        oldest = cast("list[tuple[bytes, object]]", store().xrange(STREAM, count=1))
+    except redis.RedisError:
+        return None  # then whoever takes receipts writes them straight to the ledger
+    if not oldest:
+        return None
+    return datetime.fromtimestamp(int(oldest[0][0].split(b"-")[0]) / 1000, UTC)
 
 
 _RECEIPTS = Stream(STREAM, LOCK, fold, meanwhile=fold_early, every=RETRY_SECONDS)

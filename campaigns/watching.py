@@ -79,11 +79,8 @@ def receipts() -> Receipts:
     """Raises RedisError."""
     client = store()
     waiting = int(client.xlen(reports.STREAM))
-    oldest = cast("list[tuple[bytes, object]]", client.xrange(reports.STREAM, count=1))
-    lag = 0.0
-    if oldest:
-        written = int(oldest[0][0].split(b"-")[0]) / 1000
-        lag = max(0.0, _store_time() - written)
+    oldest = reports.waiting_since()
+    lag = 0.0 if oldest is None else max(0.0, _store_time() - oldest.timestamp())
     return Receipts(waiting, lag, EarlyReceipt.objects.count())
 
 

@@ -11,13 +11,20 @@ import time_machine
 from django.db import connection
 from django.utils import timezone
 
-from campaigns import expiring, handing_out, ids, ledger, partitions, reconciling
+from campaigns import expiring, handing_out, ids, ledger, partitions, reconciling, reports
 from campaigns.ledger import Row
 from campaigns.models import Bulk, Message, Reason, Report, UsedId
+from campaigns.store import store
 from devices.models import Application, Platform
 from tests.api.sending import Outcome, carry_out, receive, send, to
 from tests.api.systems import System, make_key
-from tests.factories import make_application, make_person, make_registration, make_registrations
+from tests.factories import (
+    make_application,
+    make_bulk,
+    make_person,
+    make_registration,
+    make_registrations,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 
@@ -340,6 +347,24 @@ def test_what_gets_no_sign_expires_and_stays_so(system: System, application: App
     totals = system.get("/push/1/statistics?bulkId=b").json()
     assert totals["errors"] == {"registration": 0, "expired": 2, "cloud": 0}
     assert (totals["totalSent"], totals["delivered"]) == (3, 1)
+
+
+def test_nothing_expires_while_what_its_phone_said_is_not_read_yet(
+    system: System, application: Application
+) -> None:
+    moment = timezone.now()
+    store().xadd(reports.STREAM, {"r": "[]"}, id=f"{int(moment.timestamp() * 1000) - 3_600_000}-0")
+    try:
+        Bulk.objects.filter(pk=make_bulk(application, origin=Bulk.Origin.API).pk).update(
+            status=Bulk.Status.DONE, expires_at=moment - timedelta(minutes=30)
+        )
+        expiring.expire(seconds=5)
+        assert Bulk.objects.filter(expires_at__isnull=False).count() == 1
+    finally:
+        store().delete(reports.STREAM)
+
+    expiring.expire(seconds=5)
+    assert not Bulk.objects.filter(expires_at__isnull=False).exists()
 
 
 def test_a_bulk_that_still_sends_is_not_expired(system: System, application: Application) -> None:
