@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from campaigns import fanout, folding, ids, ledger
@@ -113,6 +114,7 @@ ERRORS: dict[int, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("status", list(ERRORS))
+@time_machine.travel("2026-11-20T15:00:00+00:00", tick=False)
 def test_refusals_are_in_the_older_words(system: System, settings: Any, status: int) -> None:
     headers = {401: "", 403: "App sender", 429: "App key-of-a-shop"}
     make_key("sender", scopes=["message:send"])
