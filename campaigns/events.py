@@ -14,12 +14,13 @@ from typing import Any
 from uuid import UUID
 
 import redis
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from campaigns.store import store
 from campaigns.streams import Stream
 from devices.models import Event
+from devices.personalizing import hold_owners_of_events
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,8 @@ def write(calls: Iterable[Call]) -> int:
             if known is None or known[3] == "{}":
                 rows[identifier, at] = registration_id, kind, name, properties
     if rows:
-        with connection.cursor() as cursor:
+        with transaction.atomic(), connection.cursor() as cursor:
+            hold_owners_of_events()
             cursor.execute(
                 _WRITE,
                 [

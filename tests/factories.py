@@ -20,6 +20,7 @@ from devices import normalizing, subscriptions
 from devices.models import (
     Address,
     Application,
+    Event,
     Identity,
     Membership,
     Person,
@@ -137,6 +138,15 @@ def make_registrations(
         )
     Address.objects.bulk_create(addresses)
     return registrations
+
+
+def make_event(device: Registration, **given: Any) -> Event:
+    """Something that its person did there just now."""
+    given = {"id": uuid.uuid4(), "at": timezone.now(), "kind": Event.Kind.CUSTOM, **given}
+    return Event.objects.create(
+        application_id=device.application_id, registration=device, person_id=device.person_id,
+        **given,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1)

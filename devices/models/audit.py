@@ -2,6 +2,8 @@
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
+from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Now
 
 from devices.models.applications import Application
@@ -35,6 +37,12 @@ class AuditEntry(models.Model):
         indexes = [
             # the history on the page of an object
             models.Index(fields=["object_type", "object_id", "-at"], name="audit_of_object"),
+            # erasure and export of a person: who they were before they were known
+            models.Index(
+                KeyTransform("merged_into", "after"),
+                condition=Q(action="merge person"),
+                name="audit_of_merge",
+            ),
         ]
 
     @property

@@ -1,6 +1,7 @@
 """What people do in an app."""
 
 from django.db import models
+from django.db.models import Q
 
 from devices.models.applications import Application
 from devices.models.people import Person
@@ -47,6 +48,10 @@ class Event(models.Model):
             ),
             # device page: what happened there, newest first
             models.Index(fields=["registration", "at"], name="event_of_registration"),
+            # export and erasure of a person
+            models.Index(
+                fields=["person", "at"], condition=Q(person__isnull=False), name="event_of_person"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -9,12 +9,14 @@ other registrations, then identities are inserted in the order of their kind and
 """
 
 from devices.personalizing.attaching import Choice, depersonalize, personalize
+from devices.personalizing.locking import hold_owners_of_events
 from devices.personalizing.people import (
     change,
     change_owner,
     create,
     delete_device,
     erase,
+    merged_into,
     replace,
 )
 from devices.personalizing.portrait import MOST_CONTACTS, Described, Identities
@@ -34,6 +36,8 @@ __all__ = [
     "delete_device",
     "depersonalize",
     "erase",
+    "hold_owners_of_events",
+    "merged_into",
     "personalize",
     "preview",
     "replace",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
+from django.db import connection
 from django.db.models import Q
 
 from devices.errors import UnknownRegistrationError
@@ -20,6 +21,20 @@ RULES = (
     "devices_identity_person_id",  # the person was erased meanwhile
     "devices_registration_person_id",
 )
+
+_TELLING = 0x65766E74  # of advisory locks: "evnt"
+
+
+def hold_owners_of_events(*, alone: bool = False) -> None:
+    """Until the transaction ends, no device changes hands under whoever writes its events.
+
+    Writers share it and wait only for somebody who is erased (`alone`): what they write belongs
+    to a person as they read it, so it is either there to be erased or is nobody's. They lock
+    nothing else before it, so nobody waits for another in a circle.
+    """
+    name = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {name}(%s)", [_TELLING])
 
 
 @dataclass(slots=True)

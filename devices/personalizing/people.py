@@ -4,15 +4,19 @@ import uuid
 from dataclasses import replace as changed
 from functools import partial
 
-from django.db.models import Q
-
 from devices import audit
 from devices.audit import Author
 from devices.errors import IdentityTakenError, UnknownPersonError
-from devices.models import Application, AuditEntry, Person, Registration
-from devices.personalizing.attaching import make
+from devices.models import Application, AuditEntry, Event, Person, Registration
+from devices.personalizing.attaching import MERGE, make
 from devices.personalizing.copies import copy_tags
-from devices.personalizing.locking import RULES, hold, hold_people, people_with
+from devices.personalizing.locking import (
+    RULES,
+    hold,
+    hold_owners_of_events,
+    hold_people,
+    people_with,
+)
 from devices.personalizing.portrait import Described, Portrait
 from devices.racing import Raced, until_settled
 
@@ -122,7 +126,7 @@ def _describe(portrait: Portrait, described: Described, author: Author) -> None:
 
 
 def erase(pk: int, author: Author) -> None:
-    """Delete a person and what the audit trail quotes of them; devices become anonymous.
+    """Delete a person, their events, and what the audit trail quotes; devices become anonymous.
 
     Messages stay countable: they name devices. Raises UnknownPersonError.
     """
@@ -131,15 +135,24 @@ def erase(pk: int, author: Author) -> None:
 
 def _erase(pk: int, author: Author) -> None:
     person = _held(pk).person
+    merged = merged_into(pk)
     devices = Registration.objects.filter(person=person)
     devices.update(person=None, person_tags=[], primary=False)
     quoted = AuditEntry.objects.filter(object_type="person").filter(
-        Q(object_id=str(pk)) | Q(after__merged_into=pk)
+        object_id__in=[str(key) for key in (pk, *merged)]
     )
     quoted.update(before=None, after=None, object_name="An erased person")
     person.first_name = person.last_name = ""  # the trail does not name them again
     audit.note(author, "erase person", person)
+    hold_owners_of_events(alone=True)
+    Event.objects.filter(person__in=[pk, *merged]).delete()
     person.delete()
+
+
+def merged_into(pk: int) -> list[int]:
+    """Keys of the anonymous people who turned out to be this one, as the trail has it."""
+    trail = AuditEntry.objects.filter(object_type="person", action=MERGE, after__merged_into=pk)
+    return [int(key) for key in trail.values_list("object_id", flat=True)]
 
 
 def delete_device(application: Application, public_id: uuid.UUID, author: Author) -> None:

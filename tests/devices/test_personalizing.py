@@ -20,10 +20,10 @@ from devices.errors import (
     UnknownPersonError,
     UnknownRegistrationError,
 )
-from devices.models import AuditEntry, Identity, Person, Registration
+from devices.models import AuditEntry, Event, Identity, Person, Registration
 from devices.personalizing import Choice, Described, Identities
 from devices.registering import Device
-from tests.factories import make_application, make_person, make_registration
+from tests.factories import make_application, make_event, make_person, make_registration
 
 pytestmark = pytest.mark.django_db
 
@@ -427,6 +427,26 @@ def test_erasing_a_person_keeps_their_devices_and_leaves_no_trace_of_them() -> N
         assert "Anna" not in entry.object_name
     with pytest.raises(UnknownPersonError):
         personalizing.erase(anna.pk, SYSTEM)
+
+
+def test_erasing_a_person_erases_their_events_and_nobody_elses() -> None:
+    application, left = make_application(), make_person(tags=["Pizza"])
+    make_person(external_id="anna")
+    device = make_registration(application, person=left)
+    make_event(device, name="told before they were known")
+    anna = personalize(device, **ANNA)
+    make_event(device, name="told by them")
+    boris = make_person(external_id="boris")
+    depersonalize(device)
+    device.refresh_from_db()
+    make_event(device, name="told by nobody")
+    device.person = boris
+    make_event(device, name="told by somebody else")
+
+    personalizing.erase(anna.pk, SYSTEM)
+
+    kept = Event.objects.values_list("name", flat=True)
+    assert set(kept) == {"told by nobody", "told by somebody else"}
 
 
 def test_deleting_a_device_deletes_the_anonymous_person_it_alone_had() -> None:

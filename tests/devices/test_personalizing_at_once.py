@@ -1,23 +1,27 @@
 """devices.personalizing: callers at the same moment lose nothing and break no rule."""
 
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from django.utils import timezone
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from campaigns import events
 from devices import personalizing, registering
 from devices.audit import Author
 from devices.errors import DeviceError, IdentityTakenError
-from devices.models import Identity, Person, Platform, Registration
+from devices.models import Event, Identity, Person, Platform, Registration
 from devices.personalizing import Choice, Described, Identities
 from devices.registering import Device
 from tests.factories import make_application, make_person, make_registration
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -105,6 +109,37 @@ def test_fifty_identical_calls_at_once_make_one_person(devices: int) -> None:
     assert known_by(person) == ["anna", "79810000000", "anna@example.com"]
     assert Registration.objects.filter(person=person).count() == devices
     assert Registration.objects.filter(primary=True).count() == 1
+
+
+def test_whoever_is_erased_waits_for_their_events_that_are_just_written() -> None:
+    anna = make_person(external_id="anna")
+    device = make_registration(make_application(), person=anna)
+    at = round(timezone.now().timestamp() * 1000)
+    told = [uuid.uuid4().hex, at, int(Event.Kind.CUSTOM), "bought", "{}"]
+    raised: list[object] = []
+
+    def erase() -> None:
+        raised.extend(at_once([partial(personalizing.erase, anna.pk, SYSTEM)]))
+
+    erasing = threading.Thread(target=erase)
+    with transaction.atomic():
+        events.write([(device.pk, [told])])
+        erasing.start()
+        eventually(lambda: bool(raised) or somebody_waits_for_a_lock())
+    erasing.join(timeout=60)
+
+    assert raised == [None]
+    assert not Event.objects.exists()
+
+
+def somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) > 0 FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+            " WHERE d.datname = current_database() AND NOT l.granted"
+        )
+        (waits,) = cursor.fetchone()
+    return bool(waits)
 
 
 def test_of_two_people_racing_for_one_phone_one_wins_and_nothing_is_lost() -> None:
