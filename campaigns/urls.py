@@ -9,6 +9,7 @@ from campaigns.views import (
     following,
     messages,
     overview,
+    personal_data,
     push_api,
     segments,
     system,
@@ -48,6 +49,7 @@ urlpatterns: list[URLPattern] = [
     path("settings/system/", system.system, name="system"),
     path("settings/system/reconcile/", system.system_reconcile, name="system-reconcile"),
     path(APP + "people/<int:pk>/messages/", messages.person_messages, name="person-messages"),
+    path(APP + "people/<int:pk>/export/", personal_data.person_export, name="person-export"),
     path(APP + "people/<int:pk>/why-not/", whynot.person_why_not, name="person-why-not"),
     path(APP + "devices/<int:pk>/why-not/", whynot.device_why_not, name="device-why-not"),
     path(

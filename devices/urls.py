@@ -60,11 +60,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("apps/<int:application>/people/<int:pk>/", people.person_detail, name="person"),
     path("apps/<int:application>/people/<int:pk>/edit/", people.person_edit, name="person-edit"),
     path("apps/<int:application>/people/<int:pk>/erase/", people.person_erase, name="person-erase"),
-    path(
-        "apps/<int:application>/people/<int:pk>/export/",
-        people.person_export,
-        name="person-export",
-    ),
     path("apps/<int:application>/export/<str:name>/", exports.export, name="export"),
     path("apps/<int:application>/imports/", imports.import_list, name="imports"),
     path("apps/<int:application>/imports/<int:pk>/", imports.import_detail, name="import-detail"),

@@ -1,6 +1,5 @@
 """Pages of people: find one, understand them, put it right."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +7,6 @@ from django.contrib import messages
 from django.db.models import Count, Prefetch, Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.text import slugify
 from django.views.decorators.http import require_GET, require_POST
 
 from devices import audit, finding, numbers, personalizing
@@ -79,12 +77,12 @@ def _rows(application: Application, people: Any) -> list[Row]:
         .order_by()
     )
     return [
-        Row(each, _name(each), list(each.identities.all()), counted.get(each.pk, 0))
+        Row(each, name_of(each), list(each.identities.all()), counted.get(each.pk, 0))
         for each in people
     ]
 
 
-def _name(person: Person) -> str:
+def name_of(person: Person) -> str:
     return " ".join(filter(None, (person.first_name, person.last_name)))
 
 
@@ -111,7 +109,7 @@ def _show(request: ApplicationRequest, person: Person, form: PersonForm) -> Http
     context = {
         "application": request.application,
         "person": person,
-        "name": _name(person),
+        "name": name_of(person),
         "identities": [(each, closings.get(each.value)) for each in identities],
         "attributes": attributes_of(
             person.attributes, AttributeDefinition.Scope.PERSON, request.application
@@ -165,51 +163,3 @@ def person_erase(request: ApplicationRequest, pk: int) -> HttpResponse:
     else:
         messages.success(request, "The person was erased. Their devices are anonymous now.")
     return redirect("devices:people", request.application.pk)
-
-
-@page(Right.SEE_DEVICES)
-@require_GET
-def person_export(request: ApplicationRequest, pk: int) -> HttpResponse:
-    """Everything that is known of a person, for them to take along."""
-    person = get_object_or_404(Person, pk=pk)
-    devices = Registration.objects.filter(person=person, application=request.application)
-    trail = AuditEntry.objects.filter(object_type="person", object_id=str(pk))
-    told = {
-        "person": {
-            name: value
-            for name, value in vars(person).items()
-            if not name.startswith("_") and name != "id"
-        },
-        "identities": [
-            {"kind": each.get_kind_display(), "value": each.value}
-            for each in person.identities.all()
-        ],
-        "devices": [_device_json(each) for each in devices.select_related("address")],
-        "changes": list(trail.values("at", "actor_name", "action", "before", "after")),
-    }
-    text = json.dumps(told, default=str, ensure_ascii=False, indent=2)
-    name = slugify(_name(person)) or f"person-{pk}"
-    return HttpResponse(
-        text,
-        content_type="application/json",
-        headers={"Content-Disposition": f'attachment; filename="{name}.json"'},
-    )
-
-
-def _device_json(device: Registration) -> dict[str, Any]:
-    address = device.address
-    return {
-        "registration_id": address.public_id,
-        "platform": device.get_platform_display(),
-        "model": f"{device.manufacturer} {device.model}".strip(),
-        "name": address.device_name,
-        "app_version": address.app_version,
-        "os_version": address.os_version,
-        "language": device.language,
-        "enabled": device.enabled,
-        "notifications_enabled": device.notifications_enabled,
-        "primary": device.primary,
-        "attributes": device.attributes,
-        "created_at": device.created_at,
-        "last_contact_at": address.last_contact_at,
-    }

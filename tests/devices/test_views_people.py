@@ -1,6 +1,5 @@
 """Pages of people: who may look, who is found, and what a support agent puts right."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -62,7 +61,7 @@ def test_people_are_seen_and_changed_by_role(
     device = make_registration(application, person=person)
     client.force_login(make_user(role, application) if role else make_user())
 
-    for name, keys in (("people", ()), ("person", (person.pk,)), ("person-export", (person.pk,))):
+    for name, keys in (("people", ()), ("person", (person.pk,))):
         assert client.get(url(name, application, *keys)).status_code == sees
     expected = 200 if edits == 302 else edits
     assert client.get(url("owner-preview", application, device.pk)).status_code == expected
@@ -235,8 +234,7 @@ def test_the_page_of_a_person_with_many_devices_takes_few_queries(
 
 
 def test_an_unknown_person_is_not_found(client: Client, application: Application) -> None:
-    for name in ("person", "person-export"):
-        assert client.get(url(name, application, 7777777)).status_code == 404
+    assert client.get(url("person", application, 7777777)).status_code == 404
     edited = client.post(url("person-edit", application, 7777777), {"first_name": "A"})
     assert edited.status_code == 404
     erased = client.post(url("person-erase", application, 7777777), follow=True)
@@ -287,24 +285,6 @@ def test_an_erased_person_is_gone(client: Client, application: Application, anna
     assert said(response) == ["The person was erased. Their devices are anonymous now."]
     assert not Person.objects.filter(pk=anna.pk).exists()
     assert Registration.objects.get().person is None
-
-
-def test_everything_known_of_a_person_is_exported(
-    client: Client, application: Application, anna: Person
-) -> None:
-    Person.objects.filter(pk=anna.pk).update(attributes={"size": 9223372036854775807})
-
-    response = client.get(url("person-export", application, anna.pk))
-
-    told = json.loads(response.content)
-    assert response["Content-Disposition"] == 'attachment; filename="anna-ukasz.json"'
-    assert told["person"]["first_name"] == "Anna"
-    assert told["person"]["attributes"] == {"size": 9223372036854775807}
-    assert {each["value"] for each in told["identities"]} == {
-        "crm-1", "447700900123", "anna@example.com",
-    }  # fmt: skip
-    assert [each["platform"] for each in told["devices"]] == ["Android"]
-    assert "TAILTAIL" not in response.content.decode()
 
 
 # ------------------------------------------------------------------- whose a device is
