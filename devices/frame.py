@@ -37,6 +37,7 @@ PAGES = (
     ("campaigns:segments", "Segments", "filter", Right.SEE_CAMPAIGNS, "g s"),
     ("devices:people", "People", "users", Right.SEE_DEVICES, "g p"),
     ("devices:list", "Devices", "device-mobile", Right.SEE_DEVICES, "g d"),
+    ("devices:base", "Device base", "device-analytics", Right.SEE_REPORTS, "g b"),
     ("devices:imports", "Imports", "table-import", Right.IMPORT_DEVICES, "g i"),
     ("devices:team", "Team", "users-group", Right.MANAGE_TEAM, "g t"),
 )

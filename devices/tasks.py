@@ -4,7 +4,7 @@ from celery import shared_task
 from django.db.models import Q
 from django.utils import timezone
 
-from devices import importing
+from devices import device_base, importing
 from devices.models import ImportRun
 
 
@@ -22,3 +22,8 @@ def revive_imports() -> None:
     )
     for pk in lost.values_list("pk", flat=True):
         run_import.delay(pk)
+
+
+@shared_task
+def count_devices() -> None:
+    device_base.roll_up()

@@ -52,6 +52,7 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         ("samples of devices", "campaigns.tasks.draw_samples", 60.0),
         ("credentials", "campaigns.tasks.test_credentials", 3600.0),
         ("refused credentials", "campaigns.tasks.test_paused_credentials", 60.0),
+        ("device base", "devices.tasks.count_devices", 600.0),
         ("imports nobody works on", "devices.tasks.revive_imports", 15.0),
     )
 }

@@ -14,11 +14,11 @@ from typing import Any
 
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import connection, transaction
 
 from campaigns import composing, partitions, tasks
 from campaigns.models import Bulk, Campaign, InboxTopic, Scenario, Segment, SmsSender
-from devices import importing
+from devices import device_base, importing
 from devices.models import (
     Address,
     ApiKey,
@@ -73,6 +73,7 @@ def load(places: Places, *, devices: int) -> dict[str, Any]:
     connect([shop, courier], control=_clouds(places)["control"], base_url=places.base_url)
     _import(places, shop, devices, seed=7)
     _import(places, courier, min(devices, COURIER_DEVICES), seed=11)
+    device_base.roll_up()
     _segments(shop)
     access = _access(shop, known)
     campaign, bulk = _campaign(shop, User.objects.get(username=staff["marketer"]["username"]))
@@ -177,6 +178,22 @@ def _import(places: Places, application: Application, count: int, *, seed: int) 
         importing.run_file(run, source)
     if run.status != ImportRun.Status.DONE or run.refused:
         raise RuntimeError(f"the demo's own file was refused: {run.error or run.refused}")
+    _grow(application)
+
+
+def _grow(application: Application) -> None:
+    """Let the devices have come over half a year, more and more of them, and not all today."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE devices_registration r
+            SET created_at = now() - interval '180 days' * (1 - sqrt(o.number::float / o.count))
+            FROM (SELECT id, row_number() OVER (ORDER BY id) AS number, count(*) OVER () AS count
+                  FROM devices_registration WHERE application_id = %s) o
+            WHERE r.id = o.id
+            """,
+            [application.pk],
+        )
 
 
 def _sample(application: Application) -> dict[str, str]:

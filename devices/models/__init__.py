@@ -9,6 +9,7 @@ from devices.models.applications import (
     ProviderCredential,
 )
 from devices.models.audit import AuditEntry
+from devices.models.base_days import BaseDay
 from devices.models.breakers import Breaker, SuspectAddress
 from devices.models.events import Event
 from devices.models.imports import ImportPiece, ImportRefusal, ImportRun
@@ -24,6 +25,7 @@ __all__ = [
     "ApplicationQuerySet",
     "AttributeDefinition",
     "AuditEntry",
+    "BaseDay",
     "Breaker",
     "ClosedNumber",
     "Environment",

@@ -43,6 +43,10 @@ class AuditEntry(models.Model):
                 condition=Q(action="merge person"),
                 name="audit_of_merge",
             ),
+            # device base: what was deleted of late
+            models.Index(
+                fields=["at"], condition=Q(action="delete device"), name="audit_of_deletion"
+            ),
         ]
 
     @property

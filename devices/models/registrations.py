@@ -138,6 +138,10 @@ class Address(models.Model):
         indexes = [
             # device list: find a device by the end of its token
             models.Index(Right("token", 8), name="address_token_tail"),
+            # device base: what was lost of late
+            models.Index(
+                fields=["closed_at"], condition=Q(closed_at__isnull=False), name="address_closed"
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

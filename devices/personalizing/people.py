@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import replace as changed
+from datetime import UTC
 from functools import partial
 
 from devices import audit
@@ -170,7 +171,11 @@ def _delete_device(application: Application, public_id: uuid.UUID, author: Autho
         author,
         "delete device",
         registration,
-        before={"registration_id": str(public_id), "person": registration.person_id},
+        before={
+            "registration_id": str(public_id),
+            "person": registration.person_id,
+            **_counted(registration),
+        },
     )
     registration.delete()
     if owner is None or not owner.anonymous:
@@ -178,3 +183,12 @@ def _delete_device(application: Application, public_id: uuid.UUID, author: Autho
     if not Registration.objects.filter(person=owner.person).exists():
         audit.note(author, "delete person", owner.person, before=owner.known())
         owner.person.delete()
+
+
+def _counted(registration: Registration) -> dict[str, object]:
+    """What the device base must know of a device that is gone (devices/device_base.py)."""
+    return {
+        "platform": int(registration.platform),
+        "registered": registration.created_at.astimezone(UTC).date().isoformat(),
+        "open": registration.address.closed_at is None,
+    }

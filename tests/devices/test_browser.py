@@ -44,6 +44,7 @@ def pages(application: Application) -> list[str]:
         reverse("devices:people", args=[application.pk]),
         reverse("devices:people", args=[application.pk]) + "?q=nobody",
         reverse("devices:person", args=[application.pk, device.person_id]),
+        reverse("devices:base", args=[application.pk]),
         reverse("devices:applications"),
         reverse("devices:application-detail", args=[application.pk]),
         reverse("devices:credential-new", args=[application.pk, "apns"]),
