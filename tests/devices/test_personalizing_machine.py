@@ -36,7 +36,26 @@ TAGS = st.lists(st.sampled_from(["Pizza", "Sports"]), max_size=2)
 ANY = st.integers(min_value=0, max_value=99)
 
 
-class People(RuleBasedStateMachine):
+class Rules(RuleBasedStateMachine):
+    """What holds of devices and people whenever nobody changes them."""
+
+    @invariant()
+    def a_person_has_one_primary_device_per_application(self) -> None:
+        primary = Registration.objects.filter(primary=True, person__isnull=False)
+        counted = Counter(primary.values_list("person_id", "application_id"))
+        assert set(counted.values()) <= {1}
+
+    @invariant()
+    def devices_hold_the_tags_of_their_person(self) -> None:
+        for device in Registration.objects.select_related("person"):
+            assert device.person_tags == (device.person.tags if device.person else [])
+
+    @invariant()
+    def an_anonymous_person_has_a_device(self) -> None:
+        assert not Person.objects.filter(identities=None, registrations=None).exists()
+
+
+class People(Rules):
     """Two applications, whose devices come, change hands and go."""
 
     def __init__(self) -> None:
@@ -174,21 +193,6 @@ class People(RuleBasedStateMachine):
         identities = list(Identity.objects.values_list("kind", "value"))
         assert len(identities) == len(set(identities))
         assert set(identities) == self.seen - self.gone
-
-    @invariant()
-    def a_person_has_one_primary_device_per_application(self) -> None:
-        primary = Registration.objects.filter(primary=True, person__isnull=False)
-        counted = Counter(primary.values_list("person_id", "application_id"))
-        assert set(counted.values()) <= {1}
-
-    @invariant()
-    def devices_hold_the_tags_of_their_person(self) -> None:
-        for device in Registration.objects.select_related("person"):
-            assert device.person_tags == (device.person.tags if device.person else [])
-
-    @invariant()
-    def an_anonymous_person_has_a_device(self) -> None:
-        assert not Person.objects.filter(identities=None, registrations=None).exists()
 
 
 def test_the_rules_hold_in_whatever_order() -> None:
