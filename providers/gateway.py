@@ -116,6 +116,9 @@ class Gateway:
         self._connections = connections
         self._client: httpx.AsyncClient | None = None
         self._free = asyncio.Semaphore(connections)
+        self._waiting = 0  # requests that are not answered
+        self._idle = asyncio.Event()  # there are none
+        self._idle.set()
         self._resolved = ("", 0.0)  # an address of the host, until when it is believed
 
     async def request(
@@ -131,6 +134,16 @@ class Gateway:
         """Waits for a free connection, but not so long that nobody waits for us any more."""
         given = _Given(json, form, content, headers or {})
         begun = asyncio.get_running_loop().time()
+        self._idle.clear()
+        self._waiting += 1
+        try:
+            return await self._in_turn(method, path, given, begun)
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._idle.set()
+
+    async def _in_turn(self, method: str, path: str, given: _Given, begun: float) -> Exchange:
         async with self._free:
             if asyncio.get_running_loop().time() - begun > START_WITHIN:
                 return NotSent("the gateway is too slow")
@@ -153,9 +166,16 @@ class Gateway:
             return NoAnswer(_AFTER.get(type(error), "the answer could not be read"))
 
     async def close(self) -> None:
+        """Let what is on the wire finish, for so long as an answer may take."""
         client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        if client is None:
+            return
+        try:
+            async with asyncio.timeout(SECONDS):
+                await self._idle.wait()
+        except TimeoutError:
+            pass
+        await client.aclose()
 
     async def _address(self) -> str:
         parts = urlsplit(f"//{self._host}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -36,6 +36,10 @@ class _Client:
     http: httpx.AsyncClient
     in_flight: int = 0
     leaving: bool = False
+    idle: asyncio.Event = field(default_factory=asyncio.Event)  # nothing is in flight
+
+    def __post_init__(self) -> None:
+        self.idle.set()
 
 
 class StockPool:
@@ -65,11 +69,18 @@ class StockPool:
             client.leaving = True
 
     async def close(self) -> None:
-        """At once: what is on the wire stays unanswered."""
+        """Let what is on the wire finish, for the drain limit at most; refuse the rest."""
         self._closed = True
-        client, self._client = self._client, None
-        if client is not None:
-            await client.http.aclose()
+        client = self._client
+        self.renew()
+        if client is None:
+            return
+        try:
+            async with asyncio.timeout(self._limits.drain):
+                await client.idle.wait()
+        except TimeoutError:
+            pass
+        await client.http.aclose()
 
     async def _send(self, request: Request, start_within: float) -> Result:
         try:
@@ -82,12 +93,15 @@ class StockPool:
                 return NotSent("the pool is closed")
             client = self._client = self._client or self._connect()
             client.in_flight += 1
+            client.idle.clear()
             try:
                 return await self._exchange(client.http, request, start_within)
             finally:
                 client.in_flight -= 1
-                if client.leaving and not client.in_flight:
-                    await client.http.aclose()
+                if not client.in_flight:
+                    client.idle.set()
+                    if client.leaving:
+                        await client.http.aclose()
         finally:
             self._gate.release()
 

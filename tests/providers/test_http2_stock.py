@@ -17,9 +17,9 @@ from providers.http2 import Answer, Limits, NoAnswer, NotSent, Pool, Sender, Sto
 from tests.providers.certificates import Authority
 from tests.providers.cutting import cut_wire
 from tests.providers.proxy import Proxy, proxying
-from tests.providers.running import HOST, make_requests, run
+from tests.providers.running import HOST, make_requests, run, until
 from tests.providers.server import Behaviour, Received, Server, serving
-from tests.providers.test_http2_truth import FATES, accept, never_answer
+from tests.providers.test_http2_truth import FATES, accept, accept_later, never_answer
 
 COUNT = 60
 
@@ -200,5 +200,17 @@ def test_fresh_connections_are_used_after_a_renewal(
             assert isinstance(before, Answer)
             assert isinstance(after, Answer)
             assert len(server.sessions) == 2
+
+    run(scenario())
+
+
+def test_closing_lets_what_is_on_the_wire_finish(authority: Authority, tls: ssl.SSLContext) -> None:
+    async def scenario() -> None:
+        async with behind_a_proxy(authority, tls, Behaviour(accept_later)) as (pool, server, _):
+            sending = asyncio.create_task(pool.send_many(make_requests(5)))
+            await until(lambda: bool(server.sessions))
+            await pool.close()
+
+            assert all(isinstance(each, Answer | NotSent) for each in await sending)
 
     run(scenario())
