@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from campaigns.errors import RuleError
-from campaigns.models import Campaign, CampaignContent, RepeatPolicy, Scenario
+from campaigns.models import Campaign, CampaignContent, RepeatPolicy, Scenario, Segment
 from campaigns.targeting import Rule, to_q
 from devices.models import Application, Platform, Registration
 from devices.versions import pack_version
@@ -24,7 +24,8 @@ class ComposerForm(forms.Form):
     """Content, audience and delivery of a draft, on one page."""
 
     AUDIENCE = (
-        "platforms", "languages", "version_op", "version", "tags", "without_tags", "primary_only",
+        "segment", "without_segments", "platforms", "languages", "version_op", "version", "tags",
+        "without_tags", "primary_only",
     )  # fmt: skip
 
     name = forms.CharField(
@@ -63,6 +64,22 @@ class ComposerForm(forms.Form):
         max_length=2000,
         required=False,
         help_text="shop://sale for a screen of the app, https://… for a web page.",
+    )
+    segment = forms.ModelChoiceField(
+        label="Segment",
+        queryset=Segment.objects.none(),
+        empty_label="Everybody",
+        required=False,
+        help_text="Who is in it when the campaign is launched.",
+        error_messages={"invalid_choice": "This segment was deleted. Choose another."},
+    )
+    without_segments = forms.ModelMultipleChoiceField(
+        label="Without segments",
+        queryset=Segment.objects.none(),
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text="Whoever is in one of these does not get it.",
+        error_messages={"invalid_choice": "One of these segments was deleted. Choose again."},
     )
     platforms = forms.MultipleChoiceField(
         label="Platform",
@@ -126,6 +143,9 @@ class ComposerForm(forms.Form):
         self.application = application
         # A draft is saved without it; a launch asks for it. So it is not called optional.
         self.fields["text"].wanted = True  # type: ignore[attr-defined]
+        for name in ("segment", "without_segments"):
+            chosen: Any = self.fields[name]
+            chosen.queryset = Segment.objects.filter(application=application)
         self.fields["languages"].widget.attrs["list"] = "known-languages"
         for name in ("name", "target", "languages", "tags", "without_tags", "version"):
             self.fields[name].widget.attrs["autocomplete"] = "off"
@@ -141,6 +161,9 @@ class ComposerForm(forms.Form):
             .distinct()
         )
         return list(found[:LANGUAGES_OFFERED])
+
+    def has_segments(self) -> bool:
+        return Segment.objects.filter(application=self.application).exists()
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -174,6 +197,8 @@ class ComposerForm(forms.Form):
         """The conditions of the audience, each with the field that asks for it."""
         cleaned = self.cleaned_data
         tests: list[tuple[str, Rule]] = []
+        if (segment := cleaned.get("segment")) is not None:
+            tests.append(("segment", {"field": "segment", "op": "in", "value": segment.pk}))
         if platforms := cleaned.get("platforms"):
             tests.append(("platforms", {"field": "platform", "op": "in", "value": platforms}))
         if languages := split(cleaned.get("languages", "")):
@@ -185,10 +210,17 @@ class ComposerForm(forms.Form):
         if without := split(cleaned.get("without_tags", "")):
             has = {"field": "tag", "op": "has_any", "value": without}
             tests.append(("without_tags", {"not": has}))
+        for segment in cleaned.get("without_segments") or ():
+            out = {"field": "segment", "op": "not_in", "value": segment.pk}
+            tests.append(("without_segments", out))
         return tests
 
+    def own_rule(self) -> Rule:
+        """What is asked besides the segment; `clean` has read each condition."""
+        return {"all": [test for name, test in self._tests() if name != "segment"]}
+
     def rule(self) -> Rule:
-        """The audience as a rule tree; `clean` has read each of its conditions."""
+        """The audience as a rule tree, with the segment: what composing.rule_of says later."""
         return {"all": [test for _, test in self._tests()]}
 
     def draft(self) -> dict[str, Any]:
@@ -196,7 +228,8 @@ class ComposerForm(forms.Form):
         cleaned = self.cleaned_data
         return {
             "name": cleaned["name"],
-            "rule": self.rule(),
+            "segment": cleaned["segment"],
+            "rule": self.own_rule(),
             "primary_only": cleaned["primary_only"],
             "ttl": cleaned["hours"] * 3600,
             "throttle": cleaned["throttle"],
@@ -240,11 +273,15 @@ def typed(campaign: Campaign) -> dict[str, Any]:
         "throttle": campaign.throttle,
         "repeat_policy": campaign.repeat_policy,
         "scenario": campaign.scenario_id,
+        "segment": campaign.segment_id,
+        "without_segments": [],
         "primary_only": campaign.primary_only,
         "hours": min((each for each, _ in HOURS), key=lambda each: abs(each - hours)),
     }
     for test in campaign.rule.get("all", []):
         match test:
+            case {"field": "segment", "op": "not_in", "value": number}:
+                typed["without_segments"].append(number)
             case {"field": "platform", "value": values}:
                 typed["platforms"] = values
             case {"field": "language", "value": values}:

@@ -2,20 +2,23 @@
 
 import json
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import redis
 from django.db import OperationalError
 from django.db.models import CharField, Count, F, Func, QuerySet
+from django.utils import timezone
 
 from campaigns.counting import patience
 from campaigns.models import Sample, SampledRegistration
 from campaigns.store import store
-from campaigns.targeting import ATTRIBUTE, FIELDS, PERSON_ATTRIBUTE
-from devices.models import Application, AttributeDefinition, Registration
+from campaigns.targeting import ATTRIBUTE, EVENT, FIELDS, PERSON_ATTRIBUTE
+from devices.models import Application, AttributeDefinition, Event, Registration
 
 SHOWN = 40
 KEPT = 300  # seconds
+LATELY = timedelta(days=7)
 LONGEST = 100  # milliseconds that a page waits for suggestions
 COLUMNS = (
     "language", "manufacturer", "model", "city", "country", "preferred_language", "tag",
@@ -27,16 +30,16 @@ def values_of(application: Application, name: str) -> list[str]:
 
     People's values are those of this application's devices, never of others.
     """
-    if name not in COLUMNS and not name.startswith((ATTRIBUTE, PERSON_ATTRIBUTE)):
+    if name not in (*COLUMNS, EVENT) and not name.startswith((ATTRIBUTE, PERSON_ATTRIBUTE)):
         return []
     key = f"values:{application.pk}:{name}"
     with suppress(redis.RedisError):
         if kept := store().get(key):
             found: list[str] = json.loads(kept)
             return found
-    if name in COLUMNS:
+    if name in (*COLUMNS, EVENT):
         try:
-            values = _commonest(application, name)
+            values = _events(application) if name == EVENT else _commonest(application, name)
         except OperationalError:  # not in time: the next page asks again
             return []
     else:
@@ -62,6 +65,15 @@ def _commonest(application: Application, name: str) -> list[str]:
         found = rows.annotate(suggested=value).values("suggested").annotate(devices=Count("pk"))
         common = found.order_by("-devices", "suggested").values_list("suggested", flat=True)
         return [text for text in common[: SHOWN + 1] if text][:SHOWN]
+
+
+def _events(application: Application) -> list[str]:
+    """Names of what apps told lately."""
+    told = Event.objects.filter(
+        application=application, kind=Event.Kind.CUSTOM, at__gte=timezone.now() - LATELY
+    )
+    with patience(LONGEST):
+        return list(told.order_by("name").values_list("name", flat=True).distinct()[:SHOWN])
 
 
 def _noted(application: Application, name: str) -> list[str]:

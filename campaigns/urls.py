@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from campaigns.views import (
+    builder,
     campaigns,
     composer,
     credentials,
@@ -40,6 +41,10 @@ urlpatterns: list[URLPattern] = [
     path(APP + "push-api/", push_api.push_api_list, name="push-api"),
     path(APP + "push-api/<int:camp_id>/", push_api.push_api_detail, name="push-api-detail"),
     path(APP + "segments/", segments.segment_list, name="segments"),
+    path(APP + "segments/new/", builder.segment_new, name="segment-new"),
+    path(APP + "segments/build/", builder.segment_build, name="segment-build"),
+    path(APP + "segments/count/", builder.segment_count, name="segment-count"),
+    path(SEGMENT + "edit/", builder.segment_edit, name="segment-edit"),
     path(SEGMENT, segments.segment_detail, name="segment"),
     path(SEGMENT + "size/", segments.segment_size, name="segment-size"),
     path(SEGMENT + "members/", segments.segment_members, name="segment-members"),

@@ -1,0 +1,407 @@
+"""The builder of rules: what it shows is what is saved; every action keeps the rest."""
+
+import json
+from typing import Any
+
+import pytest
+from django.http import QueryDict
+from django.test import Client
+from django.urls import reverse
+
+from campaigns import building, rearranging
+from campaigns.building import TEST, Node, TooLargeError
+from campaigns.models import Segment
+from campaigns.targeting import FIELDS, Rule, to_q
+from devices.models import Application, AttributeDefinition, AuditEntry, Platform, Role
+from tests.factories import (
+    make_application,
+    make_campaign,
+    make_registration,
+    make_registrations,
+    make_user,
+)
+
+IOS: Rule = {"field": "platform", "op": "in", "value": ["iOS", "Huawei"]}
+GERMAN: Rule = {"field": "language", "op": "in", "value": ["de", "de-AT"]}
+OLD: Rule = {"field": "app_version", "op": "lt", "value": "4.10"}
+BOUGHT: Rule = {"field": "event:purchase", "op": "within_days", "value": 30}
+VIP: Rule = {"not": {"field": "tag", "op": "has", "value": "vip"}}
+LAPSED: Rule = {"all": [IOS, GERMAN, OLD, BOUGHT, VIP]}
+TYPES = {"attribute:ltv": "number", "attribute:on": "boolean", "attribute:since": "date"}
+
+RULES: list[Rule] = [
+    LAPSED,
+    {"any": [{"all": [IOS, {"not": {"any": [GERMAN, OLD]}}]}, {"not": {"all": [OLD, VIP]}}]},
+    {"not": {"any": [IOS, OLD]}},
+    {"all": [{"field": "attribute:ltv", "op": "between", "value": [1, 2.5]},
+             {"field": "attribute:ltv", "op": "in", "value": [5, 7]},
+             {"field": "attribute:on", "op": "is", "value": False},
+             {"field": "attribute:since", "op": "before", "value": "2026-01-31"},
+             {"field": "attribute:cart", "op": "has_item", "value": {"sku": "A-1"}},
+             {"field": "attribute:name", "op": "contains", "value": "5"}]},
+    {"all": [{"field": "created", "op": "within_days", "value": 3, "zone": "recipient"},
+             {"field": "birthday", "op": "anniversary_within", "value": 0, "zone": "Europe/Berlin"},
+             {"field": "last_seen", "op": "between", "value": ["2026-01-01", "2026-02-01"]}]},
+    {"all": [{"field": "event:purchase", "op": "within_days", "value": 7, "times": 2,
+              "where": [{"property": "total", "op": "gt", "value": 50}]},
+             {"field": "session", "op": "never"},
+             {"field": "clicked", "op": "not_within_days", "value": 90, "campaign": 4}]},
+    {"all": [{"field": "known", "op": "is", "value": True},
+             {"field": "timezone", "op": "gte", "value": -60},
+             {"field": "tag", "op": "has_any", "value": ["a, b", "c"]},
+             {"field": "email", "op": "empty"}, {"field": "list", "op": "in", "value": 3},
+             {"field": "segment", "op": "not_in", "value": 9}]},
+    {"all": [{"field": "external_id", "op": "in", "value": [f"c-{n}" for n in range(500)]}]},
+]  # fmt: skip
+
+
+def form_of(root: Node) -> dict[str, Any]:
+    """The fields that the page posts for a tree."""
+    form: dict[str, Any] = {"node": []}
+
+    def write(node: Node, above: str) -> None:
+        key = node.key
+        form["node"].append(f"{key}:{above}:{node.kind}:{int(node.negated)}")
+        if node.is_group:
+            form[f"k{key}"] = node.kind
+        else:
+            name, _, event = node.field.partition("event:")
+            form.update({f"f{key}": name or "event:", f"o{key}": node.op, f"y{key}": node.type})
+            if event:
+                form[f"n{key}"] = event
+            form[f"v{key}"] = list(node.values)
+            form[f"w{key}"] = node.typed
+            for prefix, part in (("c", "campaign"), ("t", "times"), ("z", "zone")):
+                if part in node.more:
+                    form[f"{prefix}{key}"] = str(node.more[part])
+            if "where" in node.more:
+                form[f"m{key}"] = json.dumps({"where": node.more["where"]})
+            if node.large is not None:
+                form[f"j{key}"] = json.dumps(node.large)
+        for member in node.members:
+            write(member, str(key))
+
+    write(root, "")
+    return form
+
+
+def posted(form: dict[str, Any]) -> QueryDict:
+    query = QueryDict(mutable=True)
+    for name, value in form.items():
+        query.setlist(name, value if isinstance(value, list) else [value])
+    return query
+
+
+def rule_text(root: Node) -> str:
+    """`all(1 any(2 3))`, by the fields of conditions."""
+    if not root.is_group:
+        return ("!" if root.negated else "") + (root.field or "?")
+    return f"{'!' if root.negated else ''}{root.kind}({' '.join(map(rule_text, root.members))})"
+
+
+def tree(*fields: Any) -> Node:
+    """A tree of `all`; a list within is a group of `any`. Keys count up in the page's order."""
+    keys = iter(range(1000))
+
+    def made(parts: Any, kind: str) -> Node:
+        root = Node(next(keys), kind)
+        for part in parts:
+            if isinstance(part, str):
+                root.members.append(Node(next(keys), TEST, field=part, op="is", values=["x"]))
+            else:
+                root.members.append(made(part, "any"))
+        return root
+
+    return made(fields, "all")
+
+
+# --------------------------------------------------------------------------- rule ↔ tree ↔ form
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_comes_out_of_the_builder_as_it_went_in(rule: Rule) -> None:
+    root = building.tree_of(rule, TYPES)
+
+    again = building.posted_tree(posted(form_of(root)), TYPES)
+
+    assert building.rule_of(root) == rule
+    assert building.rule_of(again) == rule
+    assert not [node.problem for node in again.walk() if node.problem]
+
+
+def test_a_lone_condition_gets_a_group_around_it() -> None:
+    root = building.tree_of(GERMAN, {})
+
+    assert building.rule_of(root) == {"all": [GERMAN]}
+    assert len({node.key for node in root.walk()}) == 2
+
+
+def test_a_rule_too_large_for_the_builder_is_refused() -> None:
+    with pytest.raises(TooLargeError, match="300"):
+        building.tree_of({"all": [GERMAN] * 400}, {})
+    deep = GERMAN
+    for _ in range(30):
+        deep = {"all": [deep]}
+    with pytest.raises(TooLargeError, match="deep"):
+        building.tree_of(deep, {})
+
+
+@pytest.mark.parametrize(
+    ("field", "op", "value", "problem"),
+    [
+        ("", "", "", "Choose what to ask."),
+        ("event:", "ever", "", "Name the event."),
+        ("language", "in", "", "Type a value."),
+        ("platform", "in", "", "Choose at least one."),
+        ("session", "within_days", "soon", "Type a whole number."),
+        ("attribute:ltv", "gt", "nan", "Type a number."),
+        ("attribute:ltv", "between", "5", "Type both ends."),
+        ("attribute:cart", "has_item", "[[[", "Type an object"),
+    ],
+)
+def test_what_is_missing_is_said_at_its_condition(
+    field: str, op: str, value: str, problem: str
+) -> None:
+    kind = "list" if field == "attribute:cart" else "text"
+    node = Node(1, TEST, field=field, op=op, values=[value], type=TYPES.get(field, kind))
+
+    building.rule_of(Node(0, "all", members=[node]))
+
+    assert node.problem.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"node": ["x", "1:9:test:0", "::", "5:5:all:0"]},
+        {"node": ["0::all:0", "1:7:test:0", "2:1:test:0", "0:0:any:1"]},
+        {"node": ["0::test:0"], "f0": "language"},
+        {"node": ["0::all:0", "1:0:test:0"], "f1": "x" * 900, "m1": "[" * 9000, "j1": "{"},
+        {"node": ["0::all:0", *[f"{n + 1}:{n}:all:0" for n in range(200)]]},
+    ],
+)
+def test_a_form_that_nobody_typed_is_read_without_harm(form: dict[str, Any]) -> None:
+    root = building.posted_tree(posted(form), {})
+
+    assert root.is_group
+    assert sum(1 for _ in root.walk()) <= building.MOST
+    building.rule_of(root)
+
+
+# ------------------------------------------------------------------------------------- actions
+
+
+@pytest.mark.parametrize(
+    ("action", "key", "after"),
+    [
+        ("up", 1, "all(a b any(c d) e)"),
+        ("up", 2, "all(b a any(c d) e)"),
+        ("down", 1, "all(b a any(c d) e)"),
+        ("down", 2, "all(a any(b c d) e)"),
+        ("up", 4, "all(a b c any(d) e)"),
+        ("down", 5, "all(a b any(c) d e)"),
+        ("up", 6, "all(a b any(c d e))"),
+        ("down", 6, "all(a b any(c d) e)"),
+        ("up", 3, "all(a any(c d) b e)"),
+        ("remove", 3, "all(a b e)"),
+        ("remove", 0, "all(a b any(c d) e)"),
+        ("duplicate", 3, "all(a b any(c d) any(c d) e)"),
+        ("wrap", 1, "all(any(a) b any(c d) e)"),
+        ("add-test", 3, "all(a b any(c d ?) e)"),
+        ("add-group", 3, "all(a b any(c d all(?)) e)"),
+        ("not", 3, "all(a b !any(c d) e)"),
+        ("unwrap", 3, "all(a b any(c d) e)"),
+        ("nothing", 3, "all(a b any(c d) e)"),
+        ("remove", 77, "all(a b any(c d) e)"),
+    ],
+)
+def test_an_action_changes_just_its_part(action: str, key: int, after: str) -> None:
+    root = tree("a", "b", ["c", "d"], "e")
+
+    rearranging.act(root, action, key)
+
+    assert rule_text(root) == after
+    keys = [node.key for node in root.walk()]
+    assert len(keys) == len(set(keys))
+
+
+def test_wrapping_and_dissolving_the_group_changes_nothing() -> None:
+    root = tree("a", "b")
+
+    rearranging.act(root, "wrap", 1)
+    rearranging.act(root, "unwrap", root.members[0].key)
+
+    assert rule_text(root) == "all(a b)"
+
+
+def test_the_keyboard_goes_on_at_what_was_made_or_moved() -> None:
+    root = tree("a", ["b"])
+
+    assert rearranging.act(root, "down", 1).focus == "down-1"
+    assert rearranging.act(root, "add-test", 2).focus == "f4"
+    assert rearranging.act(root, "remove", 4).focus == "remove-3"
+
+
+def test_enter_adds_what_is_typed_to_the_list() -> None:
+    root = tree("language")
+    node = root.members[0]
+    node.op, node.values, node.typed = "in", ["de"], "de-AT, de"
+
+    rearranging.act(root, "enter", 0)
+
+    assert (node.values, node.typed) == (["de", "de-AT"], "")
+    assert building.rule_of(root) == {"all": [GERMAN]}
+
+
+# ------------------------------------------------------------------------------------ the pages
+
+
+@pytest.fixture
+def shop(db: None) -> Application:
+    application = make_application(name="Shop")
+    make_registrations(application, 3, language="de")
+    make_registration(application, platform=Platform.IOS, language="de-AT")
+    make_registrations(application, 2, language="en")
+    return application
+
+
+def signed_in(application: Application, role: Role = Role.MARKETER) -> Client:
+    client = Client()
+    user = make_user(role, application)
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def url(name: str, application: Application, *more: object) -> str:
+    return reverse(f"campaigns:{name}", args=[application.pk, *more])
+
+
+def test_a_rule_is_built_saved_and_changed(shop: Application) -> None:
+    client = signed_in(shop)
+    form = form_of(building.tree_of(LAPSED, {})) | {"name": "Lapsed"}
+
+    saved = client.post(url("segment-new", shop), form)
+
+    segment = Segment.objects.get(application=shop)
+    assert saved.headers["HX-Redirect"] == url("segment", shop, segment.pk)
+    assert (segment.name, segment.rule) == ("Lapsed", LAPSED)
+    assert AuditEntry.objects.filter(action="create segment").count() == 1
+    assert segment.created_by is not None
+    edit = client.get(url("segment-edit", shop, segment.pk)).content.decode()
+    assert 'value="de-AT"' in edit
+    changed = form_of(building.tree_of({"all": [GERMAN]}, {})) | {"name": "German", "version": "1"}
+    client.post(url("segment-edit", shop, segment.pk), changed)
+    segment.refresh_from_db()
+    assert (segment.name, segment.rule, segment.version) == ("German", {"all": [GERMAN]}, 2)
+    again = client.post(url("segment-edit", shop, segment.pk), changed | {"name": "Mine"})
+    assert "Somebody else changed this segment" in again.content.decode()
+
+
+def test_faults_stand_at_their_conditions_and_nothing_is_saved(shop: Application) -> None:
+    rule: Rule = {"all": [GERMAN, {"any": [{"field": "app_version", "op": "lt", "value": "new"}]}]}
+    form = form_of(building.tree_of(rule, {})) | {"name": ""}
+
+    page = signed_in(shop).post(url("segment-new", shop), form).content.decode()
+
+    assert '<li data-for="3">Expected a version such as 4.10.2.</li>' in page
+    assert "Give the segment a name." in page
+    assert not Segment.objects.exists()
+
+
+def test_typing_counts_the_conditions_that_are_complete(shop: Application) -> None:
+    form = form_of(building.tree_of({"all": [GERMAN]}, {}))
+    form["node"].append("9:0:test:0")
+    form |= {"f9": "app_version", "o9": "lt", "v9": ""}
+
+    page = signed_in(shop).post(url("segment-count", shop), form).content.decode()
+
+    assert "<strong>4</strong> devices would get it now" in page
+    assert "In words: language is any of de or de-AT." in page
+    assert "1 condition is not complete" in page
+    assert "data-for" not in page
+
+
+def test_an_attribute_offers_what_fits_its_type_and_the_values_noted_of_it(
+    shop: Application,
+) -> None:
+    AttributeDefinition.objects.create(
+        scope=AttributeDefinition.Scope.DEVICE, application=shop, name="ltv", type="number",
+        samples=[120, 80],
+    )  # fmt: skip
+    form = {"node": ["0::all:0", "1:0:test:0"], "f1": "attribute:ltv", "do": "field:1"}
+
+    page = signed_in(shop).post(url("segment-build", shop), form).content.decode()
+
+    assert '<option value="120">' in page
+    assert '<option value="gt">is more than</option>' in page
+    assert "starts with" not in page
+
+
+def test_values_that_exist_are_suggested_the_commonest_first(shop: Application) -> None:
+    form = {"node": ["0::all:0", "1:0:test:0"], "f1": "language", "do": "field:1"}
+
+    page = signed_in(shop).post(url("segment-build", shop), form).content.decode()
+
+    assert page.index('<option value="de">') < page.index('<option value="en">')
+
+
+@pytest.mark.parametrize("name", ["segment-new", "segment-build", "segment-count"])
+def test_only_who_may_edit_builds(shop: Application, name: str) -> None:
+    assert signed_in(shop, Role.ANALYST).post(url(name, shop)).status_code == 403
+
+
+def test_a_segment_cannot_be_chosen_for_itself(shop: Application) -> None:
+    segment = Segment.objects.create(application=shop, name="Itself", rule={"all": [GERMAN]})
+    Segment.objects.create(application=shop, name="Another", rule={"all": []})
+    form = {
+        "node": ["0::all:0", "1:0:test:0"], "f1": "segment", "o1": "in",
+        "segment": str(segment.pk), "do": "op:1",
+    }  # fmt: skip
+
+    page = signed_in(shop).post(url("segment-build", shop), form).content.decode()
+
+    assert "Another</option>" in page
+    assert "Itself</option>" not in page
+
+
+def test_a_campaign_goes_to_a_segment_without_others(shop: Application) -> None:
+    german = Segment.objects.create(application=shop, name="German", rule={"all": [GERMAN]})
+    ios = Segment.objects.create(application=shop, name="On iOS", rule={"all": [IOS]})
+    campaign = make_campaign(shop)
+    typed = {
+        "name": "Sale", "text": "Today", "on_tap": "app", "hours": "48",
+        "repeat_policy": "when_refused", "segment": german.pk, "without_segments": [ios.pk],
+        "draft_version": "1",
+    }  # fmt: skip
+
+    page = signed_in(shop).post(url("edit", shop, campaign.pk), typed).content.decode()
+
+    campaign.refresh_from_db()
+    assert campaign.segment == german
+    assert campaign.rule == {"all": [{"field": "segment", "op": "not_in", "value": ios.pk}]}
+    assert "<dt>Android</dt><dd>3</dd>" in page
+    shown = signed_in(shop).get(url("edit", shop, campaign.pk)).content.decode()
+    assert f'<option value="{german.pk}" selected>German</option>' in shown
+    assert "is in segment “German” and is not in segment “On iOS”" in shown
+
+
+def test_every_operator_offered_can_be_compiled(shop: Application) -> None:
+    """What the builder asks for is what the compiler takes."""
+    samples = {
+        "none": [], "days": ["3"], "chips": ["a"], "one": ["4.10"], "pair": ["1", "2"],
+        "date": ["2026-01-01"], "dates": ["2026-01-01", "2026-02-01"], "yes-no": ["true"],
+        "item": ['{"a": 1}'],
+    }  # fmt: skip
+    choices = {"platform": "iOS", "gender": "MALE", "person_type": "LEAD"}
+    fields = [name for name in FIELDS if name not in ("list", "segment")]
+    for name in [*fields, "event:buy", *(f"attribute:{type_}" for type_ in building.OF_TYPE)]:
+        node = Node(1, TEST, field=name, type=name.removeprefix("attribute:"))
+        for op in building.operators(node):
+            node.op = op
+            node.values = samples.get(node.input) or [choices.get(name, "")]
+            if node.field_kind == "number" or node.type == "number":
+                node.values = ["1", "2"][: len(node.values)]
+            rule = building.rule_of(Node(0, "all", members=[node]))
+            assert not node.problem, (name, op)
+            to_q(rule, shop)
