@@ -1,12 +1,20 @@
 """Celery's way in. The database remembers what is left to do; a task only looks again."""
 
 import logging
+import signal
 import time
+from types import FrameType
 from typing import Any
 
 import redis
 from celery import shared_task
-from celery.signals import heartbeat_sent, worker_process_shutdown, worker_ready, worker_shutdown
+from celery.signals import (
+    heartbeat_sent,
+    worker_process_shutdown,
+    worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
+)
 from django.conf import settings
 from django.utils import timezone
 from kombu.exceptions import OperationalError
@@ -20,6 +28,7 @@ from campaigns import (
     failover,
     fanout,
     forgetting,
+    halting,
     handing_out,
     inbox,
     ledger,
@@ -237,3 +246,22 @@ def say_goodbye(**kwargs: object) -> None:
     if _said:
         watching.say_goodbye(_said["name"])
         _said.clear()
+
+
+@worker_shutting_down.connect
+def finish_what_is_on_the_wire(**kwargs: object) -> None:
+    """Its processes claim nothing more: they have SHUTDOWN_SECONDS to hear the answers."""
+    halting.ask()
+
+
+@worker_ready.connect
+def finish_also_when_told_to_quit(**kwargs: object) -> None:
+    """Of SIGQUIT Celery tells only after it has waited for the tasks: they would not know."""
+    before = signal.getsignal(signal.SIGQUIT)
+
+    def quit_orderly(number: int, frame: FrameType | None) -> None:
+        finish_what_is_on_the_wire()
+        if callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGQUIT, quit_orderly)

@@ -5,17 +5,10 @@ import os
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from celery import Celery
-from celery.signals import (
-    task_postrun,
-    task_prerun,
-    worker_process_init,
-    worker_ready,
-    worker_shutting_down,
-)
+from celery.signals import task_postrun, task_prerun, worker_process_init, worker_ready
 from django.db import close_old_connections
 from kombu import Queue
 from structlog.contextvars import bind_contextvars, clear_contextvars
@@ -78,31 +71,10 @@ def forget_the_task(**kwargs: object) -> None:
 
 
 @worker_ready.connect
-def finish_also_when_told_to_quit(**kwargs: object) -> None:
-    """Of SIGQUIT Celery tells only after it has waited for the tasks: they would not know."""
-    before = signal.getsignal(signal.SIGQUIT)
-
-    def quit_orderly(number: int, frame: FrameType | None) -> None:
-        finish_what_is_on_the_wire()
-        if callable(before):
-            before(number, frame)
-
-    signal.signal(signal.SIGQUIT, quit_orderly)
-
-
-@worker_ready.connect
 def say_ready(**kwargs: object) -> None:
     """Touch READY_FILE, by which a supervisor knows that the worker takes tasks."""
     if path := os.environ.get("READY_FILE"):
         Path(path).touch()
-
-
-@worker_shutting_down.connect
-def finish_what_is_on_the_wire(**kwargs: object) -> None:
-    """Its processes claim nothing more: they have SHUTDOWN_SECONDS to hear the answers."""
-    from campaigns import halting  # noqa: PLC0415 - Django is not set up when this file is read
-
-    halting.ask()
 
 
 @worker_process_init.connect
