@@ -56,7 +56,7 @@ class _Lanes:
         flying = {lane.future: lane for lane in self.all if lane.future is not None}
         idle = None if self._is_over() else _idle(self.all, self._until)
         if not flying and idle is None:
-            return False
+            return not self._is_over() and any(lane.again for lane in self.all)
         for future in _wait_for(flying, idle):
             self._guard(flying[future], self._land)
         self._extend(flying.values())

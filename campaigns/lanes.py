@@ -81,6 +81,7 @@ class Lane:
         self.future: Future[list[list[Outcome]]] | None = None  # while it is on the wire
         self.deadline = timezone.now()
         self.claimed_at = 0.0  # monotonic: when it got its chunk
+        self.again = False  # there may be more to do at once, after the other lanes' turn
         self.soon = 0.0  # monotonic: when a chunk it gave back for its pace may go on
 
     # -- outward
@@ -90,6 +91,7 @@ class Lane:
 
         Where many chunks cannot go on now, the others that fly must be seen to in between.
         """
+        self.again = False
         for _ in range(GIVEN_BACK):
             if self.chunk is None:
                 chunk = ledger.claim_chunk(urgent=urgent)
@@ -103,7 +105,7 @@ class Lane:
             if self.window is not None:
                 self.send_when_due()
                 return
-        self.soon = time.monotonic() + 0.001
+        self.again = True
 
     def send_when_due(self) -> None:
         """Hand a booked window over once its time has come, unless the bulk was stopped."""
@@ -117,6 +119,7 @@ class Lane:
         ):
             self.window = None
             self.let_go()
+            self.again = True
             return
         self.bulk.throttle = chunk.throttle  # it can be changed while it runs
         self.future = loop.submit(self._send(window))
