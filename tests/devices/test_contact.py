@@ -5,6 +5,7 @@ that (measured: eight to twelve times slower).
 """
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -35,7 +36,27 @@ def updates(table: str) -> tuple[int, int]:
     return found
 
 
+@pytest.fixture
+def roomy_pages() -> Iterator[None]:
+    """Pages with room for two of each row.
+
+    Without it a row keeps its page only if dead rows of others can be taken away, and they
+    cannot while any transaction of the server, of another database even, is older.
+    """
+    kept = {}
+    with connection.cursor() as cursor:
+        for table in (Registration._meta.db_table, Address._meta.db_table):
+            cursor.execute("SELECT reloptions FROM pg_class WHERE relname = %s", [table])
+            kept[table] = dict(option.split("=") for option in cursor.fetchone()[0])
+            cursor.execute(f"ALTER TABLE {table} SET (fillfactor = 40)")
+    yield
+    with connection.cursor() as cursor:
+        for table, options in kept.items():
+            cursor.execute(f"ALTER TABLE {table} SET (fillfactor = {options['fillfactor']})")
+
+
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("roomy_pages")
 @pytest.mark.parametrize("model", [Registration, Address])
 def test_contacts_touch_no_index(model: type[Registration] | type[Address]) -> None:
     application = make_application()
@@ -49,8 +70,7 @@ def test_contacts_touch_no_index(model: type[Registration] | type[Address]) -> N
         registering.refresh(application, public_id, Device())
 
     every, hot = (now - then for now, then in zip(updates(table), before, strict=True))
-    assert every == DEVICES
-    assert hot > 0  # how many depends on what else still reads the pages
+    assert (every, hot) == (DEVICES, DEVICES)
 
 
 def stored(registration: Registration) -> dict[str, Any]:
