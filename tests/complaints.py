@@ -2,6 +2,10 @@
 
 from playwright.sync_api import ConsoleMessage, Page, Request, Response
 
+# What htmx says of a request that a newer one replaced (hx-sync), which is no fault. After any
+# other end of a request it says more: "htmx:sendError", "htmx:timeout", "htmx:responseError".
+CANCELLED = ("htmx:afterRequest,", "htmx:sendAbort,")
+
 
 class Complaints:
     """What the browser complained of while a test ran.
@@ -24,6 +28,8 @@ class Complaints:
         page.on("response", self._answered)
 
     def _console(self, message: ConsoleMessage) -> None:
+        if message.text.startswith(CANCELLED):
+            return
         if message.type in {"error", "warning"}:
             self.heard.append(f"console {message.type}: {message.text}")
 
