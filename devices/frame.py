@@ -110,6 +110,14 @@ class Frame:
         return Entry("API access", "key", url, "g k", self.request.path.startswith(url))
 
     @cached_property
+    def audit(self) -> Entry | None:
+        """Who changed what, for administrators."""
+        if not self.administers:
+            return None
+        url = reverse("devices:audit")
+        return Entry("Audit", "history", url, "g h", self.request.path.startswith(url))
+
+    @cached_property
     def system(self) -> Entry | None:
         """How the installation is, for administrators."""
         if not self.administers:
@@ -120,7 +128,11 @@ class Frame:
 
     @cached_property
     def settings_pages(self) -> list[Entry]:
-        return [entry for entry in (self.settings, self.access, self.system) if entry is not None]
+        return [
+            entry
+            for entry in (self.settings, self.access, self.audit, self.system)
+            if entry is not None
+        ]
 
     @cached_property
     def troubled(self) -> list[ProviderCredential]:

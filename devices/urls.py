@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, path
 from devices.views import (
     access,
     applications,
+    auditing,
     components,
     custom,
     device_base,
@@ -92,6 +93,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/access/users/<int:pk>/", access.user_edit, name="access-user"),
     path("settings/access/users/<int:pk>/renew/", access.user_renew, name="access-user-renew"),
     path("settings/access/users/<int:pk>/switch/", access.user_switch, name="access-user-switch"),
+    path("settings/audit/", auditing.audit_page, name="audit"),
+    path("settings/audit/audit.csv", auditing.audit_file, name="audit-file"),
     path("settings/applications/", applications.application_list, name="applications"),
     path("settings/applications/new/", applications.application_new, name="application-new"),
     path(

@@ -1,10 +1,11 @@
 """Who changed what."""
 
 from django.conf import settings
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models import Q
 from django.db.models.fields.json import KeyTransform
-from django.db.models.functions import Now
+from django.db.models.functions import Lower, Now
 
 from devices.models.applications import Application
 
@@ -46,6 +47,14 @@ class AuditEntry(models.Model):
             # device base: what was deleted of late
             models.Index(
                 fields=["at"], condition=Q(action="delete device"), name="audit_of_deletion"
+            ),
+            # the Audit page, by each way to search it; read backwards
+            models.Index("at", "id", name="audit_newest"),
+            models.Index("application", "at", "id", name="audit_of_application"),
+            models.Index(Lower("actor_name"), "at", "id", name="audit_of_actor"),
+            models.Index("action", "at", "id", name="audit_of_action"),
+            models.Index(
+                OpClass(Lower("object_name"), name="text_pattern_ops"), name="audit_of_name"
             ),
         ]
 

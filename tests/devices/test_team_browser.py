@@ -82,7 +82,12 @@ def test_pages_are_accessible_and_fit_the_screen(
     page.get_by_role("button", name="Make invitation").click()
     link = page.locator("[data-copy]").get_attribute("data-copy")
     assert link
-    for name, url in (("team", team), ("roles", reverse("devices:roles")), ("join", link)):
+    for name, url in (
+        ("team", team),
+        ("audit", reverse("devices:audit")),
+        ("roles", reverse("devices:roles")),
+        ("join", link),
+    ):
         page.goto(url)
         page.screenshot(path=screenshots / f"{name}-{scheme}-{width}.png", full_page=True)
         assert accessibility_problems(page) == [], url
