@@ -8,8 +8,10 @@ import pytest
 from api import auth
 from campaigns.store import store
 from devices import attributes
+from devices.models import Application, Platform, Registration
 from tests.api.apps import App
-from tests.factories import make_application
+from tests.api.systems import System, make_key
+from tests.factories import make_application, make_person, make_registration
 
 
 @pytest.fixture
@@ -26,3 +28,26 @@ def fresh(settings: Any) -> Iterator[None]:
 @pytest.fixture
 def app() -> App:
     return App(make_application())
+
+
+@pytest.fixture
+def application() -> Application:
+    return make_application()
+
+
+@pytest.fixture
+def system() -> System:
+    """A program whose key may do everything with push."""
+    make_key(scopes=["mobile-app-messaging:manage"])
+    return System()
+
+
+@pytest.fixture
+def jane(application: Application) -> list[Registration]:
+    """Somebody with two devices of the application, and one of another."""
+    person = make_person(external_id="jane", phone="41793026727", email="jane@example.com")
+    make_registration(make_application(), person=person)
+    return [
+        make_registration(application, person=person, primary=True),
+        make_registration(application, person=person, platform=Platform.IOS),
+    ]

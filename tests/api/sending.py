@@ -10,26 +10,13 @@ from django.utils import timezone
 from campaigns import fanout, folding, ids, ledger
 from campaigns.ledger import Row, WindowResult
 from campaigns.models import Bulk, Chunk, Message, Reason
-from devices.models import Application, Registration
+from devices.models import Application
+from tests.api.pushing import SEND, message
 from tests.api.systems import System
 
-SEND = "/push/3/messages"
 Outcome = tuple[Message.State, Reason]
 LONG_AGO = timezone.now() - timedelta(days=1)  # before the clock of any transaction
 ACCEPTED: Outcome = (Message.State.ACCEPTED, Reason.NONE)
-
-
-def to(device: Registration, **given: Any) -> dict[str, Any]:
-    return {"type": "REGISTRATION", "pushRegistrationId": str(device.address.public_id), **given}
-
-
-def message(application: Application, *destinations: Any, **given: Any) -> dict[str, Any]:
-    return {
-        "sender": application.code,
-        "destinations": list(destinations),
-        "content": {"type": "TEXT", "text": "Order shipped"},
-        **given,
-    }
 
 
 def send(

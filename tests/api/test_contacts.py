@@ -57,11 +57,6 @@ PERSON: dict[str, Any] = {
 
 
 @pytest.fixture
-def application() -> Application:
-    return make_application()
-
-
-@pytest.fixture
 def system(application: Application) -> System:
     make_key()
     return System(application)

@@ -12,18 +12,13 @@ from django.utils import timezone
 from campaigns import repeating
 from campaigns.models import ApiCall, Bulk, Destination
 from devices.models import Application
-from tests.api.sending import SEND, message, to
+from tests.api.pushing import SEND, message, to
 from tests.api.systems import System, make_key
-from tests.factories import make_application, make_registration
+from tests.factories import make_registration
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 
 KEY = {"Idempotency-Key": "order-7"}
-
-
-@pytest.fixture
-def application() -> Application:
-    return make_application()
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from campaigns.models import (
 from campaigns.reports import Receipt
 from devices.models import Application, ProviderCredential, Registration
 from providers.base import Cause, Outcome, Verdict
+from tests.api.pushing import ENROUTE
 from tests.api.systems import System, make_key
 from tests.campaigns.conftest import Cloud, cloud_for
 from tests.factories import (
@@ -43,13 +44,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 ADVANCED, TEXT = "/omni/1/advanced", "/omni/1/text"
 REPORTS, LOGS = "/omni/1/reports", "/omni/1/logs"
 PHONE = "41793026731"
-ENROUTE = {
-    "groupId": 1,
-    "groupName": "PENDING",
-    "id": 7,
-    "name": "PENDING_ENROUTE",
-    "description": "Message sent to next instance",
-}
 DEAD = Outcome(verdict=Verdict.UNREGISTERED, cause=Cause.UNINSTALLED, status=404)
 CloudFor = Callable[[ProviderCredential], Cloud]
 

@@ -13,12 +13,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 PATH = "/push/1/applications"
 
 
-@pytest.fixture
-def system() -> System:
-    make_key(scopes=["mobile-app-messaging:manage"])
-    return System()
-
-
 def as_json(application: Application, **given: Any) -> dict[str, Any]:
     return {
         "applicationCode": application.code,

@@ -10,7 +10,7 @@ import pytest
 from django.db import transaction
 
 from campaigns.models import Bulk, Destination, Submission
-from tests.api.sending import SEND
+from tests.api.pushing import SEND
 from tests.api.systems import System, make_key
 from tests.factories import make_application, make_person, make_registration
 

@@ -15,7 +15,7 @@ from campaigns.models import Inbound, InboxMessage, InboxTopic
 from devices.models import Application
 from tests.api.sending import carry_out, send
 from tests.api.systems import System, make_key
-from tests.factories import make_application, make_person, make_registration
+from tests.factories import make_person, make_registration
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 
@@ -27,11 +27,6 @@ def system(settings: Any) -> System:
     settings.INBOX_DELETIONS_PER_MINUTE = 1000
     make_key(scopes=["mobile-app-messaging:manage"])
     return System()
-
-
-@pytest.fixture
-def application() -> Application:
-    return make_application()
 
 
 # ------------------------------------------------------------------- what people wrote

@@ -11,7 +11,8 @@ from django.utils import timezone
 from api.infobip import push_logs
 from campaigns.models import Bulk, Chunk, Destination, Message, Reason
 from devices.models import Application, Platform
-from tests.api.sending import ACCEPTED, carry_out, receive, send, to
+from tests.api.pushing import NO_ERROR, to
+from tests.api.sending import ACCEPTED, carry_out, receive, send
 from tests.api.systems import System, make_key
 from tests.factories import make_application, make_person, make_registration, make_registrations
 
@@ -20,25 +21,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 LOGS = "/push/3/logs"
 NOBODY = {"type": "EXTERNAL_USER_ID", "externalUserId": "nobody"}
 FREE = {"pricePerMessage": 0, "currency": "UNKNOWN"}
-NO_ERROR = {
-    "groupId": 0,
-    "groupName": "OK",
-    "id": 0,
-    "name": "NO_ERROR",
-    "description": "No Error",
-    "permanent": False,
-}
-
-
-@pytest.fixture
-def system() -> System:
-    make_key(scopes=["mobile-app-messaging:manage"])
-    return System()
-
-
-@pytest.fixture
-def application() -> Application:
-    return make_application()
 
 
 def read(system: System, query: str = "") -> list[dict[str, Any]]:

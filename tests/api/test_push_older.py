@@ -8,25 +8,14 @@ from django.utils import timezone
 
 from campaigns.models import Bulk, Chunk, InboxTopic, Submission
 from devices.models import Application, Platform
+from tests.api.pushing import ACCEPTED
 from tests.api.sending import carry_out, receive
 from tests.api.systems import System, make_key
-from tests.factories import make_application, make_person, make_registration
+from tests.factories import make_person, make_registration
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 
 SINGLE, MULTI = "/push/2/message/single", "/push/2/message/multi"
-ACCEPTED = {
-    "groupId": 1,
-    "groupName": "PENDING",
-    "id": 26,
-    "name": "PENDING_ACCEPTED",
-    "description": "Message accepted, pending for delivery",
-}
-
-
-@pytest.fixture
-def application() -> Application:
-    return make_application()
 
 
 @pytest.fixture

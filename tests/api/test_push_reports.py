@@ -16,10 +16,10 @@ from campaigns.ledger import Row
 from campaigns.models import Bulk, Message, Reason, Report, UsedId
 from campaigns.store import store
 from devices.models import Application, Platform
-from tests.api.sending import Outcome, carry_out, receive, send, to
-from tests.api.systems import System, make_key
+from tests.api.pushing import DELIVERED, NO_ERROR, to
+from tests.api.sending import Outcome, carry_out, receive, send
+from tests.api.systems import System
 from tests.factories import (
-    make_application,
     make_bulk,
     make_person,
     make_registration,
@@ -29,32 +29,6 @@ from tests.factories import (
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 
 NEWER, OLDER = "/push/3/reports", "/push/1/reports"
-NO_ERROR = {
-    "groupId": 0,
-    "groupName": "OK",
-    "id": 0,
-    "name": "NO_ERROR",
-    "description": "No Error",
-    "permanent": False,
-}
-DELIVERED = {
-    "groupId": 3,
-    "groupName": "DELIVERED",
-    "id": 5,
-    "name": "DELIVERED_TO_HANDSET",
-    "description": "Message delivered to handset",
-}
-
-
-@pytest.fixture
-def system() -> System:
-    make_key(scopes=["mobile-app-messaging:manage"])
-    return System()
-
-
-@pytest.fixture
-def application() -> Application:
-    return make_application()
 
 
 def take(system: System, query: str = "", path: str = NEWER) -> list[dict[str, Any]]:

@@ -7,38 +7,12 @@ import pytest
 
 from campaigns.models import Chunk, Destination, InboxTopic
 from devices.models import Address, Application, Platform, Registration
+from tests.api.pushing import ACCEPTED, ENROUTE, SEND
 from tests.api.sending import carry_out, receive
-from tests.api.systems import System, make_key
-from tests.factories import make_application, make_person, make_registration
+from tests.api.systems import System
+from tests.factories import make_person, make_registration
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
-
-SEND = "/push/3/messages"
-ENROUTE = {
-    "groupId": 1,
-    "groupName": "PENDING",
-    "id": 7,
-    "name": "PENDING_ENROUTE",
-    "description": "Message sent to next instance",
-}
-ACCEPTED = {
-    "groupId": 1,
-    "groupName": "PENDING",
-    "id": 26,
-    "name": "PENDING_ACCEPTED",
-    "description": "Message accepted, pending for delivery",
-}
-
-
-@pytest.fixture
-def application() -> Application:
-    return make_application()
-
-
-@pytest.fixture
-def system() -> System:
-    make_key(scopes=["mobile-app-messaging:manage"])
-    return System()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from campaigns.ledger import Row, WindowResult
 from campaigns.models import Bulk, Message, Reason
 from devices.models import Application
 from tests.api.systems import System, make_key
-from tests.factories import make_application, make_bulk, make_registrations
+from tests.factories import make_bulk, make_registrations
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 
@@ -25,17 +25,6 @@ NOTHING = {
     "errors": {"registration": 0, "expired": 0, "cloud": 0},
     "delivery": {"rate": 0, "time": 0},
 }
-
-
-@pytest.fixture
-def system() -> System:
-    make_key(scopes=["mobile-app-messaging:manage"])
-    return System()
-
-
-@pytest.fixture
-def application() -> Application:
-    return make_application()
 
 
 def record(bulk: Bulk, outcomes: list[tuple[Message.State, Reason]]) -> list[UUID]:

@@ -8,16 +8,10 @@ import pytest
 from campaigns.models import Scenario
 from devices.models import Application
 from tests.api.systems import System, basic, make_api_user, make_key
-from tests.factories import make_application
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 
 PATH = "/omni/1/scenarios"
-
-
-@pytest.fixture
-def application() -> Application:
-    return make_application()
 
 
 @pytest.fixture

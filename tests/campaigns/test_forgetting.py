@@ -10,7 +10,8 @@ from django.utils import timezone
 from campaigns import forgetting
 from campaigns.models import Bulk, Chunk, Counter, Destination, InboxTopic, Submission
 from devices.models import Application
-from tests.api.sending import carry_out, send, to
+from tests.api.pushing import to
+from tests.api.sending import carry_out, send
 from tests.api.systems import System, make_key
 from tests.factories import make_application, make_bulk, make_registration
 

@@ -12,7 +12,7 @@ from campaigns import reconciling, tasks
 from campaigns.models import Bulk, Message, Submission
 from campaigns.store import store
 from devices.models import Address, Application, Platform
-from tests.api.sending import message, to
+from tests.api.pushing import message, to
 from tests.api.systems import System, make_key
 from tests.factories import make_person, make_registration
 from tests.flows.conftest import make_shop
