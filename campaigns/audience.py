@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Case, Count, QuerySet, SmallIntegerField, Value, When
 
+from campaigns import variants
 from campaigns.models import Bulk, Reason
 from campaigns.targeting import Rule, to_q
 from devices.models import Application, Platform, Registration, RegistrationQuerySet
@@ -83,10 +84,11 @@ def count(devices: QuerySet[Any], *, primary_only: bool) -> AudienceSize:
 
 
 def statement(bulk: Bulk) -> tuple[str, Sequence[Any]]:
-    """The SELECT of id, platform and reason that a bulk freezes, with its parameters."""
-    devices = matching(bulk.application, bulk.rule)
-    query = with_reason(devices, primary_only=bulk.primary_only).values_list(
-        "id", "platform", "reason"
+    """The SELECT of id, platform, variant and reason that a bulk freezes, with its parameters."""
+    devices = with_reason(matching(bulk.application, bulk.rule), primary_only=bulk.primary_only)
+    sql, parameters = (
+        variants.drawn(devices, variants.split_of(bulk.split), seed=bulk.campaign_id or bulk.pk)
+        .values_list("id", "platform", "variant", "reason")
+        .query.sql_with_params()
     )
-    sql, parameters = query.query.sql_with_params()
     return sql, parameters

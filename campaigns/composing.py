@@ -26,7 +26,7 @@ from devices.models import Application, Platform
 from providers.base import CredentialError, NotPossible, PayloadTooLarge
 from providers.faults import faults
 
-DRAFT_FIELDS = ("name", "rule", "primary_only", "ttl", "throttle", "repeat_policy")
+DRAFT_FIELDS = ("name", "rule", "primary_only", "ttl", "throttle", "repeat_policy", "split")
 CONTENT_FIELDS = ("title", "text", "image_url", "on_tap", "target", "options")
 # What CampaignContent.options may hold: fields of PushNotification that have no column.
 OPTIONS = {
@@ -207,6 +207,7 @@ def launch(campaign: Campaign, user: User) -> Bulk:
             ttl=campaign.ttl,
             repeat_policy=campaign.repeat_policy,
             throttle=campaign.throttle,
+            split=campaign.split,
             starts_at=now + timedelta(seconds=settings.LAUNCH_HOLD_SECONDS),
         )
         if steps:

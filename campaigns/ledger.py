@@ -25,7 +25,9 @@ _FREEZE = """
 WITH matched AS ({matched}),
 numbered AS (
     SELECT id, platform, reason,
-           (row_number() OVER (PARTITION BY platform, reason ORDER BY id) - 1) / %s AS part
+           variant,
+           (row_number() OVER (PARTITION BY platform, variant, reason ORDER BY id) - 1) / %s
+               AS part
     FROM matched
 ),
 written AS (
@@ -33,10 +35,10 @@ written AS (
                                  fence, cursor, variant, attempt, urgent, held,
                                  repeated)
     SELECT %s, platform, reason, CASE WHEN reason = 0 THEN 0 ELSE 2 END, %s,
-           count(*), array_agg(id ORDER BY id), 0, 0, 0, 0, %s, false, false
+           count(*), array_agg(id ORDER BY id), 0, 0, variant, 0, %s, false, false
     FROM numbered
-    GROUP BY platform, reason, part
-    ORDER BY reason, part, platform
+    GROUP BY platform, variant, reason, part
+    ORDER BY reason, part, platform, variant
     RETURNING status, size
 )
 SELECT coalesce(sum(size) FILTER (WHERE status = 0), 0),
@@ -50,7 +52,8 @@ def write_chunks(
 ) -> tuple[int, int]:
     """Freeze an audience: how many will be sent to, and how many were left out.
 
-    `matched` is a SELECT of id, platform and reason (0: may be sent) with its parameters.
+    `matched` is a SELECT of id, platform, variant and reason (0: may be sent) with its
+    parameters.
     """
     sql, parameters = matched
     with connection.cursor() as cursor:

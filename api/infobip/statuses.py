@@ -115,6 +115,7 @@ FAULTS: Mapping[Reason, Fault] = {
     Reason.SWITCHED_OFF: _DISABLED,
     Reason.PAYLOAD_REFUSED: _PAYLOAD,
     Reason.TOO_LARGE: _PAYLOAD,
+    Reason.NO_VALUE: _PAYLOAD,
     Reason.CLOUD_ERROR: _FROM_CLOUD,
     Reason.CLOUD_UNAVAILABLE: _FROM_CLOUD,
     Reason.DORMANT: _FROM_CLOUD,

@@ -1,7 +1,12 @@
 """What is said, to whom, what became of it."""
 
 from campaigns.models.calls import ApiCall
-from campaigns.models.campaigns import Campaign, CampaignContent, RepeatPolicy
+from campaigns.models.campaigns import (
+    Campaign,
+    CampaignContent,
+    CampaignVersion,
+    RepeatPolicy,
+)
 from campaigns.models.counters import Counter, EarlyReceipt, ReasonCounter
 from campaigns.models.flows import Flow, FlowDestination, Journey, JourneyNote, Leg, Stage
 from campaigns.models.inbound import Inbound
@@ -32,6 +37,7 @@ __all__ = [
     "Bulk",
     "Campaign",
     "CampaignContent",
+    "CampaignVersion",
     "Chunk",
     "Counter",
     "Destination",

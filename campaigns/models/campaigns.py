@@ -34,6 +34,8 @@ class Campaign(models.Model):
         max_length=12, choices=RepeatPolicy, default=RepeatPolicy.WHEN_REFUSED
     )
     throttle = models.PositiveIntegerField(null=True, blank=True)  # messages a second
+    # Who gets which variant (campaigns/variants.py): {"shares", "holdout"}; {}: all the first.
+    split = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
     version = models.PositiveIntegerField(default=1)  # rises with each save of the draft
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
@@ -110,3 +112,26 @@ class CampaignContent(models.Model):
         elif self.on_tap == self.OnTap.BROWSER:
             content["browser_url"] = self.target
         return content
+
+
+class CampaignVersion(models.Model):
+    """A draft as it once was, with all its contents: what can be restored."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()  # Campaign.version while it stood so
+    draft = models.JSONField()  # columns of the campaign, and "contents"
+    saved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    saved_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["campaign", "number"], name="a_campaign_keeps_a_version_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.campaign}, version {self.number}"

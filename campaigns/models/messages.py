@@ -71,6 +71,8 @@ class Bulk(models.Model):
     pace = models.FloatField(null=True)  # messages a second, evenly spread from the start
     # Only then may it leave (campaigns/windows.py): {"days", "from", "to"}; {}: always.
     window = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
+    # Who gets which variant (campaigns/variants.py): {"shares", "holdout"}; {}: all the first.
+    split = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
     starts_at = models.DateTimeField()  # never changes: ids are made of it
     expires_at = models.DateTimeField(null=True)  # when to expire what got no sign; NULL: never
     audience = models.PositiveBigIntegerField(default=0)  # devices it is sent to
@@ -128,6 +130,7 @@ class Reason(models.IntegerChoices):
     INTERNAL = 27, "A fault of this installation"
     UNDELIVERABLE = 28, "The operator could not deliver it"
     ACCOUNT_REFUSED = 29, "The gateway account may not send this"
+    NO_VALUE = 30, "A value that the text needs is not known"
     TOO_LATE = 31, "The time to live ended before it could be sent"
     NOT_IN_TIME = 32, "It could not be delivered before its time to live ended"
     NEVER_LEARNED = 33, "Nobody could say what became of it"
@@ -144,6 +147,7 @@ class Reason(models.IntegerChoices):
     NO_ROUTE = 57, "Nothing here can send on this channel"
     NO_APPLICATION = 58, "The application is unknown, or switched off"
     NO_TOPIC = 59, "There is no such inbox topic"
+    HELD_OUT = 60, "Held out, to compare with"
     WAITING_FOR_RETRY = 61, "The cloud said: not now"
     NOT_SENT = 62, "The connection was lost before it was sent"
 
@@ -244,6 +248,10 @@ REASONS: dict[Reason, Explanation] = {
         "The gateway account may not send this: credit, sender or route.",
         "Look at the account's balance and the sender's registration with the gateway.",
     ),
+    Reason.NO_VALUE: Explanation(
+        "A value that the text needs is not known of these people.",
+        'Give the merge tag a fallback, such as {{ first_name | default: "there" }}.',
+    ),
     Reason.NOT_IN_TIME: Explanation(
         "The device was away until the time to live ended.", "Give it a longer time to live."
     ),
@@ -293,6 +301,9 @@ REASONS: dict[Reason, Explanation] = {
     ),
     Reason.NO_TOPIC: Explanation(
         "The inbox topic of this step does not exist.", "Correct its name; case matters."
+    ),
+    Reason.HELD_OUT: Explanation(
+        "Held out on purpose, to compare those who got it with.", "Nothing to do."
     ),
     Reason.WAITING_FOR_RETRY: Explanation(
         "The cloud asked to try again later.", "Nothing: it is tried again by itself."
