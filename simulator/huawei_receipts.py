@@ -5,12 +5,9 @@ Source: contract/providers.md 4.7 and SIM-55.
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import heapq
 import hmac
 import json
-import math
 import secrets
 import time
 from collections import Counter, defaultdict
@@ -20,7 +17,6 @@ from enum import IntEnum
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from statistics import NormalDist
 
 from simulator.behaviour import Behaviour
 from simulator.certificates import write_private
@@ -29,10 +25,9 @@ from simulator.exchange import Headers
 from simulator.huawei_accounts import Callback, HuaweiApp
 from simulator.inputs import number, only, whole
 from simulator.registry import Registry
+from simulator.schedule import Delays, Schedule, unit
 from simulator.webhooks import Post, Webhooks
 
-STEPS = 1024
-TICK = 0.05  # seconds
 MOST = 100  # receipts in one post
 SHORTEST, LONGEST = 0.2, 30.0  # seconds until a receipt, before `speed`
 JSON = (("content-type", "application/json"),)
@@ -115,24 +110,19 @@ class HuaweiReceipts:
         self._behaviour = behaviour
         self._registry = registry
         self._file = home / "receipts.json"
-        self._due: list[tuple[float, int, News]] = []  # loop time, order, what
-        self._order = 0
+        self._later: Schedule[News] = Schedule(self._tell)
         self._posts = 0
         self._waiting: dict[tuple[str, int], Pushed] = {}  # token and group → the newest
         self._today = 0
         self._sent: Counter[tuple[str, str]] = Counter()  # token, category or "" → of today
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         if self._file.exists():
             self.settings = _changed(self.settings, json.loads(self._file.read_text()))
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+        self._later.start()
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._later.stop()
         await self.webhooks.stop()
 
     def change(self, given: Mapping[str, object]) -> None:
@@ -144,11 +134,11 @@ class HuaweiReceipts:
         return asdict(self.settings)
 
     def figures(self) -> dict[str, int]:
-        return {**self.counts, "scheduled": len(self._due), "waiting": self.webhooks.waiting}
+        return {**self.counts, "scheduled": len(self._later), "waiting": self.webhooks.waiting}
 
     def clear(self) -> None:
         """Forget what is under way, and how it was set to behave."""
-        self._due.clear()
+        self._later.clear()
         self._waiting.clear()
         self._sent.clear()
         self.counts.clear()
@@ -163,9 +153,9 @@ class HuaweiReceipts:
         settings, draw = self.settings, pushed.draw
         result = self._result(pushed)
         delay = _delay(settings.seconds, draw >> 8) / settings.speed
-        if _unit(draw, 16) < settings.early:
+        if unit(draw, 16) < settings.early:
             delay = 0.0
-        twice = _unit(draw, 32) < settings.repeated
+        twice = unit(draw, 32) < settings.repeated
         if result is Result.KEPT:
             self._tell_later(delay, pushed, result)
             self._keep(pushed)
@@ -188,7 +178,7 @@ class HuaweiReceipts:
         marketing = self._sent[pushed.token, "MARKETING"]
         if pushed.category == "MARKETING" and 0 < settings.marketing_per_day < marketing:
             return Result.MARKETING_LIMIT
-        chance = _unit(self._behaviour.hash("receipt", pushed.token), 0)
+        chance = unit(self._behaviour.hash("receipt", pushed.token), 0)
         bound = 0.0
         for name, result in BY_DEVICE.items():
             bound += getattr(settings, name)
@@ -206,25 +196,8 @@ class HuaweiReceipts:
             older.is_replaced = True
         self._waiting[key] = pushed
 
-    # ---------------------------------------------------------------------- schedule
-
     def _tell_later(self, seconds: float, pushed: Pushed, result: Result) -> None:
-        self._order += 1
-        due = asyncio.get_running_loop().time() + seconds
-        heapq.heappush(self._due, (due, self._order, News(pushed, result)))
-        self._wake.set()
-
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            if not self._due:
-                self._wake.clear()
-                await self._wake.wait()
-            due = []
-            while self._due and self._due[0][0] <= loop.time():
-                due.append(heapq.heappop(self._due)[2])
-            self._tell(due)
-            await asyncio.sleep(TICK)
+        self._later.after(seconds, News(pushed, result))
 
     def _tell(self, due: list[News]) -> None:
         """Together what goes to one address."""
@@ -234,7 +207,7 @@ class HuaweiReceipts:
             if told is None:
                 continue
             callback = told.pushed.app.callback(told.pushed.receipt_id)
-            if callback is None or _unit(told.pushed.draw, 48) < self.settings.silent:
+            if callback is None or unit(told.pushed.draw, 48) < self.settings.silent:
                 self.counts["never_told"] += 1
                 continue
             self.counts[f"result_{told.result.value}"] += 1
@@ -264,7 +237,7 @@ class HuaweiReceipts:
     def _post(self, callback: Callback, told: list[News]) -> Post:
         self._posts += 1
         drawn = self._behaviour.hash("format", str(self._posts))
-        entry = _newer if _unit(drawn, 0) < self.settings.newer else _older
+        entry = _newer if unit(drawn, 0) < self.settings.newer else _older
         body = json.dumps({"statuses": [entry(news) for news in told]}).encode()
         return Post(
             "receipts", callback.url, JSON, body,
@@ -313,19 +286,14 @@ def _newer(news: News) -> dict[str, object]:
     }
 
 
-def _unit(bits: int, shift: int) -> float:
-    """16 of the bits as a number from 0 to 1."""
-    return (bits >> shift & 0xFFFF) / 0x10000
-
-
 def _delay(median: float, bits: int) -> float:
     """Seconds, log-normally distributed within what Huawei takes."""
     if median <= 0:
         return 0.0
-    return min(max(median * _FACTORS[bits % STEPS], SHORTEST), LONGEST)
+    return min(max(_DELAYS.of(median, bits), SHORTEST), LONGEST)
 
 
-_FACTORS = [math.exp(NormalDist().inv_cdf((step + 0.5) / STEPS)) for step in range(STEPS)]
+_DELAYS = Delays(spread=1.0)
 
 
 def _changed(settings: ReceiptSettings, given: Mapping[str, object]) -> ReceiptSettings:

@@ -5,26 +5,21 @@ Source: contract/providers.md 6.3, 6.4 and SIM-66.
 
 from __future__ import annotations
 
-import asyncio
-import heapq
 import json
-import math
 import uuid
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
-from statistics import NormalDist
 from typing import Protocol
 
 from simulator.behaviour import Behaviour
 from simulator.certificates import write_private
 from simulator.inputs import number, only, whole
+from simulator.schedule import Delays, Schedule, unit
 from simulator.webhooks import Post, Webhooks
 
-STEPS = 1024
-TICK = 0.05  # seconds
 MOST_RESULTS = 100  # in one post
 STRANGERS = uuid.UUID("0b0f7a3e-9d55-4f3a-8a59-5cf0d3f4a1c7")  # space of ids nobody ever sent
 
@@ -64,6 +59,7 @@ FATES = {
     "absent": Fate.ABSENT, "barred": Fate.BARRED, "expired": Fate.EXPIRED,
     "unknown": Fate.UNKNOWN, "stopped": Fate.STOPPED,
 }  # fmt: skip
+DELAYS = Delays(spread=1.0)  # one in twenty waits five times as long
 SHARES = {"silent", *FATES, "intermediate", "repeated", "out_of_order", "strangers"}
 
 
@@ -105,20 +101,15 @@ class Operators:
         self.webhooks = Webhooks(self.counts)
         self._behaviour = behaviour
         self._file = home / "operators.json"
-        self._due: list[tuple[float, int, News]] = []  # loop time, order, what
-        self._order = 0
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._later: Schedule[News] = Schedule(self._tell)
         if self._file.exists():
             self.settings = _changed(self.settings, json.loads(self._file.read_text()))
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+        self._later.start()
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._later.stop()
         await self.webhooks.stop()
 
     def change(self, given: Mapping[str, object]) -> None:
@@ -130,11 +121,11 @@ class Operators:
         return asdict(self.settings)
 
     def figures(self) -> dict[str, int]:
-        return {**self.counts, "scheduled": len(self._due), "waiting": self.webhooks.waiting}
+        return {**self.counts, "scheduled": len(self._later), "waiting": self.webhooks.waiting}
 
     def clear(self) -> None:
         """Forget what is under way, and how it was set to behave."""
-        self._due.clear()
+        self._later.clear()
         self.counts.clear()
         self.webhooks.clear()
         self.settings = OperatorSettings()
@@ -148,20 +139,20 @@ class Operators:
             self.counts["never_reported"] += 1
             return
         mishap = self._behaviour.hash("report", text.message_id)
-        delay = _delay(settings.seconds, text.draw >> 8) / settings.speed
-        if _unit(mishap, 0) < settings.intermediate:
-            late = _unit(mishap, 16) < settings.out_of_order
-            self._schedule(delay * (1.5 if late else 0.3), News(text, Fate.ON_ITS_WAY))
-        self._schedule(delay, News(text, fate))
-        if _unit(mishap, 32) < settings.repeated:
-            self._schedule(delay * 1.2, News(text, fate))
-        if _unit(mishap, 48) < settings.strangers:
+        delay = DELAYS.of(settings.seconds, text.draw >> 8) / settings.speed
+        if unit(mishap, 0) < settings.intermediate:
+            late = unit(mishap, 16) < settings.out_of_order
+            self._later.after(delay * (1.5 if late else 0.3), News(text, Fate.ON_ITS_WAY))
+        self._later.after(delay, News(text, fate))
+        if unit(mishap, 32) < settings.repeated:
+            self._later.after(delay * 1.2, News(text, fate))
+        if unit(mishap, 48) < settings.strangers:
             stranger = replace(text, message_id=str(uuid.uuid5(STRANGERS, text.message_id)))
-            self._schedule(delay, News(stranger, fate, stranger=True))
+            self._later.after(delay, News(stranger, fate, stranger=True))
 
     def _fate(self, text: Text) -> Fate | None:
         """None for a text that nobody ever reports."""
-        chance = _unit(text.draw, 40)
+        chance = unit(text.draw, 40)
         bound = self.settings.silent
         if chance < bound:
             return None
@@ -170,29 +161,6 @@ class Operators:
             if chance < bound:
                 return fate
         return Fate.DELIVERED
-
-    # --------------------------------------------------------------------- schedule
-
-    def _schedule(self, seconds: float, news: News) -> None:
-        self._order += 1
-        due = asyncio.get_running_loop().time() + seconds
-        heapq.heappush(self._due, (due, self._order, news))
-        self._wake.set()
-
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            if not self._due:
-                self._wake.clear()
-                await self._wake.wait()
-            self._tell(self._until(loop.time()))
-            await asyncio.sleep(TICK)
-
-    def _until(self, now: float) -> list[News]:
-        due = []
-        while self._due and self._due[0][0] <= now:
-            due.append(heapq.heappop(self._due)[2])
-        return due
 
     def _tell(self, due: list[News]) -> None:
         """Together what goes to one address."""
@@ -205,19 +173,6 @@ class Operators:
             for start in range(0, len(found), size):
                 for post in gateway.posts(url, found[start : start + size]):
                     self.webhooks.add(post)
-
-
-def _unit(bits: int, shift: int) -> float:
-    """16 of the bits as a number from 0 to 1."""
-    return (bits >> shift & 0xFFFF) / 0x10000
-
-
-def _delay(median: float, bits: int) -> float:
-    """Seconds, log-normally distributed: one in twenty waits five times as long."""
-    return median * _FACTORS[bits % STEPS]
-
-
-_FACTORS = [math.exp(NormalDist().inv_cdf((step + 0.5) / STEPS)) for step in range(STEPS)]
 
 
 def _changed(settings: OperatorSettings, given: Mapping[str, object]) -> OperatorSettings:

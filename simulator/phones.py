@@ -5,17 +5,13 @@ Source: contract/providers.md SIM-70, SIM-71; contract/mobile-sdk.md 4.2, 4.3.
 
 from __future__ import annotations
 
-import asyncio
-import heapq
 import json
-import math
 import uuid
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
-from statistics import NormalDist
 from urllib.parse import urlsplit
 
 from simulator.behaviour import Behaviour
@@ -25,10 +21,9 @@ from simulator.inputs import BadInput, json_object, number, only, text, whole
 from simulator.mailboxes import Delivery, Mailbox
 from simulator.registry import Registry
 from simulator.reporter import Report, Reporter
+from simulator.schedule import Delays, Schedule, unit
 
-STEPS = 1024
 OPENED = 0.2  # share of the notifications that somebody touches in a browser
-TICK = 0.05  # seconds
 SILENT_AN_HOUR = 3  # content-available pushes that reach an iPhone
 ID_SPACE = uuid.UUID("6f1c0f5e-63a0-4c05-8f0c-4d0f2e7a3b11")  # for ids nobody ever sent
 
@@ -58,6 +53,7 @@ SHARES = {
     "delivered", "seen", "offline", "repeated", "unknown", "wrong_clock", "out_of_order",
     "uninstalled",
 }  # fmt: skip
+_DELAYS = Delays(spread=1.4)  # a tenth wait six times as long
 DELAYS = {"delivered_seconds", "seen_seconds", "offline_seconds"}
 
 
@@ -72,23 +68,18 @@ class Phones:
         self._behaviour = behaviour
         self._registry = registry
         self._file = home / "phones.json"
-        self._due: list[tuple[float, int, Report | str]] = []  # loop time, order, what
-        self._order = 0
+        self._later: Schedule[Report | str] = Schedule(self._happen)
         self._boxes: dict[str, Mailbox] = {}
         self._silent: dict[str, tuple[int, int]] = {}  # token → hour, how many
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         if self._file.exists():
             self.settings = _changed(self.settings, json.loads(self._file.read_text()))
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+        self._later.start()
         self.reporter.use(self.settings.base_url, self.settings.connections)
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._later.stop()
         await self.reporter.stop()
 
     def change(self, given: Mapping[str, object]) -> None:
@@ -102,10 +93,10 @@ class Phones:
         return {**asdict(self.settings), "applications": sorted(self.settings.applications)}
 
     def figures(self) -> dict[str, int]:
-        return {**self.counts, "scheduled": len(self._due), "waiting": self.reporter.waiting}
+        return {**self.counts, "scheduled": len(self._later), "waiting": self.reporter.waiting}
 
     def clear(self) -> None:
-        self._due.clear()
+        self._later.clear()
         self._boxes.clear()
         self._silent.clear()
         self.counts.clear()
@@ -126,7 +117,7 @@ class Phones:
         if box is None and self._share("offline", token) < settings.offline:
             self._boxes[token] = box = Mailbox()
             spread = self._behaviour.hash("offline for", token)
-            self._schedule(_delay(settings.offline_seconds, spread) / settings.speed, token)
+            self._later.after(_DELAYS.of(settings.offline_seconds, spread) / settings.speed, token)
         if box is not None:
             box.put(delivery, self.counts)
         else:
@@ -135,34 +126,34 @@ class Phones:
     def _arrive(self, delivery: Delivery) -> None:
         settings = self.settings
         chance = self._behaviour.hash("phone", delivery.message_id, delivery.token)
-        if _unit(chance, 0) >= settings.delivered or self._too_quiet(delivery):
+        if unit(chance, 0) >= settings.delivered or self._too_quiet(delivery):
             self.counts["never_reported"] += 1
             return
         code = settings.applications[delivery.application]
         message_id = delivery.message_id
-        arrived = _delay(settings.delivered_seconds, chance >> 10) / settings.speed
-        tapped = arrived + _delay(settings.seen_seconds, chance >> 20) / settings.speed
+        arrived = _DELAYS.of(settings.delivered_seconds, chance >> 10) / settings.speed
+        tapped = arrived + _DELAYS.of(settings.seen_seconds, chance >> 20) / settings.speed
         mishap = self._behaviour.hash("mishap", message_id, delivery.token)
-        is_seen = delivery.visible and _unit(chance, 32) < settings.seen
-        if is_seen and _unit(mishap, 0) < settings.out_of_order:
+        is_seen = delivery.visible and unit(chance, 32) < settings.seen
+        if is_seen and unit(mishap, 0) < settings.out_of_order:
             arrived = tapped + arrived
         in_browser = delivery.cloud == "webpush"
         if delivery.reports_delivery:
             report = Report("delivered", code, message_id, from_page=in_browser)
-            self._schedule(arrived, report)
-            if _unit(mishap, 16) < settings.repeated:
-                self._schedule(2 * arrived, replace(report))
+            self._later.after(arrived, report)
+            if unit(mishap, 16) < settings.repeated:
+                self._later.after(2 * arrived, replace(report))
         if is_seen:
-            wrong = _unit(mishap, 32) < settings.wrong_clock
+            wrong = unit(mishap, 32) < settings.wrong_clock
             ago = (mishap % 10**6) - 5 * 10**5 if wrong else mishap % 3
             kind = "seen"
             if in_browser:
-                kind = "opened" if _unit(chance, 48) < OPENED else "dismissed"
-            self._schedule(tapped, Report(kind, code, message_id, ago, in_browser))
-        if _unit(mishap, 48) < settings.unknown:
+                kind = "opened" if unit(chance, 48) < OPENED else "dismissed"
+            self._later.after(tapped, Report(kind, code, message_id, ago, in_browser))
+        if unit(mishap, 48) < settings.unknown:
             stranger = str(uuid.uuid5(ID_SPACE, message_id))
-            self._schedule(arrived, Report("delivered", code, stranger, from_page=in_browser))
-        if _unit(self._behaviour.hash("uninstall", message_id), 0) < settings.uninstalled:
+            self._later.after(arrived, Report("delivered", code, stranger, from_page=in_browser))
+        if unit(self._behaviour.hash("uninstall", message_id), 0) < settings.uninstalled:
             self._registry.uninstall(delivery.cloud, delivery.token)
             self.counts["uninstalled"] += 1
 
@@ -177,45 +168,16 @@ class Phones:
         return count > SILENT_AN_HOUR
 
     def _share(self, what: str, token: str) -> float:
-        return _unit(self._behaviour.hash(what, token), 0)
+        return unit(self._behaviour.hash(what, token), 0)
 
-    # --------------------------------------------------------------------- schedule
-
-    def _schedule(self, seconds: float, what: Report | str) -> None:
-        """A report to make, or a token whose device comes back."""
-        self._order += 1
-        due = asyncio.get_running_loop().time() + seconds
-        heapq.heappush(self._due, (due, self._order, what))
-        self._wake.set()
-
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            if not self._due:
-                self._wake.clear()
-                await self._wake.wait()
-            now = loop.time()
-            while self._due and self._due[0][0] <= now:
-                what = heapq.heappop(self._due)[2]
-                if isinstance(what, Report):
-                    self.reporter.add(what)
-                else:
-                    for delivery in self._boxes.pop(what).take(self._clock.now(), self.counts):
-                        self._arrive(delivery)
-            await asyncio.sleep(TICK)
-
-
-def _unit(bits: int, shift: int) -> float:
-    """16 of the bits as a number from 0 to 1."""
-    return (bits >> shift & 0xFFFF) / 0x10000
-
-
-def _delay(median: float, bits: int) -> float:
-    """Seconds, log-normally distributed: a tenth wait six times as long."""
-    return median * _FACTORS[bits % STEPS]
-
-
-_FACTORS = [math.exp(1.4 * NormalDist().inv_cdf((step + 0.5) / STEPS)) for step in range(STEPS)]
+    def _happen(self, due: list[Report | str]) -> None:
+        """Reports are made, and of a token the device comes back."""
+        for what in due:
+            if isinstance(what, Report):
+                self.reporter.add(what)
+                continue
+            for delivery in self._boxes.pop(what).take(self._clock.now(), self.counts):
+                self._arrive(delivery)
 
 
 def _changed(settings: PhoneSettings, given: Mapping[str, object]) -> PhoneSettings:
