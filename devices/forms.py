@@ -1,6 +1,7 @@
 """What people type about applications, their credentials, and the devices they look for."""
 
 import json
+from abc import ABCMeta, abstractmethod
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
+from django.forms.forms import DeclarativeFieldsMetaclass
 
 from devices.models import Application, Platform, ProviderCredential
 
@@ -108,7 +110,11 @@ class ApplicationSettingsForm(ApplicationForm):
         return super().save(commit)
 
 
-class CredentialForm(forms.Form):
+class _AbstractForm(DeclarativeFieldsMetaclass, ABCMeta):
+    """Forms whose subclasses must fill something in."""
+
+
+class CredentialForm(forms.Form, metaclass=_AbstractForm):
     """What a cloud gave out. Kept secrets are not shown: empty fields leave them as they are."""
 
     rate = forms.IntegerField(
@@ -127,13 +133,13 @@ class CredentialForm(forms.Form):
             field.widget.attrs.setdefault("autocomplete", "off")
             field.widget.attrs.setdefault("spellcheck", "false")
 
+    @abstractmethod
     def hint(self) -> str:
         """What may be shown of it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def kept(self) -> dict[str, Any]:
         """All of it, to be encrypted."""
-        raise NotImplementedError
 
     def ends_at(self) -> datetime | None:
         """When the cloud stops taking it; None where it does not end by itself."""

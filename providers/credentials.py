@@ -10,6 +10,7 @@ import base64
 import json
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -122,7 +123,7 @@ class ServiceAccount:
         )
 
 
-class AccessTokens:
+class AccessTokens(ABC):
     """The access token of one credential: fetched by one task, shared by all."""
 
     refusals = frozenset({400, 401, 403})  # statuses that blame the credential
@@ -143,13 +144,13 @@ class AccessTokens:
         self._ends_at = 0.0
         self._fetching: asyncio.Task[None] | None = None
 
+    @abstractmethod
     def _form(self) -> Mapping[str, str]:
         """What is asked of the token server."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _refused(self, body: Mapping[str, object], status: int) -> str:
         """A refusal of the credential in one sentence."""
-        raise NotImplementedError
 
     async def get(self) -> str:
         """Raises TokenRefusedError, TokenUnavailableError."""
