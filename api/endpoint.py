@@ -24,6 +24,7 @@ from django.views.decorators.csrf import csrf_exempt
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from devices.attributes import is_date
+from devices.audit import Author
 from devices.models import Application
 from devices.unsaid import UNSAID
 
@@ -39,6 +40,7 @@ class ApiRequest(HttpRequest):
     """A request whose caller is known."""
 
     application: Application
+    author: Author  # who calls, where a family writes changes down
     answer_headers: Mapping[str, str]  # on the answer, where a handler wants any
 
 

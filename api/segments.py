@@ -4,10 +4,11 @@ A caller has a key with the scope `segments:read` or `segments:manage` and names
 in the header `AppCode`, as in the people API.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
-from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from pydantic import Field
 
@@ -26,11 +27,11 @@ from api.endpoint import (
     method_of,
     reading,
 )
-from campaigns import audience, counting
+from campaigns import audience, counting, segmenting
 from campaigns.audience import AudienceSize
-from campaigns.errors import RuleError
+from campaigns.errors import NameTakenError, RuleError, SegmentInUseError, StaleDraftError
 from campaigns.models import Segment
-from campaigns.targeting import sentence, to_q
+from campaigns.targeting import sentence
 from devices.models import ApiKey, Application, Platform
 
 MANAGE = ("segments:manage",)
@@ -47,7 +48,8 @@ def error_json(refusal: Refusal) -> Json:
 def _authorize(request: HttpRequest) -> Application:
     """The application of the header `AppCode`, once the caller is known."""
     scopes = READ if method_of(request) == "GET" else MANAGE
-    keys.author_of(request, ApiKey.Family.INFOBIP, scopes)
+    author = keys.author_of(request, ApiKey.Family.INFOBIP, scopes)
+    cast("ApiRequest", request).author = author
     application = find_application(request.headers.get("AppCode", "").strip())
     if application is None or not application.enabled:
         text = "The header AppCode should be the code of an application that is switched on"
@@ -71,20 +73,48 @@ class SegmentBody(Schema):
     rule: StoredObject
 
 
+class SegmentChange(SegmentBody):
+    version: int  # that its writer has seen
+
+
 def _create(request: ApiRequest, body: SegmentBody) -> Json:
     """POST /segments/1/segments: check a rule and keep it under a name."""
+    with _refusing():
+        return segment_json(
+            segmenting.create(request.application, request.author, name=body.name, rule=body.rule)
+        )
+
+
+def _change(request: ApiRequest, body: SegmentChange, number: int) -> Json:
+    """PUT …/{id}: name and rule as a whole, by whoever has seen the version that there is."""
+    segment = _segment(request, number)
+    with _refusing():
+        changed = segmenting.change(
+            segment, request.author, version=body.version, name=body.name, rule=body.rule
+        )
+    return segment_json(changed)
+
+
+def _delete(request: ApiRequest, number: int) -> None:
+    """DELETE …/{id}: refused while a campaign or another segment names it."""
+    with _refusing():
+        segmenting.delete(_segment(request, number), request.author)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Refusals of a change, as this API says them."""
     try:
-        to_q(body.rule, request.application)
+        yield
     except RuleError as fault:
         raise Refusal(400, "RULE", str(fault)) from fault
-    try:
-        with transaction.atomic():
-            segment = Segment.objects.create(
-                application=request.application, name=body.name, rule=body.rule
-            )
-    except IntegrityError as error:
-        raise Refusal(409, "NAME_TAKEN", "This application has a segment of that name") from error
-    return segment_json(segment)
+    except NameTakenError as fault:
+        raise Refusal(409, "NAME_TAKEN", "This application has a segment of that name") from fault
+    except StaleDraftError as fault:
+        text = "It was changed or deleted meanwhile. Read it again, and send its version"
+        raise Refusal(409, "CHANGED", text) from fault
+    except SegmentInUseError as fault:
+        raise Refusal(409, "IN_USE", str(fault)) from fault
 
 
 def _list(request: ApiRequest) -> Json:
@@ -164,6 +194,7 @@ def segment_json(segment: Segment) -> Json:
     return {
         "id": segment.pk,
         "name": segment.name,
+        "version": segment.version,
         "rule": segment.rule,
         "sentence": sentence(segment.rule),
         "createdAt": _time(segment.created_at),
@@ -193,7 +224,7 @@ def _time(moment: datetime) -> str:
 
 
 segments = endpoint(FAMILY, GET=_list, POST=reading(SegmentBody, FAMILY)(_create))
-segment = endpoint(FAMILY, GET=_read)
+segment = endpoint(FAMILY, GET=_read, PUT=reading(SegmentChange, FAMILY)(_change), DELETE=_delete)
 count = endpoint(FAMILY, GET=_count)
 members = endpoint(FAMILY, GET=_members)
 nothing = elsewhere(FAMILY)

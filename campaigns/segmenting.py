@@ -13,6 +13,7 @@ from campaigns.errors import NameTakenError, SegmentInUseError, StaleDraftError
 from campaigns.models import Campaign, Segment
 from campaigns.targeting import Rule, to_q
 from devices import audit
+from devices.audit import Author
 from devices.models import Application
 
 SHOWN = 3  # users that a refusal names
@@ -37,18 +38,24 @@ class _NamesASegment(Func):
     output_field = BooleanField()
 
 
-def create(application: Application, user: User, *, name: str, rule: Rule) -> Segment:
+def _author(by: User | Author) -> Author:
+    return by if isinstance(by, Author) else audit.author_of(by)
+
+
+def create(application: Application, by: User | Author, *, name: str, rule: Rule) -> Segment:
     """Raises RuleError for a rule that cannot be read, NameTakenError for a second of a name."""
+    author = _author(by)
     with transaction.atomic():
         to_q(rule, application)
-        segment = _saved(
-            Segment(application=application, name=name, rule=rule, created_by=user), name
+        segment = Segment(
+            application=application, name=name, rule=rule, created_by_id=author.user_id
         )
-        audit.record(user, "create segment", segment, after={"name": name, "rule": rule})
+        _saved(segment, name)
+        audit.note(author, "create segment", segment, after={"name": name, "rule": rule})
     return segment
 
 
-def change(segment: Segment, user: User, *, version: int, name: str, rule: Rule) -> Segment:
+def change(segment: Segment, by: User | Author, *, version: int, name: str, rule: Rule) -> Segment:
     """Change name and rule; raises StaleDraftError when another change came in between."""
     with transaction.atomic():
         # All of them: two changes at once could make two segments name each other.
@@ -69,8 +76,8 @@ def change(segment: Segment, user: User, *, version: int, name: str, rule: Rule)
         # Read as others will: a segment that now names itself through another is refused.
         to_q({"field": "segment", "op": "in", "value": stored.pk}, segment.application)
         changed = [key for key in before if before[key] != after[key]]
-        audit.record(
-            user,
+        audit.note(
+            _author(by),
             "change segment",
             stored,
             before={key: before[key] for key in changed},
@@ -90,7 +97,7 @@ def _saved(segment: Segment, name: str) -> Segment:
     return segment
 
 
-def delete(segment: Segment, user: User) -> None:
+def delete(segment: Segment, by: User | Author) -> None:
     """Delete it; raises SegmentInUseError while anything names it."""
     with transaction.atomic():
         rows = Segment.objects.select_for_update().filter(application=segment.application)
@@ -102,9 +109,8 @@ def delete(segment: Segment, user: User) -> None:
             named = ", ".join(f"the {each.kind} “{each.user}”" for each in found[:SHOWN])
             more = f" and {len(found) - SHOWN:,} others" if len(found) > SHOWN else ""
             raise SegmentInUseError(f"It is in use by {named}{more}. Nothing was deleted.")
-        audit.record(
-            user, "delete segment", stored, before={"name": stored.name, "rule": stored.rule}
-        )
+        before = {"name": stored.name, "rule": stored.rule}
+        audit.note(_author(by), "delete segment", stored, before=before)
         stored.delete()
 
 

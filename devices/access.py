@@ -32,7 +32,7 @@ SCOPES = {
     "people:read": "Read people and their devices",
     "people:manage": "Read and change people and their devices",
     "segments:read": "Read and count segments, and see who is in them",
-    "segments:manage": "The same, and create segments",
+    "segments:manage": "The same, and create, change and delete segments",
 }
 
 

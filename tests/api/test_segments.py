@@ -4,9 +4,14 @@ from typing import Any
 import pytest
 
 from campaigns.models import Segment
-from devices.models import Application, Platform
+from devices.models import Application, AuditEntry, Platform
 from tests.api.systems import System, make_key
-from tests.factories import make_application, make_registration, make_registrations
+from tests.factories import (
+    make_application,
+    make_campaign,
+    make_registration,
+    make_registrations,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -109,8 +114,84 @@ def test_segments_of_other_applications_are_not_there(system: System) -> None:
     other = Segment.objects.create(application=make_application(), name="theirs", rule=IOS)
     for path in ("", "/count", "/members"):
         answer(system.get(f"{PATH}/{other.pk}{path}"), 404)
+    body = {"name": "mine", "rule": IOS, "version": 1}
+    answer(system.call("PUT", f"{PATH}/{other.pk}", body), 404)
+    answer(system.call("DELETE", f"{PATH}/{other.pk}"), 404)
     answer(system.get(f"{PATH}/{10**30}"), 404)
     assert answer(system.get(PATH))["segments"] == []
+
+
+def test_a_segment_is_changed_by_who_has_seen_its_version(system: System) -> None:
+    made = answer(create(system))
+    one = f"{PATH}/{made['id']}"
+    android = {"field": "platform", "op": "is", "value": "Android"}
+    body = {"name": "Androids", "rule": android, "version": made["version"]}
+
+    changed = answer(system.call("PUT", one, body))
+
+    assert changed["version"] == made["version"] + 1
+    assert (changed["name"], changed["rule"]) == ("Androids", android)
+    assert answer(system.get(one)) == changed
+    late = answer(system.call("PUT", one, {**body, "name": "Late"}), 409)["error"]
+    assert late["code"] == "CHANGED"
+    assert answer(system.get(one)) == changed
+    created, written = AuditEntry.objects.filter(object_type="segment").order_by("pk")
+    assert created.actor_name.startswith("CRM")
+    assert written.actor_name.startswith("CRM")
+    assert (written.before, written.after) == (
+        {"name": "iPhones", "rule": IOS}, {"name": "Androids", "rule": android},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"name": "x", "rule": IOS}, 400, "BAD_REQUEST"),
+        ({"name": "x", "rule": IOS, "version": "1"}, 400, "BAD_REQUEST"),
+        ({"name": "x", "rule": {"field": "colour"}, "version": 1}, 400, "RULE"),
+        ({"name": "Other", "rule": IOS, "version": 1}, 409, "NAME_TAKEN"),
+        ({"name": "x", "rule": IOS, "version": 10**30}, 409, "CHANGED"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused(
+    system: System, body: Any, status: int, code: str
+) -> None:
+    made = answer(create(system))
+    answer(create(system, "Other"))
+    one = f"{PATH}/{made['id']}"
+
+    assert answer(system.call("PUT", one, body), status)["error"]["code"] == code
+    assert answer(system.get(one)) == made
+
+
+def test_a_segment_may_not_name_itself_through_another(system: System) -> None:
+    made = answer(create(system))
+    names = {"field": "segment", "op": "in", "value": made["id"]}
+    other = answer(create(system, "Other", {"all": [names]}))
+    back = {"field": "segment", "op": "in", "value": other["id"]}
+
+    body = {"name": "iPhones", "rule": back, "version": 1}
+    error = answer(system.call("PUT", f"{PATH}/{made['id']}", body), 400)["error"]
+
+    assert error["code"] == "RULE"
+    assert "refers to itself" in error["text"]
+
+
+def test_a_segment_is_deleted_unless_it_is_in_use(system: System) -> None:
+    made = answer(create(system))
+    one = f"{PATH}/{made['id']}"
+    campaign = make_campaign(
+        application_of(system), name="Friday sale", segment=Segment.objects.get()
+    )
+
+    error = answer(system.call("DELETE", one), 409)["error"]
+    assert error["code"] == "IN_USE"
+    assert "Friday sale" in error["text"]
+
+    campaign.delete()
+    assert system.call("DELETE", one).status_code == 204
+    answer(system.get(one), 404)
+    answer(system.call("DELETE", one), 404)
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "after=-1", "limit=²"])
@@ -123,6 +204,8 @@ def test_a_key_may_do_what_its_scopes_say() -> None:
     system = System(make_application())
     assert answer(system.get(PATH))["segments"] == []
     answer(create(system), 403)
+    for method in ("PUT", "DELETE"):
+        answer(system.call(method, f"{PATH}/1"), 403)
 
 
 def test_the_application_must_be_named(system: System) -> None:
