@@ -59,9 +59,21 @@ class RuleError(CampaignError):
 
 
 class NameTakenError(CampaignError):
-    """The application has another segment of that name."""
+    """The application has another segment, or another list, of that name."""
 
     code = "name_taken"
+
+
+class ListError(CampaignError):
+    """What should be put on a list or taken off it cannot be; says why."""
+
+    code = "list"
+
+
+class ListInUseError(CampaignError):
+    """Campaigns or segments name the list, so it cannot be deleted."""
+
+    code = "list_in_use"
 
 
 class SegmentInUseError(CampaignError):

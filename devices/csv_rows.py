@@ -148,13 +148,13 @@ def read(columns: list[Column], cells: list[str], line: int, types: dict[str, Ty
         )
     provider = CLOUDS[platform]
     token = _token(provider, said)
-    public_id = _public_id(said.get("registration_id", ""))
-    if not token and public_id is None:
+    registration = public_id(said.get("registration_id", ""))
+    if not token and registration is None:
         raise RowFault("token", "The row needs a token or a registration id.")
     wanted = Wanted(
         line=line,
         cells=cells,
-        public_id=public_id,
+        public_id=registration,
         platform=platform,
         provider=provider,
         token=token,
@@ -191,7 +191,8 @@ def _token(provider: Provider, said: dict[str, str]) -> str:
         raise RowFault("token", f"The token should be {fault}.") from None
 
 
-def _public_id(text: str) -> uuid.UUID | None:
+def public_id(text: str) -> uuid.UUID | None:
+    """A registration id; None where nothing is said. Raises RowFault."""
     if not text:
         return None
     try:
@@ -208,17 +209,20 @@ def _environment(text: str) -> str:
 
 def _identities(said: dict[str, str]) -> list[Key]:
     """By what the person is known, spelled as everywhere."""
-    found: list[Key] = []
-    for name, kind, spelled, problem in _SPELLED:
-        if not said.get(name):
-            continue
-        try:
-            known = spelled(said[name])
-        except DeviceError:
-            raise RowFault(name, problem) from None
-        if known:
-            found.append((kind, known))
-    return found
+    every = (identity(name, said.get(name, "")) for name in _SPELLED)
+    return [found for found in every if found is not None]
+
+
+def identity(name: str, text: str) -> Key | None:
+    """One of them by the name of its column; None where nothing is said. Raises RowFault."""
+    kind, spelled, problem = _SPELLED[name]
+    if not text:
+        return None
+    try:
+        known = spelled(text)
+    except DeviceError:
+        raise RowFault(name, problem) from None
+    return (kind, known) if known else None
 
 
 def _phone(text: str) -> str:
@@ -227,20 +231,20 @@ def _phone(text: str) -> str:
     return normalizing.phone(digits.removeprefix("00"))
 
 
-_SPELLED: tuple[tuple[str, int, Callable[[str], str], str], ...] = (
-    (
-        "external_id", Identity.Kind.EXTERNAL_ID, normalizing.external_id,
+_SPELLED: dict[str, tuple[int, Callable[[str], str], str]] = {
+    "external_id": (
+        Identity.Kind.EXTERNAL_ID, normalizing.external_id,
         f"An external id has at most {normalizing.EXTERNAL_ID_LENGTH} characters.",
     ),
-    (
-        "phone", Identity.Kind.PHONE, _phone,
+    "phone": (
+        Identity.Kind.PHONE, _phone,
         "A phone number has 5 to 15 digits, the first of them of its country code.",
     ),
-    (
-        "email", Identity.Kind.EMAIL, normalizing.email,
+    "email": (
+        Identity.Kind.EMAIL, normalizing.email,
         "An e-mail address looks like name@example.com.",
     ),
-)  # fmt: skip
+}  # fmt: skip
 
 
 def _flag(said: dict[str, str], name: str) -> bool | None:

@@ -8,6 +8,7 @@ import contextlib
 import io
 import itertools
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO
@@ -35,8 +36,8 @@ PIECE = 2**20  # bytes
 LEASE = timedelta(minutes=2)
 LARGE = 10_000  # written devices of which the planner is told at once
 MOST_STARTS = 5  # of an upload, without a batch done between them
-_Line = tuple[int, list[str]]  # its number, its cells
-_Refused = tuple[int, list[str], RowFault]
+Line = tuple[int, list[str]]  # its number, its cells
+Refused = tuple[int, list[str], RowFault]
 _WAY_OUT = "Import the rest as a file of its own, and have the log of the workers looked at."
 _TOLD = (
     "status", "error", "columns", "rows", "created", "updated", "refused", "bytes_read",
@@ -45,12 +46,16 @@ _TOLD = (
 
 
 def receive(
-    application: Application, user: User | None, filename: str, chunks: Iterable[bytes]
+    application: Application,
+    user: User | None,
+    filename: str,
+    chunks: Iterable[bytes],
+    purpose: ImportRun.Purpose = ImportRun.Purpose.DEVICES,
 ) -> ImportRun:
     """Keep an uploaded file in the database until its import ends."""
     with transaction.atomic():
         run = ImportRun.objects.create(
-            application=application, started_by=user, filename=filename[:250]
+            application=application, started_by=user, filename=filename[:250], purpose=purpose
         )
         size = 0
         for number, chunk in enumerate(chunks):
@@ -61,7 +66,7 @@ def receive(
     return run
 
 
-class _Pieces(io.RawIOBase):
+class Pieces(io.RawIOBase):
     """An uploaded file, read piece by piece."""
 
     def __init__(self, run: ImportRun) -> None:
@@ -92,9 +97,10 @@ class _Pieces(io.RawIOBase):
         return len(taken)
 
 
-def run_upload(pk: int) -> ImportRun | None:
+def run_upload(pk: int, job: "Callable[[ImportRun], Job] | None" = None) -> ImportRun | None:
     """Import an uploaded file, unless somebody else does; after a kill, from where it stood.
 
+    `job` says what is read from it: devices, unless something else is given.
     One that cannot go on ends with the reason: whatever kills its workers does so a few times.
     """
     now = timezone.now()
@@ -110,7 +116,7 @@ def run_upload(pk: int) -> ImportRun | None:
     if run.starts > MOST_STARTS:
         return _fail(run, f"{_behind(run)} its worker was stopped {MOST_STARTS} times. {_WAY_OUT}")
     try:
-        run_file(run, io.BufferedReader(_Pieces(run), PIECE))
+        run_file(run, io.BufferedReader(Pieces(run), PIECE), job=job)
     except OvertakenError:
         return None
     except (OperationalError, InterfaceError):  # the database is away: again when it is back
@@ -140,7 +146,10 @@ def _fail(run: ImportRun, sentence: str) -> ImportRun:
 
 
 def run_file(
-    run: ImportRun, source: BinaryIO, progress: Callable[[ImportRun], None] = lambda run: None
+    run: ImportRun,
+    source: BinaryIO,
+    progress: Callable[[ImportRun], None] = lambda run: None,
+    job: "Callable[[ImportRun], Job] | None" = None,
 ) -> ImportRun:
     """Import a file into a run, behind the rows it took before.
 
@@ -150,21 +159,19 @@ def run_file(
     run.status, run.started_at = ImportRun.Status.RUNNING, run.started_at or timezone.now()
     run.lease_until = timezone.now() + LEASE  # nobody else takes it for one that was left
     run.save()
-    job = _Job(run)
+    reading = (job or _Devices)(run)
     try:
-        examine(source, job.hold)
+        reading.examine(source)
         source.seek(0)
-        job.read(source, progress)
+        reading.read(source, progress)
     except FileFault as fault:
         run.status, run.error = ImportRun.Status.FAILED, str(fault)
     else:
         run.status = ImportRun.Status.DONE
     run.finished_at = timezone.now()
     with transaction.atomic():
-        job.advance(lease_until=None)
-        run.pieces.all().delete()
-    if run.created + run.updated >= LARGE:
-        csv_sql.analyze()
+        reading.advance(lease_until=None)
+        reading.end()
     progress(run)
     return run
 
@@ -173,22 +180,71 @@ class OvertakenError(Exception):
     """The lease ran out, and another process goes on with the import."""
 
 
-class _Job:
-    """One import: its columns, and what its file named so far."""
+class Job(ABC):
+    """One file: what is read from it, and the lease under which that is done."""
 
     def __init__(self, run: ImportRun) -> None:
         self.run = run
         self.application = run.application
-        self.columns: list[Column] = []
-        self.seen: dict[bytes, int] = {}
-        self.seen_ids: dict[str, int] = {}
-        self.devices: dict[int, int] = {}
+
+    @abstractmethod
+    def examine(self, source: BinaryIO) -> None:
+        """Read ahead, so that a file that cannot be read changes nothing; raises FileFault."""
+
+    @abstractmethod
+    def read(self, source: BinaryIO, progress: Callable[[ImportRun], None]) -> None:
+        """All rows, batch by batch, behind those that the run has taken already."""
+
+    def end(self) -> None:
+        """Nothing is left to do, or nothing can be done: let the file go."""
+        self.run.pieces.all().delete()
 
     def hold(self) -> None:
         """Renew the lease when it is halfway through."""
         assert self.run.lease_until is not None
         if self.run.lease_until - timezone.now() < LEASE / 2:
             self.advance(lease_until=timezone.now() + LEASE)
+
+    def advance(self, *, lease_until: datetime | None) -> None:
+        """Write the run, if it is still ours."""
+        run = self.run
+        held, run.lease_until = run.lease_until, lease_until
+        told = {name: getattr(run, name) for name in _TOLD}
+        if not ImportRun.objects.filter(pk=run.pk, lease_until=held).update(**told):
+            raise OvertakenError
+
+    def refuse(self, refused: list[Refused]) -> None:
+        """Keep rows that are left out; call it before the run counts them."""
+        room = max(0, MOST_REFUSALS - self.run.refused)
+        ImportRefusal.objects.bulk_create(
+            ImportRefusal(
+                run=self.run,
+                line=line,
+                column=fault.column[:256],
+                reason=str(fault)[:500],
+                row=[cell.replace("\0", "\ufffd")[:1000] for cell in cells[:500]],
+            )
+            for line, cells, fault in sorted(refused, key=lambda each: each[0])[:room]
+        )
+
+
+class _Devices(Job):
+    """Devices and people: the columns of their file, and what it named so far."""
+
+    def __init__(self, run: ImportRun) -> None:
+        super().__init__(run)
+        self.columns: list[Column] = []
+        self.seen: dict[bytes, int] = {}
+        self.seen_ids: dict[str, int] = {}
+        self.devices: dict[int, int] = {}
+
+    def examine(self, source: BinaryIO) -> None:
+        examine(source, self.hold)
+
+    def end(self) -> None:
+        super().end()
+        if self.run.created + self.run.updated >= LARGE:
+            transaction.on_commit(csv_sql.analyze)
 
     def read(self, source: BinaryIO, progress: Callable[[ImportRun], None]) -> None:
         """All rows, batch by batch; those that the run has taken already are only remembered."""
@@ -197,14 +253,14 @@ class _Job:
         self.columns = header(cells)
         self.run.columns = [[c.heading, c.name or "attribute"] for c in self.columns]
         self._check_names()
-        for batch, _ in _batches(itertools.islice(every, self.run.rows)):
+        for batch, _ in batches(itertools.islice(every, self.run.rows)):
             self._remember(batch)
             self.hold()
-        for batch, size in _batches(every):
+        for batch, size in batches(every):
             self.take(batch, size)
             progress(self.run)
 
-    def _remember(self, batch: list[_Line]) -> None:
+    def _remember(self, batch: list[Line]) -> None:
         """The devices that rows named before the run was stopped; refused rows changed none."""
         types = attributes.types(self.application)
         refused = set(
@@ -221,10 +277,10 @@ class _Job:
                     wanted.append(row)
         self.devices |= named(self.application, wanted)
 
-    def take(self, batch: list[_Line], size: int) -> None:
+    def take(self, batch: list[Line], size: int) -> None:
         """One batch in one transaction, with how far the run is."""
         types = self._types(batch)
-        refused: list[_Refused] = []
+        refused: list[Refused] = []
         wanted: list[Wanted] = []
         for line, cells in batch:
             try:
@@ -237,7 +293,7 @@ class _Job:
         with transaction.atomic():
             written = self._store(wanted)
             refused += [(row.line, row.cells, fault) for row, fault in written.refused]
-            self._refuse(refused)
+            self.refuse(refused)
             run.rows += len(batch)
             run.created += written.created
             run.updated += written.updated
@@ -246,14 +302,6 @@ class _Job:
             run.starts = 0
             self.advance(lease_until=timezone.now() + LEASE)
         self.devices |= written.devices
-
-    def advance(self, *, lease_until: datetime | None) -> None:
-        """Write the run, if it is still ours."""
-        run = self.run
-        held, run.lease_until = run.lease_until, lease_until
-        told = {name: getattr(run, name) for name in _TOLD}
-        if not ImportRun.objects.filter(pk=run.pk, lease_until=held).update(**told):
-            raise OvertakenError
 
     def _store(self, wanted: list[Wanted]) -> Written:
         """Write rows; when somebody writes the same at this moment, again by halves."""
@@ -290,7 +338,7 @@ class _Job:
                 f" {len(known)}; an application has at most {attributes.MOST_NAMES}."
             )
 
-    def _types(self, batch: list[_Line]) -> dict[str, attributes.Type]:
+    def _types(self, batch: list[Line]) -> dict[str, attributes.Type]:
         """Types of the custom attributes; new ones are learned from their first value."""
         known = attributes.types(self.application)
         new: dict[str, Any] = {}
@@ -321,23 +369,10 @@ class _Job:
                     "registration_id", f"The same registration stands in line {first}. Remove one."
                 )
 
-    def _refuse(self, refused: list[_Refused]) -> None:
-        room = max(0, MOST_REFUSALS - self.run.refused)
-        ImportRefusal.objects.bulk_create(
-            ImportRefusal(
-                run=self.run,
-                line=line,
-                column=fault.column[:256],
-                reason=str(fault)[:500],
-                row=[cell.replace("\0", "\ufffd")[:1000] for cell in cells[:500]],
-            )
-            for line, cells, fault in sorted(refused, key=lambda each: each[0])[:room]
-        )
 
-
-def _batches(every: Iterable[_Line]) -> Iterator[tuple[list[_Line], int]]:
+def batches(every: Iterable[Line]) -> Iterator[tuple[list[Line], int]]:
     """Rows that are written together, and how many characters they have."""
-    batch: list[_Line] = []
+    batch: list[Line] = []
     size = 0
     for line, cells in every:
         batch.append((line, cells))

@@ -17,8 +17,11 @@ def run_import(pk: int) -> None:
 def revive_imports() -> None:
     """Queue again the uploads that nobody works on."""
     unfinished = (ImportRun.Status.WAITING, ImportRun.Status.RUNNING)
-    lost = ImportRun.objects.filter(status__in=unfinished, size__gt=0).filter(
-        Q(lease_until=None) | Q(lease_until__lt=timezone.now())
+    lost = ImportRun.objects.filter(
+        Q(lease_until=None) | Q(lease_until__lt=timezone.now()),
+        purpose=ImportRun.Purpose.DEVICES,
+        status__in=unfinished,
+        size__gt=0,
     )
     for pk in lost.values_list("pk", flat=True):
         run_import.delay(pk)

@@ -11,7 +11,7 @@ from campaigns.models.counters import Counter, EarlyReceipt, ReasonCounter
 from campaigns.models.flows import Flow, FlowDestination, Journey, JourneyNote, Leg, Stage
 from campaigns.models.inbound import Inbound
 from campaigns.models.inbox import InboxMessage
-from campaigns.models.lists import ListMember, StaticList
+from campaigns.models.lists import ListMember, ListUpload, StaticList
 from campaigns.models.messages import (
     PULLED_REASONS,
     REASONS,
@@ -51,6 +51,7 @@ __all__ = [
     "JourneyNote",
     "Leg",
     "ListMember",
+    "ListUpload",
     "Medium",
     "Message",
     "MessageQuerySet",

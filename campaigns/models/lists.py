@@ -3,8 +3,9 @@
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.urls import reverse
 
-from devices.models import Application, Person, Registration
+from devices.models import Application, ImportRun, Person, Registration
 
 
 class StaticList(models.Model):
@@ -25,6 +26,9 @@ class StaticList(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("campaigns:list-detail", args=[self.application_id, self.pk])
 
 
 class ListMember(models.Model):
@@ -64,3 +68,19 @@ class ListMember(models.Model):
                 name="list_member_registration",
             ),
         ]
+
+
+class ListUpload(models.Model):
+    """A file of members: tried first, so that somebody sees what it would do, then added."""
+
+    run = models.OneToOneField(
+        ImportRun, primary_key=True, on_delete=models.CASCADE, related_name="list_upload"
+    )  # its pieces, how far it got, refused rows; `created`: added, `updated`: there before
+    named = models.BooleanField(default=True)  # the first line names the columns
+    columns = models.JSONField(default=list)  # what each holds: a key of listing_rows.KEYS, or ""
+    example = models.JSONField(default=list)  # the first rows, as they were read
+    dry = models.BooleanField(default=True)  # nothing is added yet
+    list = models.ForeignKey(StaticList, on_delete=models.CASCADE, related_name="uploads")
+
+    def __str__(self) -> str:
+        return self.run.filename

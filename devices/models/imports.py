@@ -1,4 +1,4 @@
-"""A CSV file on its way into devices and people."""
+"""A CSV file on its way into devices and people, or onto a list."""
 
 from django.conf import settings
 from django.db import models
@@ -15,11 +15,18 @@ class ImportRun(models.Model):
         DONE = "done", "Done"
         FAILED = "failed", "Stopped"
 
+    class Purpose(models.TextChoices):
+        DEVICES = "devices", "Devices and people"
+        LIST = "list", "Members of a list"  # campaigns/listing_files.py
+
     application = models.ForeignKey(
         Application, on_delete=models.CASCADE, related_name="import_runs"
     )
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    purpose = models.CharField(
+        max_length=7, choices=Purpose, default=Purpose.DEVICES, db_default=Purpose.DEVICES
     )
     filename = models.CharField(max_length=250)
     size = models.PositiveBigIntegerField(default=0)  # bytes

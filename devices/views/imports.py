@@ -4,6 +4,7 @@ from functools import partial
 
 from django.contrib import messages
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
@@ -34,7 +35,7 @@ def import_list(request: ApplicationRequest) -> HttpResponse:
         run = _receive(request, form)
         messages.success(request, f"{run.filename} is here. You may leave this page meanwhile.")
         return redirect("devices:import-detail", request.application.pk, run.pk)
-    runs = ImportRun.objects.filter(application=request.application).select_related("started_by")
+    runs = _runs(request).select_related("started_by")
     pager = newest_first(request, runs, one="import", many="imports")
     context = {
         "application": request.application,
@@ -44,6 +45,12 @@ def import_list(request: ApplicationRequest) -> HttpResponse:
     }
     status = 422 if form.is_bound else 200
     return render(request, "devices/import_list.html", context, status=status)
+
+
+def _runs(request: ApplicationRequest) -> QuerySet[ImportRun]:
+    return ImportRun.objects.filter(
+        application=request.application, purpose=ImportRun.Purpose.DEVICES
+    )
 
 
 def _receive(request: ApplicationRequest, form: ImportForm) -> ImportRun:
@@ -67,9 +74,7 @@ def _receive(request: ApplicationRequest, form: ImportForm) -> ImportRun:
 @require_GET
 def import_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
     """How far one file got, what it changed, what it refused; while it runs, only that."""
-    run = get_object_or_404(
-        ImportRun.objects.select_related("started_by"), pk=pk, application=request.application
-    )
+    run = get_object_or_404(_runs(request).select_related("started_by"), pk=pk)
     context = {
         "application": request.application,
         "run": run,
@@ -86,7 +91,7 @@ def import_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
 @require_GET
 def import_refusals(request: ApplicationRequest, pk: int) -> StreamingHttpResponse:
     """The refused rows as a file: mend them there, drop the first three columns, upload it."""
-    run = get_object_or_404(ImportRun, pk=pk, application=request.application)
+    run = get_object_or_404(_runs(request), pk=pk)
     response = StreamingHttpResponse(refused_rows(run), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="import-{pk}-refused.csv"'
     return response
