@@ -14,6 +14,7 @@ from campaigns.views import (
     push_api,
     segments,
     system,
+    versions,
     whynot,
 )
 
@@ -49,6 +50,10 @@ urlpatterns: list[URLPattern] = [
     path(SEGMENT + "size/", segments.segment_size, name="segment-size"),
     path(SEGMENT + "members/", segments.segment_members, name="segment-members"),
     path(SEGMENT + "match/", segments.segment_match, name="segment-match"),
+    path(SEGMENT + "versions/", versions.segment_versions, name="segment-versions"),
+    path(SEGMENT + "versions/moving/", versions.segment_moving, name="segment-moving"),
+    path(SEGMENT + "versions/moved/", versions.segment_moved, name="segment-moved"),
+    path(SEGMENT + "versions/restore/", versions.segment_restore, name="segment-restore"),
     path(SEGMENT + "delete/", segments.segment_delete, name="segment-delete"),
     path(APP + "devices/<int:pk>/messages/", messages.device_messages, name="device-messages"),
     path("settings/system/", system.system, name="system"),
