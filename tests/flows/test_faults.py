@@ -63,13 +63,8 @@ def is_done(bulk: Bulk) -> bool:
     return bulk.status == Bulk.Status.DONE
 
 
-def assert_exact(
-    bulk: Bulk, gateways: Gateways, *, beside: Bulk | None = None
-) -> statistics.Funnel:
-    """Every device in one state; counters, rows and the clouds' own ledger agree.
-
-    `beside`: another bulk that was sent.
-    """
+def assert_exact(bulk: Bulk, gateways: Gateways) -> statistics.Funnel:
+    """Every device in one state; counters, rows and the clouds' own ledger agree."""
     funnel = statistics.funnel(bulk)
     assert funnel == statistics.recount(bulk)
     assert reconciling.differences(bulk) == []
@@ -82,8 +77,6 @@ def assert_exact(
     distinct = sum(ledger[cloud]["distinct"] for cloud in ("fcm", "apns"))
     assert accepted == distinct  # no message twice
     taken = {str(row["message_id"]) for row in gateways.messages()}
-    if beside is not None:
-        taken -= {str(pk) for pk in Message.objects.of_bulk(beside).values_list("pk", flat=True)}
     believed = {
         str(pk) for pk in rows.filter(state=Message.State.ACCEPTED).values_list("pk", flat=True)
     }
@@ -144,7 +137,7 @@ def test_a_broker_that_lost_everything_loses_nothing(
     assert funnel.unknown == 0
 
 
-def test_a_paused_campaign_stops_while_others_go_on(
+def test_a_paused_campaign_stops_within_five_seconds(
     gateways: Gateways, worker: Callable[..., Worker], settings: Any
 ) -> None:
     gateways.ask("POST", "/behaviour", {"latency_ms": 200, "unregistered": 0, "busy": 0})
@@ -154,20 +147,18 @@ def test_a_paused_campaign_stops_while_others_go_on(
     wait_until(lambda: statistics.funnel(bulk).sent > 0, seconds=30, what="sending began")
 
     Bulk.objects.filter(pk=bulk.pk).update(status=Bulk.Status.PAUSED)
-    held = bulk.chunks.filter(window_to__isnull=False)
-    wait_until(lambda: not held.exists(), seconds=30, what="the workers put it down")
+    time.sleep(5)
     stopped = statistics.funnel(bulk)
-    taken = len(gateways.messages())
-    other = sending(400, settings)
-    wait_until(lambda: is_done(other), seconds=60, what="the workers went on with the other")
+    accepted = gateways.ledger()
+    time.sleep(2)
 
     assert statistics.funnel(bulk) == stopped
-    assert len(gateways.messages()) == taken + 400
+    assert gateways.ledger() == accepted
     assert 0 < stopped.waiting < 3000
 
     Bulk.objects.filter(pk=bulk.pk).update(status=Bulk.Status.SENDING)
     wait_until(lambda: is_done(bulk), seconds=120, what="the campaign ended")
-    assert assert_exact(bulk, gateways, beside=other).sent == 3000
+    assert assert_exact(bulk, gateways).sent == 3000
 
 
 @pytest.mark.parametrize("signal_sent", [signal.SIGTERM, signal.SIGQUIT])
