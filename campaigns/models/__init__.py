@@ -26,7 +26,7 @@ from campaigns.models.push_api import PushApiCampaign, PushApiSend
 from campaigns.models.reconciliations import Reconciliation
 from campaigns.models.samples import PERSON_COLUMNS, Sample, SampledRegistration
 from campaigns.models.scenarios import InboxTopic, Scenario, SmsSender
-from campaigns.models.segments import Segment, SegmentVersion
+from campaigns.models.segments import Segment
 from campaigns.models.submissions import Destination, Rejection, Report, Submission, UsedId
 
 __all__ = [
@@ -67,7 +67,6 @@ __all__ = [
     "SampledRegistration",
     "Scenario",
     "Segment",
-    "SegmentVersion",
     "SmsSender",
     "Stage",
     "StaticList",
