@@ -13,6 +13,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.forms.forms import DeclarativeFieldsMetaclass
 
 from devices.models import Application, Platform, ProviderCredential
+from devices.zones import zone_choices
 
 LONGEST_CAP = 720  # hours: a month
 LARGEST_IMPORT = 500 * 10**6  # bytes; about five million devices
@@ -48,14 +49,24 @@ class ApplicationSettingsForm(ApplicationForm):
         "Each campaign can choose another time.",
     )
 
+    default_zone = forms.ChoiceField(
+        label="Time zone",
+        choices=zone_choices,
+        required=False,
+        help_text="Where a device is taken to be that does not tell its own; what the calendar "
+        "and new schedules go by.",
+    )
+
     class Meta(ApplicationForm.Meta):
         fields = (
             "name", "description", "sdk", "android_display", "rate", "user_data_from_apps",
-            "secure_inbox", "cap_count", "cap_hours",
+            "secure_inbox", "cap_count", "cap_hours", "quiet_from", "quiet_to", "default_zone",
         )  # fmt: skip
         labels: ClassVar = {
             "cap_count": "Most pushes per person",
             "cap_hours": "In so many hours",
+            "quiet_from": "Quiet hours from",
+            "quiet_to": "Quiet hours until",
             "sdk": "SDK in the app",
             "android_display": "On Android",
             "rate": "Most messages a second",
@@ -73,6 +84,9 @@ class ApplicationSettingsForm(ApplicationForm):
             "can call as it. Off: names, tags and attributes come from your own systems alone.",
             "cap_count": "For what Insider's push API sends with the frequency cap on: who had so "
             "many is left out. Empty: no cap.",
+            "quiet_from": "By the clock where the recipient is: campaigns wait for their end. "
+            "Transactional ones and pushes of other systems do not.",
+            "quiet_to": "Past midnight if it is the earlier one.",
             "cap_hours": f"From 1 to {LONGEST_CAP}, counted back from each push.",
             "secure_inbox": "The app then needs a user token, which your server signs with one of "
             "the keys below. Off: whoever knows an external ID can read that inbox.",
@@ -80,6 +94,9 @@ class ApplicationSettingsForm(ApplicationForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in ("quiet_from", "quiet_to"):
+            clock = forms.TimeInput(attrs={"type": "time", "autocomplete": "off"}, format="%H:%M")
+            self.fields[name].widget = clock
         if self.instance.pk:
             self.initial["ttl_hours"] = f"{self.instance.default_ttl / 3600:.2f}".rstrip(
                 "0"
@@ -92,6 +109,9 @@ class ApplicationSettingsForm(ApplicationForm):
             raise forms.ValidationError("Enter at least 0.01 hours: clouds need half a minute.")
         return seconds
 
+    def clean_default_zone(self) -> str:
+        return self.cleaned_data["default_zone"] or self.instance.default_zone
+
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         for name, other in (("cap_count", "cap_hours"), ("cap_hours", "cap_count")):
@@ -103,7 +123,15 @@ class ApplicationSettingsForm(ApplicationForm):
             self.add_error("cap_hours", f"Enter 1 to {LONGEST_CAP} hours.")
         if data.get("cap_count") == 0:
             self.add_error("cap_count", "Enter at least 1, or nothing for no cap.")
+        self._clean_quiet_hours(data)
         return data
+
+    def _clean_quiet_hours(self, data: dict[str, Any]) -> None:
+        for name, other in (("quiet_from", "quiet_to"), ("quiet_to", "quiet_from")):
+            if data.get(name) is not None and data.get(other) is None and other not in self.errors:
+                self.add_error(other, "Quiet hours have a beginning and an end: give both.")
+        if data.get("quiet_from") is not None and data.get("quiet_from") == data.get("quiet_to"):
+            self.add_error("quiet_to", "They would end as they begin: choose another time.")
 
     def save(self, commit: bool = True) -> Application:
         self.instance.default_ttl = self.cleaned_data["ttl_hours"]

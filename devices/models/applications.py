@@ -56,6 +56,9 @@ class Application(models.Model):
     rate = models.PositiveIntegerField(null=True, blank=True)  # messages a second, at most
     quiet_from = models.TimeField(null=True, blank=True)  # in the recipient's time
     quiet_to = models.TimeField(null=True, blank=True)
+    # Where a device is taken to be that does not say it; recurring campaigns and the calendar.
+    default_zone = models.CharField(max_length=64, default="UTC", db_default="UTC")
+    needs_approval = models.BooleanField(default=False, db_default=False)  # by a second person
     user_data_from_apps = models.BooleanField(default=True, db_default=True)
     secure_inbox = models.BooleanField(default=False, db_default=False)  # user tokens alone open it
     created_at = models.DateTimeField(auto_now_add=True)

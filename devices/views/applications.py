@@ -272,9 +272,13 @@ def _detail_url(request: ApplicationRequest) -> str:
 def _facts(application: Application) -> dict[str, Any]:
     names = (
         "name", "description", "enabled", "sdk", "android_display", "default_ttl", "rate",
-        "user_data_from_apps", "secure_inbox",
+        "user_data_from_apps", "secure_inbox", "cap_count", "cap_hours", "default_zone",
     )  # fmt: skip
-    return {name: getattr(application, name) for name in names}
+    facts = {name: getattr(application, name) for name in names}
+    for name in ("quiet_from", "quiet_to"):
+        at = getattr(application, name)
+        facts[name] = f"{at:%H:%M}" if at is not None else None
+    return facts
 
 
 def _credential_facts(credential: ProviderCredential) -> dict[str, Any]:

@@ -196,6 +196,46 @@ def test_a_frequency_cap_is_a_number_of_pushes_in_a_number_of_hours(
     assert kept == ((int(count), int(hours)) if count and not wrong else (None, None))
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "wrong"),
+    [
+        ("", "", []),
+        ("22:00", "08:00", []),
+        ("13:00", "", ["quiet_to"]),
+        ("", "08:00", ["quiet_from"]),
+        ("08:00", "08:00", ["quiet_to"]),
+        ("late", "08:00", ["quiet_from"]),
+    ],
+)
+def test_quiet_hours_have_both_ends_and_a_zone(
+    client: Client, start: str, end: str, wrong: list[str]
+) -> None:
+    application = make_application()
+    administrator(client, application)
+    typed = {"name": "Shop", "ttl_hours": "24", "sdk": "infobip", "android_display": "sdk"}
+    typed |= {"quiet_from": start, "quiet_to": end, "default_zone": "Asia/Kolkata"}
+
+    response = client.post(reverse("devices:application-detail", args=[application.pk]), typed)
+
+    assert response.status_code == (422 if wrong else 302)
+    application.refresh_from_db()
+    if wrong:
+        assert list(response.context["form"].errors) == wrong
+        assert (application.quiet_from, application.default_zone) == (None, "UTC")
+        return
+    assert application.default_zone == "Asia/Kolkata"
+    assert (application.quiet_from is not None) == bool(start)
+    change = AuditEntry.objects.get(action="change application")
+    assert change.after is not None
+    assert change.after["default_zone"] == "Asia/Kolkata"
+    client.post(
+        reverse("devices:application-detail", args=[application.pk]),
+        typed | {"default_zone": "Moon/Tranquility"},
+    )
+    application.refresh_from_db()
+    assert application.default_zone == "Asia/Kolkata"
+
+
 def test_a_pasted_service_account_is_kept_encrypted_and_not_shown_again(client: Client) -> None:
     application = make_application()
     administrator(client, application)
