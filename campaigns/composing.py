@@ -1,14 +1,12 @@
 """Draft, launch, undo, pause, resume, cancel."""
 
-from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns import audience, channels, failover, flows, ledger, rendering
+from campaigns import audience, channels, failover, flows, ledger, rendering, scheduling
 from campaigns.errors import (
     CampaignError,
     ContentTooLargeError,
@@ -26,7 +24,10 @@ from devices.models import Application, Platform
 from providers.base import CredentialError, NotPossible, PayloadTooLarge
 from providers.faults import faults
 
-DRAFT_FIELDS = ("name", "rule", "primary_only", "ttl", "throttle", "repeat_policy", "split")
+DRAFT_FIELDS = (
+    "name", "rule", "primary_only", "ttl", "throttle", "repeat_policy", "split", "timing",
+    "canary", "transactional",
+)  # fmt: skip
 CONTENT_FIELDS = ("title", "text", "image_url", "on_tap", "target", "options")
 # What CampaignContent.options may hold: fields of PushNotification that have no column.
 OPTIONS = {
@@ -183,6 +184,7 @@ def launch(campaign: Campaign, user: User) -> Bulk:
         if not campaign.application.enabled:
             raise WrongStateError("This application is switched off under Settings.")
         check_content(campaign)
+        starts_at = scheduling.starts_at(campaign)
         rule = rule_of(campaign)
         rule = expanded(rule, campaign.application)
         reached = audience.size(campaign.application, rule, primary_only=campaign.primary_only)
@@ -194,7 +196,6 @@ def launch(campaign: Campaign, user: User) -> Bulk:
         check_options(campaign, set(reached.by_platform))
         check_size(campaign, set(reached.by_platform))
         steps = flows.of_campaign(campaign) if campaign.scenario is not None else []
-        now = timezone.now()
         bulk = Bulk(
             application=campaign.application,
             campaign=campaign,
@@ -208,13 +209,14 @@ def launch(campaign: Campaign, user: User) -> Bulk:
             repeat_policy=campaign.repeat_policy,
             throttle=campaign.throttle,
             split=campaign.split,
-            starts_at=now + timedelta(seconds=settings.LAUNCH_HOLD_SECONDS),
+            starts_at=starts_at,
+            delivery=scheduling.delivery_of(campaign),
         )
         if steps:
             flows.make(steps, bulk)
         else:
             bulk.save()
-        campaign.launched_at, campaign.launched_by = now, user
+        campaign.launched_at, campaign.launched_by = timezone.now(), user
         campaign.save(update_fields=["launched_at", "launched_by"])
         audit.record(user, "launch campaign", campaign, after={"devices": reached.total})
     return bulk

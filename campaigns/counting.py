@@ -103,6 +103,22 @@ def patience(milliseconds: int) -> Iterator[None]:
         cursor.execute("SELECT set_config('statement_timeout', %s, true)", [before])
 
 
+def some(application: Application, rule: Rule, *, most: int) -> list[int]:
+    """Some devices that a rule reaches. Raises RuleError, and OperationalError inside `patience`.
+
+    By the sample where there is one: a scan for rare members takes long.
+    """
+    if Sample.objects.filter(application=application, sampled__gt=0).exists():
+        condition = compiled(rule, application, sample=True).condition
+        sampled = SampledRegistration.objects.filter(
+            condition, application=application, enabled=True, notifications_enabled=True
+        )
+        found = list(sampled.values_list("id", flat=True)[:most])
+        if found:
+            return found
+    return list(audience.of(application, rule).values_list("pk", flat=True)[:most])
+
+
 # ------------------------------------------------------------ the exact count, a little later
 
 

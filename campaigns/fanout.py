@@ -1,11 +1,14 @@
 """Audience → frozen chunks."""
 
+import math
+
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns import audience, flows, ledger, starting
+from campaigns import audience, flows, ledger, starting, turns
 from campaigns.models import Bulk
+from campaigns.wall_clocks import Quiet
 
 
 def freeze(bulk: Bulk) -> int:
@@ -25,6 +28,11 @@ def freeze(bulk: Bulk) -> int:
             return bulk.audience
         if bulk.origin in Bulk.SUBMITTED:
             bulk.audience = starting.freeze(bulk)
+        elif _is_by_turns(bulk):
+            bulk.audience, bulk.left_out, span = turns.write_chunks(
+                bulk, audience.statement(bulk), size=settings.CHUNK_SIZE
+            )
+            bulk.span = math.ceil(span.total_seconds())
         else:
             bulk.audience, bulk.left_out = ledger.write_chunks(
                 bulk,
@@ -37,5 +45,21 @@ def freeze(bulk: Bulk) -> int:
             flows.embark(bulk)
         bulk.status = Bulk.Status.SENDING if bulk.audience else Bulk.Status.DONE
         bulk.finished_at = None if bulk.audience else bulk.frozen_at
-        bulk.save(update_fields=["audience", "left_out", "frozen_at", "status", "finished_at"])
+        bulk.save(
+            update_fields=[
+                "audience", "left_out", "frozen_at", "status", "finished_at", "delivery", "span",
+            ]
+        )  # fmt: skip
     return bulk.audience
+
+
+def _is_by_turns(bulk: Bulk) -> bool:
+    """Note the application's settings that hold from now on; whether zones matter then."""
+    if bulk.origin != Bulk.Origin.CAMPAIGN:
+        return False
+    application = bulk.application
+    bulk.delivery["zone"] = application.default_zone
+    start, end = application.quiet_from, application.quiet_to
+    if start is not None and end is not None and not bulk.delivery.get("transactional"):
+        bulk.delivery["quiet"] = Quiet(start, end).as_json()
+    return turns.are_needed(bulk)

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from django.db import connection
+from django.db.models import F
 
 from campaigns import boarding
 from campaigns.errors import IncompleteContentError, NoCredentialError
@@ -83,7 +83,8 @@ def _policy(bulk: Bulk) -> RepeatPolicy:
 # People whose devices were all left out have a journey too: the next step may reach them.
 _EMBARK = """
 WITH devices AS (
-    SELECT d.id, c.status = 0 AS sent, r.person_id
+    SELECT d.id, c.status = 0 AS sent, r.person_id,
+           coalesce(c.starts_at, %(start)s) + %(validity)s::interval AS deadline
     FROM campaigns_chunk c, unnest(c.recipients) d (id)
     JOIN devices_registration r ON r.id = d.id
     WHERE c.bulk_id = %(bulk)s
@@ -91,10 +92,10 @@ WITH devices AS (
 journeys AS (
     INSERT INTO campaigns_journey (flow_id, person_id, registration_id, step, state, started_at,
                                    deadline)
-    SELECT %(flow)s, person_id, NULL::bigint, 0, 0, %(start)s, %(end)s
+    SELECT %(flow)s, person_id, NULL::bigint, 0, 0, %(start)s, max(deadline)
     FROM devices WHERE person_id IS NOT NULL GROUP BY person_id
     UNION ALL
-    SELECT %(flow)s, NULL, id, 0, 0, %(start)s, %(end)s
+    SELECT %(flow)s, NULL, id, 0, 0, %(start)s, deadline
     FROM devices WHERE person_id IS NULL AND sent
     RETURNING id, person_id, registration_id
 ),
@@ -115,18 +116,20 @@ WHERE NOT EXISTS (SELECT 1 FROM legs l WHERE l.journey_id = j.id)
 def embark(bulk: Bulk) -> bool:
     """Write the journeys of an audience that was just frozen; whether there are any."""
     assert bulk.flow is not None
-    validity = timedelta(seconds=bulk.flow.steps[bulk.step]["validity"])
+    validity = bulk.flow.steps[bulk.step]["validity"]
     with connection.cursor() as cursor:
         cursor.execute(
             _EMBARK,
             {
                 "bulk": bulk.pk, "flow": bulk.flow.pk, "start": bulk.starts_at,
-                "end": bulk.starts_at + validity,
+                "validity": f"{validity} seconds",
             },
         )  # fmt: skip
+    # Later steps have as much more time as the last of the recipients had to wait.
     Bulk.objects.filter(flow=bulk.flow, step__gt=bulk.step, status=Bulk.Status.PENDING).update(
-        status=Bulk.Status.SENDING, frozen_at=bulk.frozen_at
-    )
+        status=Bulk.Status.SENDING, frozen_at=bulk.frozen_at, delivery=bulk.delivery,
+        ttl=F("ttl") + bulk.span,
+    )  # fmt: skip
     return Journey.objects.filter(flow=bulk.flow).exists()
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from campaigns.delivery_forms import DeliveryForm, typed_delivery
 from campaigns.errors import RuleError
 from campaigns.models import Campaign, CampaignContent, RepeatPolicy, Scenario, Segment
 from campaigns.targeting import Rule, to_q
@@ -20,7 +21,7 @@ def split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-class ComposerForm(forms.Form):
+class ComposerForm(DeliveryForm):
     """Content, audience and delivery of a draft, on one page."""
 
     AUDIENCE = (
@@ -169,6 +170,7 @@ class ComposerForm(forms.Form):
         cleaned = super().clean() or {}
         if cleaned.get("version_op") and not pack_version(cleaned.get("version") or ""):
             self.add_error("version", "Type a version such as 4.10.")
+        self._clean_timing()
         for name, test in self._tests():
             try:
                 to_q(test, self.application)
@@ -235,6 +237,7 @@ class ComposerForm(forms.Form):
             "throttle": cleaned["throttle"],
             "repeat_policy": cleaned["repeat_policy"],
             "scenario": cleaned["scenario"],
+            **self.delivery(),
         }
 
     def content(self) -> dict[str, Any]:
@@ -278,6 +281,7 @@ def typed(campaign: Campaign) -> dict[str, Any]:
         "primary_only": campaign.primary_only,
         "hours": min((each for each, _ in HOURS), key=lambda each: abs(each - hours)),
     }
+    typed |= typed_delivery(campaign)
     for test in campaign.rule.get("all", []):
         match test:
             case {"field": "segment", "op": "not_in", "value": number}:

@@ -29,6 +29,7 @@ from campaigns import (
     pacing,
     recipients,
     stopping,
+    turns,
     windows,
 )
 from campaigns.ledger import ClaimedChunk, LeaseLostError, Retry, Row, WindowResult
@@ -131,7 +132,8 @@ class Lane:
         if self.bulk is None or self.bulk.pk != chunk.bulk_id:
             self.bulk = Bulk.objects.select_related("application", "flow").get(pk=chunk.bulk_id)
             self.renderer = Renderer(self.bulk)
-            self.deadline = self.bulk.starts_at + timedelta(seconds=self.bulk.ttl)
+        starts_at = chunk.starts_at or self.bulk.starts_at
+        self.deadline = starts_at + timedelta(seconds=self.bulk.ttl)
         found = channels.credentials_of(self.bulk.application_id)
         assert self.renderer is not None
         self.renderer.credentials = found
@@ -146,6 +148,10 @@ class Lane:
         opens = windows.next_open(self.bulk.window, now := timezone.now())
         if now < opens and now < self.deadline:
             self._wait(chunk, min(opens, self.deadline))
+            return
+        day = turns.next_allowed(self.bulk, chunk.timezone_offset, now)
+        if now < day and now < self.deadline:
+            self._wait(chunk, min(day, self.deadline), Reason.WAITING_FOR_DAY)
             return
         window = self._prepare(chunk)
         if window.paused:
@@ -169,7 +175,9 @@ class Lane:
         Of two credentials (Apple's environments) one may work: then each is looked at.
         """
         ledger.release(chunk, not_before=until, reason=reason)
-        if reason is None or len(self._serving(chunk.platform)) == 1:
+        if reason == Reason.WAITING_FOR_DAY:
+            ledger.postpone(chunk, until, reason, zone_alone=True)
+        elif reason is None or len(self._serving(chunk.platform)) == 1:
             ledger.postpone(chunk, until, reason)
         self.chunk = None
 
@@ -204,7 +212,9 @@ class Lane:
         wanted = chunk.recipients[chunk.cursor : until]
         left = int((self.deadline - timezone.now()).total_seconds())
         if left <= 0:
-            window.decided = [recipients.too_late(pk, chunk) for pk in wanted]
+            day = turns.next_allowed(self.bulk, chunk.timezone_offset, self.deadline)
+            quiet = day > self.deadline
+            window.decided = [recipients.too_late(pk, chunk, quiet=quiet) for pk in wanted]
             return window
         standings = failover.standings(self.bulk, wanted)
         if chunk.platform == Medium.SMS:

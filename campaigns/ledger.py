@@ -84,12 +84,15 @@ class ClaimedChunk:
     window_to: int | None  # a window that a dead worker left on the wire
     size: int
     recipients: list[int]
+    starts_at: datetime | None = None  # its recipients' own turn; None: the bulk's
+    timezone_offset: int | None = None
     throttle: int | None = None  # its bulk's, as it stood when the last window was claimed
 
 
 _COLUMNS = (
     "c.id, c.bulk_id, c.platform, c.variant, c.attempt, c.reason, c.urgent,"
-    " c.repeated, c.fence, c.cursor, c.window_to, c.size, c.recipients"
+    " c.repeated, c.fence, c.cursor, c.window_to, c.size, c.recipients,"
+    " c.starts_at, c.timezone_offset"
 )
 
 # Found before it is updated: a planner that expects a row or none (a table analysed while it
@@ -215,8 +218,13 @@ def release(
         )
 
 
-def postpone(chunk: ClaimedChunk, until: datetime, reason: Reason | None) -> None:
-    """Let everything of a chunk's bulk and platform wait, too, that nobody works on."""
+def postpone(
+    chunk: ClaimedChunk, until: datetime, reason: Reason | None, *, zone_alone: bool = False
+) -> None:
+    """Let everything of a chunk's bulk and platform wait, too, that nobody works on.
+
+    `zone_alone`: only what is where the chunk's recipients are.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -224,12 +232,20 @@ def postpone(chunk: ClaimedChunk, until: datetime, reason: Reason | None) -> Non
                 SELECT id FROM campaigns_chunk
                 WHERE bulk_id = %s AND platform = %s AND status = 0 AND NOT held
                   AND not_before <= now() AND lease_until IS NULL AND window_to IS NULL
+                  AND (NOT %s OR timezone_offset IS NOT DISTINCT FROM %s)
                 FOR UPDATE SKIP LOCKED
             )
             UPDATE campaigns_chunk c SET not_before = %s, reason = coalesce(%s, c.reason)
             FROM due WHERE c.id = due.id
             """,
-            [chunk.bulk_id, chunk.platform, until, reason],
+            [
+                chunk.bulk_id,
+                chunk.platform,
+                zone_alone,
+                chunk.timezone_offset,
+                until,
+                reason,
+            ],
         )
 
 
@@ -239,7 +255,8 @@ def resume_overdue() -> int:
         cursor.execute(
             """
             UPDATE campaigns_bulk SET status = 'sending'
-            WHERE status = 'paused' AND starts_at + ttl * interval '1 second' < now()
+            WHERE status = 'paused'
+              AND starts_at + (ttl + span) * interval '1 second' < now()
             """
         )
         return int(cursor.rowcount)
@@ -395,13 +412,13 @@ def _write_retries(cursor: Any, chunk: ClaimedChunk, retries: list[Retry]) -> No
             """
             INSERT INTO campaigns_chunk (bulk_id, platform, reason, status, not_before, size,
                                          recipients, fence, cursor, variant, attempt, urgent, held,
-                                         repeated)
-            VALUES (%s, %s, %s, 0, %s, %s, %s, 0, 0, %s, %s, %s, false, %s)
+                                         repeated, starts_at, timezone_offset)
+            VALUES (%s, %s, %s, 0, %s, %s, %s, 0, 0, %s, %s, %s, false, %s, %s, %s)
             """,
             [
                 chunk.bulk_id, chunk.platform, retry.reason, retry.not_before,
                 len(retry.recipients), retry.recipients, chunk.variant, retry.attempt,
-                chunk.urgent, retry.repeated,
+                chunk.urgent, retry.repeated, chunk.starts_at, chunk.timezone_offset,
             ],
         )  # fmt: skip
 

@@ -68,10 +68,14 @@ def withdrawn(pk: int, chunk: ClaimedChunk) -> Row:
     return Row(pk, Message.State.EXPIRED, Reason.WITHDRAWN)
 
 
-def too_late(pk: int, chunk: ClaimedChunk) -> Row:
-    """Its time is over: because our credential was refused all the while, or by itself."""
+def too_late(pk: int, chunk: ClaimedChunk, *, quiet: bool = False) -> Row:
+    """Its time is over: because our credential was refused all the while, or by itself.
+
+    `quiet`: it ended in the quiet hours of its recipient.
+    """
     if chunk.repeated:
         return Row(pk, Message.State.UNKNOWN, Reason.NO_ANSWER)
     if chunk.reason == Reason.CREDENTIAL_REFUSED:
         return Row(pk, Message.State.FAILED, Reason.CREDENTIAL_REFUSED)
-    return Row(pk, Message.State.EXPIRED, Reason.TOO_LATE)
+    reason = Reason.QUIET_HOURS if quiet else Reason.TOO_LATE
+    return Row(pk, Message.State.EXPIRED, reason)

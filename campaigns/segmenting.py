@@ -1,4 +1,4 @@
-"""Create, change, delete a segment; who uses it."""
+"""Create, change, restore, delete a segment; who uses it."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import BooleanField, F, Func, Q, Value
 
 from campaigns.errors import NameTakenError, SegmentInUseError, StaleDraftError
-from campaigns.models import Campaign, Segment
+from campaigns.models import Campaign, Segment, SegmentVersion
 from campaigns.targeting import Rule, to_q
 from devices import audit
 from devices.audit import Author
@@ -51,12 +51,27 @@ def create(application: Application, by: User | Author, *, name: str, rule: Rule
             application=application, name=name, rule=rule, created_by_id=author.user_id
         )
         _saved(segment, name)
+        SegmentVersion.objects.create(
+            segment=segment, number=1, rule=rule, made_by_id=author.user_id
+        )
         audit.note(author, "create segment", segment, after={"name": name, "rule": rule})
     return segment
 
 
-def change(segment: Segment, by: User | Author, *, version: int, name: str, rule: Rule) -> Segment:
-    """Change name and rule; raises StaleDraftError when another change came in between."""
+def change(
+    segment: Segment,
+    by: User | Author,
+    *,
+    version: int,
+    name: str,
+    rule: Rule,
+    restored_from: int | None = None,
+) -> Segment:
+    """Change name and rule; raises StaleDraftError when another change came in between.
+
+    A rule that differs becomes a version of its own, and the one before it stays.
+    """
+    author = _author(by)
     with transaction.atomic():
         # All of them: two changes at once could make two segments name each other.
         rows = Segment.objects.select_for_update().filter(application=segment.application)
@@ -71,19 +86,50 @@ def change(segment: Segment, by: User | Author, *, version: int, name: str, rule
         after = {"name": name, "rule": rule}
         if before == after:
             return stored
+        if rule != stored.rule:
+            _keep(stored, rule, author, restored_from)
         stored.name, stored.rule, stored.version = name, rule, version + 1
         _saved(stored, name)
         # Read as others will: a segment that now names itself through another is refused.
         to_q({"field": "segment", "op": "in", "value": stored.pk}, segment.application)
         changed = [key for key in before if before[key] != after[key]]
         audit.note(
-            _author(by),
-            "change segment",
+            author,
+            "change segment" if restored_from is None else "restore segment",
             stored,
             before={key: before[key] for key in changed},
             after={key: after[key] for key in changed},
         )
     return stored
+
+
+def _keep(segment: Segment, rule: Rule, author: Author, restored_from: int | None) -> None:
+    """Write a version down; `segment` still has the rule before it, and its row is locked."""
+    last = segment.versions.first()
+    if last is None:  # it is older than versions are
+        last = segment.versions.create(
+            number=1,
+            rule=segment.rule,
+            made_by_id=segment.created_by_id,
+            made_at=segment.created_at,
+        )
+    segment.versions.create(
+        number=last.number + 1,
+        rule=rule,
+        made_by_id=author.user_id,
+        restored_from=restored_from,
+    )
+
+
+def restore(segment: Segment, by: User | Author, *, number: int, version: int) -> Segment:
+    """Let a segment have the rule of an older version again, as a new version.
+
+    Raises RuleError when the rule names what was deleted meanwhile, StaleDraftError as `change`.
+    """
+    old = segment.versions.get(number=number)
+    return change(
+        segment, by, version=version, name=segment.name, rule=old.rule, restored_from=number
+    )
 
 
 def _saved(segment: Segment, name: str) -> Segment:

@@ -6,5 +6,6 @@ urlpatterns = [
     path("", include("allauth.urls")),
     path("", include("devices.urls")),
     path("", include("campaigns.urls")),
+    path("", include("api.openapi.urls")),
     path("", include("api.urls")),
 ]

@@ -125,6 +125,7 @@ FAULTS: Mapping[Reason, Fault] = {
     Reason.PROVIDER_OFF: _NO_CLOUD,
     Reason.INTERNAL: _INTERNAL,
     Reason.TOO_LATE: _NEVER_SENT,
+    Reason.QUIET_HOURS: _NEVER_SENT,
     Reason.NOT_IN_TIME: _NOT_IN_TIME,
     Reason.NOTIFICATIONS_OFF: _NOT_IN_TIME,
     Reason.NEVER_LEARNED: _NOT_IN_TIME,

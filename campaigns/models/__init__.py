@@ -1,5 +1,6 @@
 """What is said, to whom, what became of it."""
 
+from campaigns.models.approvals import Approval
 from campaigns.models.calls import ApiCall
 from campaigns.models.campaigns import (
     Campaign,
@@ -7,6 +8,7 @@ from campaigns.models.campaigns import (
     CampaignVersion,
     RepeatPolicy,
 )
+from campaigns.models.caps import CapUse
 from campaigns.models.counters import Counter, EarlyReceipt, ReasonCounter
 from campaigns.models.flows import Flow, FlowDestination, Journey, JourneyNote, Leg, Stage
 from campaigns.models.inbound import Inbound
@@ -26,7 +28,7 @@ from campaigns.models.push_api import PushApiCampaign, PushApiSend
 from campaigns.models.reconciliations import Reconciliation
 from campaigns.models.samples import PERSON_COLUMNS, Sample, SampledRegistration
 from campaigns.models.scenarios import InboxTopic, Scenario, SmsSender
-from campaigns.models.segments import Segment
+from campaigns.models.segments import Segment, SegmentVersion
 from campaigns.models.submissions import Destination, Rejection, Report, Submission, UsedId
 
 __all__ = [
@@ -34,10 +36,12 @@ __all__ = [
     "PULLED_REASONS",
     "REASONS",
     "ApiCall",
+    "Approval",
     "Bulk",
     "Campaign",
     "CampaignContent",
     "CampaignVersion",
+    "CapUse",
     "Chunk",
     "Counter",
     "Destination",
@@ -67,6 +71,7 @@ __all__ = [
     "SampledRegistration",
     "Scenario",
     "Segment",
+    "SegmentVersion",
     "SmsSender",
     "Stage",
     "StaticList",

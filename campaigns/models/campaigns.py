@@ -36,6 +36,11 @@ class Campaign(models.Model):
     throttle = models.PositiveIntegerField(null=True, blank=True)  # messages a second
     # Who gets which variant (campaigns/variants.py): {"shares", "holdout"}; {}: all the first.
     split = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
+    # When it goes out (campaigns/timing.py); {}: as soon as it is launched.
+    timing = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
+    # Whom it tries first (campaigns/canaries.py); {}: everybody at once.
+    canary = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
+    transactional = models.BooleanField(db_default=False, default=False)  # no cap, no quiet hours
     version = models.PositiveIntegerField(default=1)  # rises with each save of the draft
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"

@@ -73,7 +73,11 @@ class Bulk(models.Model):
     window = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
     # Who gets which variant (campaigns/variants.py): {"shares", "holdout"}; {}: all the first.
     split = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
+    # How it goes out, as it stood at launch and, for the application's settings, when it was
+    # frozen: {"timing", "canary", "transactional", "quiet", "cap", "zone"}.
+    delivery = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
     starts_at = models.DateTimeField()  # never changes: ids are made of it
+    span = models.PositiveIntegerField(db_default=0, default=0)  # seconds until the last turn
     expires_at = models.DateTimeField(null=True)  # when to expire what got no sign; NULL: never
     audience = models.PositiveBigIntegerField(default=0)  # devices it is sent to
     left_out = models.PositiveBigIntegerField(default=0)  # devices that matched, and may not get it
@@ -150,6 +154,10 @@ class Reason(models.IntegerChoices):
     HELD_OUT = 60, "Held out, to compare with"
     WAITING_FOR_RETRY = 61, "The cloud said: not now"
     NOT_SENT = 62, "The connection was lost before it was sent"
+    WAITING_FOR_DAY = 63, "It waits for the end of the quiet hours"
+    ZONE_PASSED = 71, "The time had passed in its zone"
+    CAPPED = 72, "Its person had the most pushes allowed"
+    QUIET_HOURS = 73, "Quiet hours lasted until its time was over"
 
     @property
     def sentence(self) -> str:
@@ -311,6 +319,21 @@ REASONS: dict[Reason, Explanation] = {
     Reason.NOT_SENT: Explanation(
         "The connection was lost before they were sent.", "Nothing: they are sent again."
     ),
+    Reason.WAITING_FOR_DAY: Explanation(
+        "It is night for these devices.", "Nothing: they get it when their quiet hours end."
+    ),
+    Reason.ZONE_PASSED: Explanation(
+        "Where these devices are, the chosen time had passed at the launch.",
+        "Launch it earlier, or send the next day where it has passed.",
+    ),
+    Reason.CAPPED: Explanation(
+        "These people had as many pushes as this application allows.",
+        "Nothing: the frequency cap spares them. It is set under Settings, Applications.",
+    ),
+    Reason.QUIET_HOURS: Explanation(
+        "It was night for these devices until the time to live was over.",
+        "Give it a longer time to live, or send it in the day.",
+    ),
 }
 
 
@@ -331,6 +354,9 @@ class Chunk(models.Model):
 
     bulk = models.ForeignKey(Bulk, on_delete=models.CASCADE, related_name="chunks", db_index=False)
     not_before = models.DateTimeField()
+    starts_at = models.DateTimeField(null=True)  # its recipients' own turn; NULL: the bulk's
+    # Minutes east of UTC where they all are; NULL: unknown, or nobody has asked.
+    timezone_offset = models.SmallIntegerField(null=True)
     lease_until = models.DateTimeField(null=True)
     fence = models.IntegerField(default=0)
     size = models.SmallIntegerField()
@@ -378,17 +404,14 @@ class MessageQuerySet(models.QuerySet["Message"]):
         low, high = id_range(bulk)
         return self.filter(pk__gte=low, pk__lte=high)
 
-    def newest_of(
-        self, registrations: Collection[int], most: int, before: uuid.UUID | None = None
-    ) -> "MessageQuerySet":
-        """The newest messages of some devices, newest first; of those below an id.
+    def newest_of(self, registrations: Collection[int], most: int) -> "MessageQuerySet":
+        """The newest messages of some devices, newest first.
 
         Asked device by device: of one statement the planner may think that walking all
         messages from the newest is shorter than the index of each device.
         """
         with connection.cursor() as cursor:
-            bound = before or uuid.UUID(int=(1 << 128) - 1)
-            cursor.execute(_NEWEST, [list(registrations), bound, most, most])
+            cursor.execute(_NEWEST, [list(registrations), most, most])
             keys = [key for (key,) in cursor.fetchall()]
         return self.filter(pk__in=keys).order_by("-pk")
 
@@ -398,7 +421,7 @@ SELECT message.id
   FROM unnest(%s::bigint[]) AS device (id)
  CROSS JOIN LATERAL (
        SELECT id FROM campaigns_message
-        WHERE registration_id = device.id AND id < %s ORDER BY id DESC LIMIT %s
+        WHERE registration_id = device.id ORDER BY id DESC LIMIT %s
        ) AS message
  ORDER BY message.id DESC LIMIT %s
 """

@@ -1,7 +1,8 @@
-"""A saved targeting rule."""
+"""Saved targeting rules, and what they said before."""
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
 from django.urls import reverse
 
 from devices.models import Application
@@ -33,3 +34,32 @@ class Segment(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("campaigns:segment", args=[self.application_id, self.pk])
+
+
+class SegmentVersion(models.Model):
+    """The rule of a segment as somebody saved it; the newest is the one that counts.
+
+    A segment that was never changed, or not since versions are kept, may have none.
+    """
+
+    segment = models.ForeignKey(
+        Segment, on_delete=models.CASCADE, related_name="versions", db_index=False
+    )
+    number = models.PositiveIntegerField()  # from 1
+    rule = models.JSONField()
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )  # nobody: another system
+    made_at = models.DateTimeField(db_default=Now())
+    restored_from = models.PositiveIntegerField(null=True)  # number of the version it repeats
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["segment", "number"], name="a_segment_has_a_version_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"version {self.number}"

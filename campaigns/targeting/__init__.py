@@ -15,7 +15,7 @@ from campaigns.targeting.fields import (
     PERSON_ATTRIBUTE,
     Rule,
 )
-from campaigns.targeting.wording import sentence
+from campaigns.targeting.wording import Piece, pieces, sentence
 
 __all__ = [
     "ATTRIBUTE",
@@ -27,9 +27,11 @@ __all__ = [
     "OPERATORS",
     "PERSON_ATTRIBUTE",
     "Compiled",
+    "Piece",
     "Rule",
     "compiled",
     "expanded",
+    "pieces",
     "sentence",
     "to_q",
 ]

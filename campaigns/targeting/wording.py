@@ -1,5 +1,8 @@
 """A rule in English."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from campaigns.models import Campaign, Segment, StaticList
 from campaigns.targeting.fields import EVENT, EVERYBODY, OPERATORS, Rule, field_of
 from campaigns.targeting.values import RECIPIENT
@@ -11,21 +14,50 @@ IN_DAYS = (
 NO_VALUE = ("empty", "not_empty")
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a sentence: a condition, or what joins conditions."""
+
+    text: str
+    test: Rule | None = None
+
+
 def sentence(rule: Rule) -> str:
     """`platform is iOS and tag has vip`, of a rule that could be compiled when it was kept."""
+    return "".join(piece.text for piece in pieces(rule))
+
+
+def pieces(rule: Rule) -> Iterator[Piece]:
+    """The sentence of a rule, condition by condition."""
     return _group(rule or EVERYBODY, top=True)
 
 
-def _group(rule: Rule, *, top: bool = False) -> str:
+def _group(rule: Rule, *, top: bool = False) -> Iterator[Piece]:
     if "not" in rule:
-        return f"not ({_group(rule['not'], top=True)})"
+        yield Piece("not (")
+        yield from _group(rule["not"], top=True)
+        yield Piece(")")
+        return
     for kind, word, none in (("all", " and ", "every device"), ("any", " or ", "no device")):
         if kind in rule:
-            parts = [_group(member) for member in rule[kind]]
-            if len(parts) < 2:
-                return parts[0] if parts else none
-            return word.join(parts) if top else f"({word.join(parts)})"
-    return clause(rule)
+            yield from _members(rule[kind], word, none, top=top)
+            return
+    yield Piece(clause(rule), rule)
+
+
+def _members(members: list[Rule], word: str, none: str, *, top: bool) -> Iterator[Piece]:
+    if not members:
+        yield Piece(none)
+        return
+    bare = top or len(members) == 1
+    if not bare:
+        yield Piece("(")
+    for number, member in enumerate(members):
+        if number:
+            yield Piece(word)
+        yield from _group(member)
+    if not bare:
+        yield Piece(")")
 
 
 def clause(rule: Rule) -> str:

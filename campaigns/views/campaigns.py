@@ -1,9 +1,12 @@
 """Find a campaign, start one."""
 
+from datetime import timedelta
+
 from django.db.models import Exists, OuterRef
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from campaigns import composing, statistics
@@ -11,6 +14,7 @@ from campaigns.models import Bulk, Campaign
 from devices.permissions import ApplicationRequest, Right, page
 from pushadmin.web import address, newest_first, page_or_partial
 
+HELD = timedelta(minutes=1)  # a start that is nearer is counted down
 STATES: dict[str, tuple[str, tuple[Bulk.Status, ...]]] = {
     "draft": ("Drafts", ()),
     "running": ("Running", Bulk.UNFINISHED),
@@ -24,7 +28,7 @@ def state_of(campaign: Campaign, bulk: Bulk | None) -> str:
     if campaign.is_draft or bulk is None:
         return "draft"
     if bulk.status == Bulk.Status.PENDING:
-        return "held"
+        return "held" if bulk.starts_at - timezone.now() < HELD else "scheduled"
     return str(bulk.status)
 
 

@@ -1,19 +1,21 @@
 """Write, preview, review, launch."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.forms import BoundField
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from campaigns import channels, composing, counting, stages, tasks
+from campaigns import channels, composing, counting, scheduling, stages, tasks
 from campaigns.audience import AudienceSize
 from campaigns.errors import CampaignError, ContentTooLargeError, StaleDraftError
 from campaigns.forms import ComposerForm, typed
@@ -21,11 +23,13 @@ from campaigns.models import Campaign
 from campaigns.rendering import PROVIDER_OF
 from campaigns.stages import Reach
 from campaigns.targeting import sentence
+from campaigns.timing import Kind, Timing
 from campaigns.views.campaigns import address_of, campaign_of
 from campaigns.views.sizes import size_of
 from devices.models import Platform
 from devices.permissions import ApplicationRequest, Right, page
 
+SOON = 60  # seconds
 LIMIT = 4096  # bytes FCM and APNs take
 STATUS = "campaigns/campaign_form.html#composer-status"
 
@@ -68,6 +72,17 @@ class Review:
     meters: list[Meter] = field(default_factory=list)
     texts: Reach | None = None  # whom its text messages could reach
     unready: list[tuple[Platform, int]] = field(default_factory=list)  # without a credential
+    first: datetime | None = None  # turns, if it were launched now
+    last: datetime | None = None
+
+    @property
+    def timing(self) -> str:
+        return scheduling.sentence(Timing.of(self.campaign.timing))
+
+    @property
+    def waits(self) -> bool:
+        """Whether it goes out later than it is launched."""
+        return Timing.of(self.campaign.timing).kind is not Kind.NOW
 
 
 def _form_faults(form: ComposerForm, names: Iterable[str]) -> list[Fault]:
@@ -116,6 +131,9 @@ def _review(
                 review.meters += [Meter(platform, size) for size in sizes.values()]
     try:
         composing.check_content(campaign)
+        review.first, review.last = scheduling.ends_of_turns(
+            Timing.of(campaign.timing), scheduling.starts_at(campaign)
+        )
         composing.check_options(campaign, set(review.size.by_platform if review.size else ()))
     except CampaignError as refusal:
         review.missing = str(refusal)
@@ -226,8 +244,9 @@ def campaign_launch(request: ApplicationRequest, pk: int) -> HttpResponse:
         return _panel(request, _refused(_review(campaign, form, mark="refused"), refusal))
 
     def freeze() -> None:
-        hold = settings.LAUNCH_HOLD_SECONDS
-        tasks.freeze_audience.apply_async(kwargs={"bulk_pk": bulk.pk}, countdown=hold)
+        hold = math.ceil((bulk.starts_at - timezone.now()).total_seconds())
+        if hold <= SOON:  # what is later is for the timetable: brokers keep no task for days
+            tasks.freeze_audience.apply_async(kwargs={"bulk_pk": bulk.pk}, countdown=max(hold, 0))
 
     # Without a broker the timetable finds it: a launch that stands is not answered by an error.
     transaction.on_commit(freeze, robust=True)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from campaigns import composing, flows, pacing, stages, statistics, tasks
+from campaigns import composing, flows, pacing, scheduling, stages, statistics, tasks
 from campaigns.errors import CampaignError
 from campaigns.forms import PaceForm
 from campaigns.models import Bulk, Campaign
@@ -25,6 +25,7 @@ from pushadmin.web import page_or_partial
 
 TOLD_AFTER = timedelta(minutes=15)  # that a cloud does not answer (contract/providers.md 9.3)
 RECEIPTS_COME_FOR = timedelta(minutes=10)  # after the last push; then the page rests
+FAR = timedelta(minutes=1)  # ahead: nothing moves yet
 # A point of the chart for each of so many minutes, while the campaign is no longer than that.
 STEPS = [
     (1, "Minute", timedelta(hours=3)),
@@ -67,6 +68,7 @@ def _progress(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:
         "funnel": funnel,
         "pace": statistics.pace(bulk, funnel) if bulk.status == Bulk.Status.SENDING else None,
         **_trouble(bulk),
+        "goes_out": scheduling.shown(bulk),
         "held_for": max(0, math.ceil((bulk.starts_at - now).total_seconds())),
         "failed": [each for each in reasons if each.kind == "failed"],
         "waiting": [each for each in reasons if each.kind == "waiting"],
@@ -77,8 +79,15 @@ def _progress(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:
         "sentence": sentence(bulk.rule),
         "many_unknown": funnel.sent >= 1000 and funnel.unknown > 0.005 * funnel.sent,
         "live": ended is None or now - ended < RECEIPTS_COME_FOR,
-        "every": "2s" if ended is None else "5s",
+        "every": _every(bulk),
     }
+
+
+def _every(bulk: Bulk) -> str:
+    """How often the page asks for news."""
+    if bulk.status == Bulk.Status.PENDING and bulk.starts_at - timezone.now() > FAR:
+        return "20s"
+    return "2s" if bulk.finished_at is None else "5s"
 
 
 def _trouble(bulk: Bulk) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import OperationalError, connection
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -13,9 +12,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from campaigns import audience, counting, explaining, segmenting
 from campaigns.errors import RuleError, SegmentInUseError
 from campaigns.explaining import Verdict
-from campaigns.models import Reason, Sample, SampledRegistration, Segment
+from campaigns.models import Reason, Segment
 from campaigns.segmenting import Use
-from campaigns.targeting import compiled, sentence
+from campaigns.targeting import sentence
 from campaigns.views.sizes import size_of
 from devices import finding
 from devices.models import Application, AuditEntry, Registration
@@ -26,6 +25,7 @@ SAMPLE = 10  # members shown
 PATIENCE = 2000  # milliseconds for them
 DEVICES = 5  # of whoever was asked for
 CHANGES = 5  # of the history
+VERSIONS = 5  # listed on the segment's page
 DETAIL = "campaigns/segment_detail.html"
 
 
@@ -74,6 +74,7 @@ def segment_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
         "segment": segment,
         "sentence": sentence(segment.rule),
         "used_by": used_by,
+        "versions": list(segment.versions.select_related("made_by")[:VERSIONS]),
         "changes": AuditEntry.objects.filter(
             object_type="segment", object_id=str(segment.pk), application=request.application
         )[:CHANGES],
@@ -123,7 +124,7 @@ def segment_members(request: ApplicationRequest, pk: int) -> HttpResponse:
     context: dict[str, Any] = {"segment": segment, "asked": True}
     try:
         with counting.patience(PATIENCE):
-            keys = _some(request.application, segment)
+            keys = counting.some(request.application, segment.rule, most=SAMPLE)
             devices = Registration.objects.filter(pk__in=keys)
             devices = devices.select_related("person", "address").order_by("-pk")
             context["members"] = list(devices)
@@ -132,19 +133,6 @@ def segment_members(request: ApplicationRequest, pk: int) -> HttpResponse:
     except RuleError as fault:
         context["fault"] = str(fault)
     return render(request, f"{DETAIL}#segment-members", context)
-
-
-def _some(application: Application, segment: Segment) -> list[int]:
-    """By the sample where there is one: a scan for rare members takes long."""
-    if Sample.objects.filter(application=application, sampled__gt=0).exists():
-        condition = compiled(segment.rule, application, sample=True).condition
-        sampled: QuerySet[Any] = SampledRegistration.objects.filter(
-            condition, application=application, enabled=True, notifications_enabled=True
-        )
-        found = list(sampled.values_list("id", flat=True)[:SAMPLE])
-        if found:
-            return found
-    return list(audience.of(application, segment.rule).values_list("pk", flat=True)[:SAMPLE])
 
 
 @require_GET

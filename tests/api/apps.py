@@ -6,6 +6,7 @@ from typing import Any
 from django.test import Client
 
 from devices.models import Application, Platform
+from tests.api import documented
 from tests.factories import make_token
 
 INSTANCES = "/mobile/1/appinstance"
@@ -38,9 +39,11 @@ class App:
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         data = body if isinstance(body, bytes) else json.dumps(body) if body is not None else ""
-        return self.client.generic(
+        answer = self.client.generic(
             method, path, data, content_type="application/json", headers={**self.headers, **headers}
         )
+        documented.check(headers.get("X-HTTP-Method-Override", method).upper(), path, answer)
+        return answer
 
     def post(self, path: str, body: Any = None, **headers: str) -> Any:
         return self.call("POST", path, body, **headers)

@@ -7,6 +7,7 @@ from typing import Any
 from django.test import Client
 
 from devices.models import ApiKey, Application, Platform, Provider, ProviderCredential
+from tests.api import documented
 from tests.api.systems import make_key
 from tests.factories import make_credential
 
@@ -105,7 +106,7 @@ class Caller:
 
     def post(self, path: str, body: Any, **headers: str) -> Any:
         data = body if isinstance(body, bytes) else json.dumps(body)
-        return self.client.generic(
+        answer = self.client.generic(
             "POST",
             path,
             data,
@@ -113,6 +114,8 @@ class Caller:
             headers=headers,
             REMOTE_ADDR=self.address,
         )
+        documented.check("POST", path, answer)
+        return answer
 
     def send(self, *notifications: dict[str, Any], **members: Any) -> Any:
         body = {"api_key": KEY, "notifications": list(notifications), **members}

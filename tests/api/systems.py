@@ -9,6 +9,7 @@ from django.contrib.auth.hashers import make_password
 from django.test import Client
 
 from devices.models import ApiKey, ApiUser, Application
+from tests.api import documented
 
 SCOPES = ["people:manage"]
 
@@ -49,13 +50,15 @@ class System:
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         data = body if isinstance(body, bytes) else json.dumps(body) if body is not None else ""
         known = {**self.headers, **headers}
-        return self.client.generic(
+        answer = self.client.generic(
             method,
             path,
             data,
             content_type="application/json",
             headers={name: value for name, value in known.items() if value},
         )
+        documented.check(headers.get("X-HTTP-Method-Override", method).upper(), path, answer)
+        return answer
 
     def get(self, path: str, **headers: str) -> Any:
         return self.call("GET", path, **headers)

@@ -35,6 +35,7 @@ from tests.factories import (
     make_registration,
     make_registrations,
 )
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db
 CloudFor = Callable[[ProviderCredential], Any]
@@ -752,7 +753,7 @@ def test_what_may_have_arrived_is_not_called_expired(cloud_for: CloudFor) -> Non
 
     Bulk.objects.filter(pk=bulk.pk).update(ttl=1, starts_at=bulk.starts_at)
     Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
-    time.sleep(max(0.0, 2 - (timezone.now() - bulk.starts_at).total_seconds()))
+    eventually(lambda: timezone.now() > bulk.starts_at + timedelta(seconds=2))
     dispatch.work(seconds=60)
 
     assert states(bulk) == {(Message.State.UNKNOWN, Reason.NO_ANSWER): 3}
@@ -768,7 +769,7 @@ def test_a_pause_that_outlives_the_time_to_live_blames_the_credential(cloud_for:
 
     Bulk.objects.filter(pk=bulk.pk).update(ttl=1)
     Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
-    time.sleep(max(0.0, 2 - (timezone.now() - bulk.starts_at).total_seconds()))
+    eventually(lambda: timezone.now() > bulk.starts_at + timedelta(seconds=2))
     dispatch.work(seconds=60)
 
     assert states(bulk) == {(Message.State.FAILED, Reason.CREDENTIAL_REFUSED): 4}

@@ -16,6 +16,7 @@ from redis.retry import Retry
 from campaigns import pacing
 from campaigns.pacing import HORIZON, Bucket, Draw
 from campaigns.store import store
+from tests.waiting import eventually
 
 _numbers = itertools.count(1)
 
@@ -119,7 +120,7 @@ def test_after_a_pause_half_the_former_rate_flows_and_climbs() -> None:
     for _ in range(10):
         pacing.draw([(bucket, 100)])  # a thousand in this second
     pacing.pause(bucket, 0.05)
-    time.sleep(0.06)
+    eventually(lambda: not pacing.paused_for(bucket))
 
     assert pacing.draw([(bucket, 250)]).granted
     place = pacing.draw([(bucket, 250)])

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, Route, expect
 
+from campaigns import segmenting
 from campaigns.models import Segment
 from devices.models import Application, Event, Platform, Registration, Role
 from devices.versions import pack_version
@@ -280,12 +281,15 @@ def test_pages_of_segments_are_accessible_and_fit_the_screen(
     width: int,
 ) -> None:
     rule = {"all": [*LAPSED["all"], {"not": {"any": [LAPSED["all"][0], {"all": LAPSED["all"]}]}}]}
-    segment = Segment.objects.create(application=shop, name="Lapsed buyers", rule=rule)
+    user = make_user(Role.MARKETER, shop)
+    segment = segmenting.create(shop, user, name="Lapsed buyers", rule={"all": rule["all"][:3]})
+    segmenting.change(segment, user, version=1, name="Lapsed buyers", rule=rule)
     page.set_viewport_size({"width": width, "height": 844})
     page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
     for name, one in (
         ("segments", None),
         ("segment", segment),
+        ("segment-versions", segment),
         ("segment-edit", segment),
         ("segment-new", None),
     ):

@@ -1,4 +1,7 @@
-"""Push, then SMS, against the simulated clouds: one way at a time, and killed in between."""
+"""Push, then SMS, against the simulated clouds: one way at a time, and killed in between.
+
+Everything is so for a request to /omni/1/advanced and for a campaign with the same scenario.
+"""
 
 import os
 import secrets
@@ -7,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from threading import Barrier, Thread
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 import pytest
@@ -15,15 +18,17 @@ from django.db import connection, connections
 from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
-from campaigns import dispatch, failover, fanout, ids, reconciling, reports, tasks
-from campaigns.models import Bulk, Chunk, Journey, JourneyNote, Message, Reason
+from campaigns import composing, dispatch, failover, fanout, ids, reconciling, reports, tasks
+from campaigns.models import Bulk, Chunk, Journey, JourneyNote, Message, Reason, Scenario
 from campaigns.store import store
-from devices.models import Application, Provider, Registration
+from devices.models import Application, Provider, Registration, Role
+from tests.api.systems import System, make_key
 from tests.factories import (
-    make_flow_bulk,
+    make_campaign,
     make_gateway,
     make_person,
     make_registration,
+    make_user,
     service_account,
 )
 from tests.flows.conftest import make_shop
@@ -36,6 +41,8 @@ NUMBER = "41790000001"
 # How long the clouds keep everybody waiting, so that a kill meets a window on the wire.
 SLOW = 3000  # milliseconds
 QUEUES = "dispatch,urgent,default"
+# Devices drawn at random are dead, or their cloud is busy, unless it is told otherwise.
+CALM = dict.fromkeys(("unregistered", "mismatched", "malformed", "unavailable", "busy"), 0)
 QUIET = {
     "seconds": 0.3, "silent": 0, "absent": 0, "barred": 0, "expired": 0, "unknown": 0,
     "stopped": 0, "intermediate": 0, "out_of_order": 0, "repeated": 0, "strangers": 0,
@@ -53,9 +60,10 @@ def shop(gateways: Gateways, live_server: LiveServer, settings: Any) -> Iterator
     settings.PUBLIC_BASE_URL = live_server.url
     application, key = make_shop(), secrets.token_hex(16)
     make_gateway(application, api_key=key)
+    settings.LAUNCH_HOLD_SECONDS = 0
     gateways.ask("POST", "/credentials", {"infobip": [{"api_key": key, "senders": ["Shop"]}]})
     gateways.ask("POST", "/operators", QUIET)
-    gateways.ask("POST", "/behaviour", {"latency_ms": 0})
+    gateways.ask("POST", "/behaviour", {**CALM, "latency_ms": 0})
     gateways.ask(
         "POST",
         "/phones",
@@ -73,11 +81,67 @@ def somebody(application: Application, *, token: str | None = None) -> Registrat
     return make_registration(application, person=make_person(phone=NUMBER), token=token)
 
 
-def launch(application: Application, **given: Any) -> Bulk:
-    bulk = make_flow_bulk(application, **given)
+def make_scenario(application: Application) -> Scenario:
+    steps = [
+        {"channel": "PUSH", "sender": application.code, "validity": 3600},
+        {"channel": "SMS", "sender": "Shop", "validity": 3600},
+    ]
+    return Scenario.objects.create(key=secrets.token_hex(16).upper(), name="Both", steps=steps)
+
+
+class Launch(Protocol):
+    """Send a push to people, and a text to those whom it does not reach; its first bulk."""
+
+    def __call__(self, application: Application, *numbers: str) -> Bulk: ...
+
+
+def by_request(application: Application, *numbers: str) -> Bulk:
+    make_key(scopes=["message:send"])
+    body = {
+        "scenarioKey": make_scenario(application).key,
+        "destinations": [{"to": {"phoneNumber": number}} for number in numbers or (NUMBER,)],
+        "push": {"text": "Today only", "validityPeriod": 60},
+        "sms": {"text": "Today only", "validityPeriod": 60},
+    }
+    answer = System().post("/omni/1/advanced", body)
+    assert answer.status_code == 200, answer.content
+    return Bulk.objects.get(step=0)
+
+
+def by_campaign(application: Application, *numbers: str) -> Bulk:
+    campaign = make_campaign(application, scenario=make_scenario(application))
+    bulk = composing.launch(campaign, make_user(Role.MARKETER, application))
     fanout.freeze(bulk)
     bulk.refresh_from_db()
+    assert bulk.status == Bulk.Status.SENDING
     return bulk
+
+
+@pytest.fixture(params=[by_request, by_campaign], ids=["by a request", "by a campaign"])
+def launch(request: pytest.FixtureRequest) -> Launch:
+    found: Launch = request.param
+    return found
+
+
+def send() -> int:
+    return dispatch.work(seconds=5) + dispatch.work(seconds=5, urgent=True)
+
+
+def launch_until_accepted(launch: Launch, application: Application, *numbers: str) -> Bulk:
+    """The cloud has every push, and no phone has said anything."""
+    bulk = launch(application, *numbers)
+    pushes = Message.objects.of_bulk(bulk).filter(state=Message.State.ACCEPTED)
+    everybody = len(numbers) or 1
+    wait_until(
+        lambda: send() == 0 and pushes.count() == everybody,
+        seconds=PATIENCE,
+        what="the cloud took the push",
+    )
+    return bulk
+
+
+def end_the_step(bulk: Bulk) -> None:
+    Journey.objects.filter(flow=bulk.flow).update(deadline=timezone.now() - timedelta(seconds=1))
 
 
 def texts_of(bulk: Bulk) -> Bulk:
@@ -100,7 +164,7 @@ def is_over(bulk: Bulk) -> bool:
     tasks.revive()
     reports.consume(seconds=0.2)
     failover.advance()
-    dispatch.work(seconds=5)
+    send()
     return journey_of(bulk).state != Journey.State.RUNNING
 
 
@@ -112,7 +176,9 @@ def assert_exact(bulk: Bulk) -> None:
 # ------------------------------------------------------------------- ways
 
 
-def test_a_delivered_push_costs_no_text(shop: Application, gateways: Gateways) -> None:
+def test_a_delivered_push_costs_no_text(
+    shop: Application, gateways: Gateways, launch: Launch
+) -> None:
     somebody(shop)
     bulk = launch(shop)
 
@@ -124,10 +190,10 @@ def test_a_delivered_push_costs_no_text(shop: Application, gateways: Gateways) -
 
 
 def test_a_dead_token_is_followed_by_a_text_that_reports_its_delivery(
-    shop: Application, gateways: Gateways
+    shop: Application, gateways: Gateways, launch: Launch
 ) -> None:
     somebody(shop, token=f"fate-unregistered-{secrets.token_hex(4)}:APA91b{'x' * 120}")
-    bulk = launch(shop, validity=3600)
+    bulk = launch(shop)
 
     wait_until(lambda: is_over(bulk), seconds=PATIENCE, what="the operator reported")
 
@@ -142,14 +208,16 @@ def test_a_dead_token_is_followed_by_a_text_that_reports_its_delivery(
 
 
 def test_a_silent_phone_gets_a_text_at_the_end_of_the_step(
-    shop: Application, gateways: Gateways
+    shop: Application, gateways: Gateways, launch: Launch
 ) -> None:
     gateways.ask("POST", "/phones", {"rates": {"delivered": 0}})
     device = somebody(shop)
-    bulk = launch(shop, validity=4)
-    dispatch.work(seconds=5)
+    bulk = launch_until_accepted(launch, shop)
     assert (gateways.ledger()["fcm"]["accepted"], texts(gateways)) == (1, 0)
+    assert not is_over(bulk)
+    assert texts(gateways) == 0
 
+    end_the_step(bulk)
     wait_until(lambda: is_over(bulk), seconds=PATIENCE, what="the operator reported")
     push = ids.message_id(bulk, device.pk)
     late = reports.Receipt(push, Message.State.DELIVERED, timezone.now())
@@ -181,8 +249,12 @@ def holding(statement: str, *parameters: object) -> Iterator[None]:
 
 
 def somebody_waits_for_a_lock() -> bool:
+    """In this test's database: others run on the same server."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
         return bool(cursor.fetchone()[0])
 
 
@@ -196,14 +268,17 @@ POINTS = {
 
 @pytest.mark.parametrize("point", list(POINTS))
 def test_a_worker_killed_in_a_step_change_costs_exactly_one_text(
-    shop: Application, gateways: Gateways, worker: Callable[..., Worker], point: str
+    shop: Application,
+    gateways: Gateways,
+    worker: Callable[..., Worker],
+    launch: Launch,
+    point: str,
 ) -> None:
     gateways.ask("POST", "/phones", {"rates": {"delivered": 0}})
     somebody(shop)
-    bulk = launch(shop, validity=3600)
-    dispatch.work(seconds=5)
+    bulk = launch_until_accepted(launch, shop)
     journey = journey_of(bulk)
-    Journey.objects.update(deadline=timezone.now() - timedelta(seconds=1))
+    end_the_step(bulk)
     running = worker(queues=QUEUES, children=1)
     leave_a_note(bulk, journey)
     locked = [journey.pk] if "%s" in POINTS[point] else []
@@ -226,11 +301,15 @@ def leave_a_note(bulk: Bulk, journey: Journey) -> None:
 
 
 def test_a_worker_killed_with_the_text_on_the_wire_costs_exactly_one_text(
-    shop: Application, gateways: Gateways, worker: Callable[..., Worker], settings: Any
+    shop: Application,
+    gateways: Gateways,
+    worker: Callable[..., Worker],
+    launch: Launch,
+    settings: Any,
 ) -> None:
     gateways.ask("POST", "/behaviour", {"infobip": {"latency_ms": SLOW}})
     somebody(shop, token=f"fate-unregistered-{secrets.token_hex(4)}:APA91b{'x' * 120}")
-    bulk = launch(shop, validity=3600)
+    bulk = launch(shop)
     reports_to = settings.PUBLIC_BASE_URL
     running = worker(queues=QUEUES, children=1, LEASE_SECONDS="3", PUBLIC_BASE_URL=reports_to)
     tasks.revive()
@@ -250,15 +329,15 @@ def test_a_worker_killed_with_the_text_on_the_wire_costs_exactly_one_text(
 
 
 def test_two_schedulers_at_once_cost_exactly_one_text_each(
-    shop: Application, gateways: Gateways
+    shop: Application, gateways: Gateways, launch: Launch
 ) -> None:
     gateways.ask("POST", "/phones", {"rates": {"delivered": 0}})
     people = 40
-    for place in range(people):
-        make_registration(shop, person=make_person(phone=f"4179{place:07}"))
-    bulk = launch(shop, validity=3600)
-    dispatch.work(seconds=5)
-    Journey.objects.update(deadline=timezone.now() - timedelta(seconds=1))
+    numbers = [f"4179{place:07}" for place in range(people)]
+    for number in numbers:
+        make_registration(shop, person=make_person(phone=number))
+    bulk = launch_until_accepted(launch, shop, *numbers)
+    end_the_step(bulk)
     for journey in Journey.objects.all():
         leave_a_note(bulk, journey)
     start, looked_at = Barrier(4), []
@@ -275,7 +354,7 @@ def test_two_schedulers_at_once_cost_exactly_one_text_each(
         thread.join()
 
     wait_until(
-        lambda: dispatch.work(seconds=5) + failover.advance() == 0,
+        lambda: send() + failover.advance() == 0,
         seconds=PATIENCE,
         what="everything was sent",
     )
@@ -287,11 +366,11 @@ def test_two_schedulers_at_once_cost_exactly_one_text_each(
 
 
 def test_a_push_cloud_without_a_credential_is_followed_by_a_text(
-    shop: Application, gateways: Gateways
+    shop: Application, gateways: Gateways, launch: Launch
 ) -> None:
-    shop.credentials.filter(provider=Provider.FCM).delete()
     somebody(shop)
-    bulk = launch(shop, validity=3600)
+    bulk = launch(shop)
+    shop.credentials.filter(provider=Provider.FCM).delete()
 
     wait_until(lambda: is_over(bulk), seconds=PATIENCE, what="the operator reported")
 

@@ -1,0 +1,71 @@
+"""What the OpenAPI document says of an answer: tests of the APIs compare every one with it."""
+
+import json
+import re
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from api.openapi.document import document
+
+_PREFLIGHTS = {"OPTIONS", "HEAD"}
+
+
+@cache
+def paths() -> list[tuple[re.Pattern[str], str]]:
+    """Paths of the document with what matches them; those without parameters first."""
+    templates = sorted(document("http://testserver")["paths"], key=lambda each: "{" in each)
+    return [(_pattern(each), each) for each in templates]
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = re.split(r"(\{\w+\})", template)
+    # An external id may hold slashes, also quoted ones.
+    wild = {"{externalUserId}": r"[\s\S]+"}
+    return re.compile(
+        "".join(
+            wild.get(part, r"[^/]+") if part.startswith("{") else re.escape(part) for part in parts
+        )
+    )
+
+
+def template_of(path: str) -> str | None:
+    """The documented path that this one is an instance of."""
+    plain = re.sub("/{2,}", "/", path.partition("?")[0])
+    return next((told for pattern, told in paths() if pattern.fullmatch(plain)), None)
+
+
+@cache
+def _validator(template: str, method: str, status: str) -> Draft202012Validator | None:
+    """None: the answer has no body. Raises KeyError for an answer nobody documented."""
+    told = document("http://testserver")
+    response = told["paths"][template][method]["responses"][status]
+    if "content" not in response:
+        return None
+    schema = response["content"]["application/json"]["schema"]
+    return Draft202012Validator({**schema, "components": told["components"]})
+
+
+def check(method: str, path: str, answer: Any) -> None:
+    """See that an answer is as the document tells: its status, its type, each of its members."""
+    template = template_of(path)
+    if template is None or method in _PREFLIGHTS:
+        return
+    operations = document("http://testserver")["paths"][template]
+    if method.lower() not in operations:
+        assert answer.status_code in {401, 403, 404, 405, 415, 429, 503}, (method, path)
+        return
+    status, place = str(answer.status_code), f"{method} {template} {answer.status_code}"
+    assert status in operations[method.lower()]["responses"], f"not documented: {place}"
+    validator = _validator(template, method.lower(), status)
+    if validator is None:
+        assert answer.content == b"", place
+        return
+    if answer["Content-Type"].startswith("text/plain"):
+        assert "/api/" in template, place  # some of Insider's errors are plain text
+        return
+    assert answer["Content-Type"] == "application/json", place
+    fault = best_match(validator.iter_errors(json.loads(answer.content)))
+    assert fault is None, f"{place}: {fault and fault.json_path}: {fault and fault.message}"
