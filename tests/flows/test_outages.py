@@ -1,0 +1,129 @@
+"""The broker and the database go away in the middle of a campaign, and come back."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.conf import settings as configured
+from django.db import connection
+
+from campaigns import statistics, tasks
+from campaigns.models import Bulk
+from campaigns.store import store
+from devices.models import Platform
+from tests.factories import make_bulk, make_registrations
+from tests.flows.conftest import make_shop
+from tests.flows.processes import Gateways, Worker, wait_until
+from tests.flows.test_faults import SMALL, assert_exact, is_done, sending
+from tests.flows.wires import Wire
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+
+
+@pytest.fixture(autouse=True)
+def _empty_broker() -> None:
+    store().flushdb()
+
+
+@contextmanager
+def wire_to_database() -> Iterator[tuple[Wire, str]]:
+    """With the address that leads through it."""
+    named = connection.settings_dict
+    port = int(named["PORT"] or 5432)
+    at_socket = str(named["HOST"]).startswith("/")
+    target = f"{named['HOST']}/.s.PGSQL.{port}" if at_socket else (str(named["HOST"]), port)
+    with Wire(target) as wire:
+        yield wire, f"postgresql://{named['USER']}@127.0.0.1:{wire.port}/{named['NAME']}"
+
+
+@contextmanager
+def wire_to_broker() -> Iterator[tuple[Wire, str]]:
+    parts = urlsplit(configured.BROKER_URL)
+    at_socket = parts.scheme == "redis+socket"
+    path = "" if at_socket else parts.path.strip("/")
+    number = parse_qs(parts.query).get("virtual_host", [path or "0"])[0]
+    target = parts.path if at_socket else (str(parts.hostname), parts.port or 6379)
+    with Wire(target) as wire:
+        yield wire, f"redis://127.0.0.1:{wire.port}/{number}"
+
+
+def test_a_broker_that_stops_and_comes_back_empty_costs_nothing(
+    gateways: Gateways, worker: Callable[..., Worker], settings: Any
+) -> None:
+    gateways.ask("POST", "/behaviour", {"latency_ms": 200, "unregistered": 0, "busy": 0})
+    bulk = sending(3000, settings)
+    with wire_to_broker() as (wire, url):
+        running = worker(**SMALL, BROKER_URL=url, STORE_URL=url)
+        tasks.revive()
+        wait_until(lambda: statistics.funnel(bulk).sent > 100, seconds=30, what="sending began")
+
+        wire.cut()
+        store().flushdb()
+        noticed = "Connection to broker lost"
+        wait_until(lambda: noticed in running.log.read_text(), seconds=60, what=noticed)
+        assert not is_done(bulk), "the campaign ended before the outage: make it longer"
+        wire.mend()
+
+        wait_until(lambda: is_done(bulk), seconds=120, what="the campaign ended")
+    funnel = assert_exact(bulk, gateways)
+    assert (funnel.sent, funnel.unknown) == (3000, 0)
+
+
+def test_a_database_that_restarts_costs_nothing(
+    gateways: Gateways, worker: Callable[..., Worker], settings: Any
+) -> None:
+    gateways.ask("POST", "/behaviour", {"latency_ms": 200, "unregistered": 0, "busy": 0})
+    bulk = sending(3000, settings)
+    with wire_to_database() as (wire, url):
+        running = worker(**SMALL, DATABASE_URL=url)
+        tasks.revive()
+        wait_until(lambda: statistics.funnel(bulk).sent > 100, seconds=30, what="sending began")
+
+        wire.cut()
+        noticed = "the database is away"
+        wait_until(lambda: noticed in running.log.read_text(), seconds=60, what=noticed)
+        stopped = statistics.funnel(bulk)
+        assert 100 < stopped.sent < 3000
+        wire.mend()
+
+        wait_until(lambda: is_done(bulk), seconds=120, what="the campaign ended")
+    funnel = assert_exact(bulk, gateways)
+    assert (funnel.sent, funnel.unknown) == (3000, 0)
+
+
+def test_two_schedulers_at_once_send_everything_once(
+    gateways: Gateways, worker: Callable[..., Worker], settings: Any
+) -> None:
+    gateways.ask("POST", "/behaviour", {"latency_ms": 50, "unregistered": 0, "busy": 0})
+    application = make_shop()
+    make_registrations(application, 1000)
+    make_registrations(application, 1000, platform=Platform.IOS)
+    bulk = make_bulk(application)
+    worker(**SMALL, queues="default,dispatch")
+    over = threading.Event()
+
+    def schedule() -> None:
+        while not over.wait(0.05):
+            tasks.revive()
+        connection.close()
+
+    schedulers = [threading.Thread(target=schedule) for _ in range(2)]
+    for scheduler in schedulers:
+        scheduler.start()
+    try:
+        wait_until(
+            lambda: Bulk.objects.get(pk=bulk.pk).status == Bulk.Status.DONE,
+            seconds=120,
+            what="the campaign ended",
+        )
+    finally:
+        over.set()
+        for scheduler in schedulers:
+            scheduler.join()
+
+    bulk.refresh_from_db()
+    funnel = assert_exact(bulk, gateways)
+    assert (funnel.sent, funnel.unknown) == (2000, 0)
