@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import OperationalError
 from django.utils import timezone
 
@@ -48,6 +49,24 @@ def test_a_worker_that_is_to_end_finishes_what_is_on_the_wire(cloud_for: CloudFo
     halting.forget()
     cloud.before_answering = lambda: None
     assert dispatch.work(seconds=60) == 40 - sent
+
+
+@pytest.mark.parametrize("step", [timedelta(hours=1), timedelta(hours=-1)])
+def test_a_clock_that_jumps_in_the_middle_costs_nothing(
+    cloud_for: CloudFor, step: timedelta
+) -> None:
+    bulk, credential = frozen(40)
+    cloud = cloud_for(credential)
+    with time_machine.travel(timezone.now(), tick=True) as clock:
+        jumps = iter([step])
+        cloud.before_answering = lambda: clock.shift(next(jumps, timedelta()))
+        dispatch.work(seconds=60)
+
+    assert states(bulk) == {(State.ACCEPTED, Reason.NONE): 40}
+    assert len(cloud.taken) == len({one.message_id for one in cloud.taken}) == 40
+    bulk.refresh_from_db()
+    assert bulk.status == Bulk.Status.DONE
+    assert_consistent(bulk)
 
 
 def test_the_trouble_of_one_lane_waits_for_the_answers_of_the_others(
