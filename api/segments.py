@@ -119,7 +119,7 @@ def _refusing() -> Iterator[None]:
 
 def _list(request: ApiRequest) -> Json:
     """GET /segments/1/segments?after=&limit=, in the order of their numbers."""
-    after, limit = _page(request)
+    after, limit = page_of(request)
     found = Segment.objects.filter(application=request.application, pk__gt=after).order_by("pk")
     shown = list(found[: limit + 1])
     return {
@@ -145,7 +145,7 @@ def _count(request: ApiRequest, number: int) -> Json:
 
 def _members(request: ApiRequest, number: int) -> Json:
     """GET …/members?after=&limit=: devices a push reaches now, in the order of their numbers."""
-    segment, (after, limit) = _segment(request, number), _page(request)
+    segment, (after, limit) = _segment(request, number), page_of(request)
     try:
         devices = audience.of(request.application, segment.rule).filter(pk__gt=after)
     except RuleError as fault:
@@ -170,7 +170,7 @@ def _segment(request: ApiRequest, number: int) -> Segment:
     return segment
 
 
-def _page(request: ApiRequest) -> tuple[int, int]:
+def page_of(request: ApiRequest) -> tuple[int, int]:
     after = _number(request, "after", 0, least=0, most=LARGEST)
     return after, _number(request, "limit", LIMIT, least=1, most=MOST)
 
@@ -197,8 +197,8 @@ def segment_json(segment: Segment) -> Json:
         "version": segment.version,
         "rule": segment.rule,
         "sentence": sentence(segment.rule),
-        "createdAt": _time(segment.created_at),
-        "changedAt": _time(segment.changed_at),
+        "createdAt": time_of(segment.created_at),
+        "changedAt": time_of(segment.changed_at),
     }
 
 
@@ -219,7 +219,7 @@ def size_json(size: AudienceSize) -> Json:
     return told
 
 
-def _time(moment: datetime) -> str:
+def time_of(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds")
 
 

@@ -32,6 +32,7 @@ from campaigns import (
     handing_out,
     inbox,
     ledger,
+    listing_files,
     metrics,
     partitions,
     push_api,
@@ -202,6 +203,19 @@ def make_partitions() -> None:
     repeating.drop_old()
     forgetting.drop_submitted(seconds=WORK_SECONDS / 2)
     push_api.drop_old()
+
+
+@shared_task
+def read_list_upload(pk: int) -> None:
+    listing_files.run(pk)
+
+
+@shared_task
+def revive_list_uploads() -> None:
+    """Queue again the files of members that nobody works on; forget those nobody wants."""
+    for pk in listing_files.lost():
+        read_list_upload.delay(pk)
+    listing_files.forget()
 
 
 @shared_task

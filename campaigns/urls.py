@@ -8,12 +8,14 @@ from campaigns.views import (
     composer,
     credentials,
     following,
+    lists,
     messages,
     overview,
     personal_data,
     push_api,
     segments,
     system,
+    uploads,
     versions,
     whynot,
 )
@@ -22,6 +24,7 @@ app_name = "campaigns"
 APP = "apps/<int:application>/"
 ONE = APP + "campaigns/<int:pk>/"
 SEGMENT = APP + "segments/<int:pk>/"
+LIST = APP + "lists/<int:pk>/"
 
 urlpatterns: list[URLPattern] = [
     path(APP, overview.overview, name="overview"),
@@ -55,6 +58,18 @@ urlpatterns: list[URLPattern] = [
     path(SEGMENT + "versions/moved/", versions.segment_moved, name="segment-moved"),
     path(SEGMENT + "versions/restore/", versions.segment_restore, name="segment-restore"),
     path(SEGMENT + "delete/", segments.segment_delete, name="segment-delete"),
+    path(APP + "lists/", lists.list_list, name="lists"),
+    path(APP + "lists/new/", lists.list_new, name="list-new"),
+    path(LIST, lists.list_detail, name="list-detail"),
+    path(LIST + "rename/", lists.list_rename, name="list-rename"),
+    path(LIST + "delete/", lists.list_delete, name="list-delete"),
+    path(LIST + "add/", lists.member_add, name="list-add"),
+    path(LIST + "members/<int:member>/remove/", lists.member_remove, name="list-remove"),
+    path(LIST + "files/new/", uploads.upload_new, name="list-upload-new"),
+    path(LIST + "files/<int:upload>/", uploads.upload_detail, name="list-upload"),
+    path(LIST + "files/<int:upload>/columns/", uploads.upload_columns, name="list-columns"),
+    path(LIST + "files/<int:upload>/add/", uploads.upload_add, name="list-upload-add"),
+    path(LIST + "files/<int:upload>/refused.csv", uploads.upload_refusals, name="list-refusals"),
     path(APP + "devices/<int:pk>/messages/", messages.device_messages, name="device-messages"),
     path("settings/system/", system.system, name="system"),
     path("settings/system/reconcile/", system.system_reconcile, name="system-reconcile"),

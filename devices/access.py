@@ -31,8 +31,8 @@ SCOPES = {
     "inbound-message:read": "Read messages from devices",
     "people:read": "Read people and their devices",
     "people:manage": "Read and change people and their devices",
-    "segments:read": "Read and count segments, and see who is in them",
-    "segments:manage": "The same, and create, change and delete segments",
+    "segments:read": "Read and count segments and lists, and see who is in them",
+    "segments:manage": "The same, and create, change and delete segments and lists",
 }
 
 

@@ -23,7 +23,7 @@ def lines(source: BinaryIO) -> Iterator[str]:
             if len(line) == LONGEST_LINE:
                 raise FileFault(
                     f"Line {number} has more than {LONGEST_LINE:,} characters. Is this a CSV file"
-                    " with one device a line?"
+                    " with one row a line?"
                 )
             if not line.isascii() and _STRAY.search(line):
                 raise FileFault(

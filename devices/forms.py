@@ -305,10 +305,10 @@ class ImportForm(forms.Form):
         },
     )
 
-    def clean_file(self) -> UploadedFile[bytes]:
-        file: UploadedFile[bytes] = self.cleaned_data["file"]
-        if file.size is not None and file.size > LARGEST_IMPORT:
-            raise forms.ValidationError(
-                "The file is larger than 500 MB. Split it, or run `manage.py import_devices`."
-            )
+    ELSE = " or run `manage.py import_devices`"  # what may be done with a larger one
+
+    def clean_file(self) -> UploadedFile[bytes] | None:
+        file: UploadedFile[bytes] | None = self.cleaned_data["file"]
+        if file is not None and file.size is not None and file.size > LARGEST_IMPORT:
+            raise forms.ValidationError(f"The file is larger than 500 MB. Split it,{self.ELSE}.")
         return file

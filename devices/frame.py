@@ -35,6 +35,7 @@ PAGES = (
     ("campaigns:overview", "Overview", "layout-dashboard", Right.SEE_REPORTS, "g o"),
     ("campaigns:list", "Campaigns", "send", Right.SEE_CAMPAIGNS, "g c"),
     ("campaigns:segments", "Segments", "filter", Right.SEE_CAMPAIGNS, "g s"),
+    ("campaigns:lists", "Lists", "list-details", Right.SEE_CAMPAIGNS, "g l"),
     ("devices:people", "People", "users", Right.SEE_DEVICES, "g p"),
     ("devices:list", "Devices", "device-mobile", Right.SEE_DEVICES, "g d"),
     ("devices:base", "Device base", "device-analytics", Right.SEE_REPORTS, "g b"),

@@ -47,6 +47,7 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         ("refused credentials", "campaigns.tasks.test_paused_credentials", 60.0),
         ("device base", "devices.tasks.count_devices", 600.0),
         ("imports nobody works on", "devices.tasks.revive_imports", 15.0),
+        ("files of lists nobody works on", "campaigns.tasks.revive_list_uploads", 15.0),
     )
 }
 app.conf.beat_schedule = TIMETABLE

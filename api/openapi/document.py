@@ -13,6 +13,7 @@ from api.endpoint import Json
 from api.idempotency import HEADER, LONGEST
 from api.openapi.calls import JSON, MODEL, Call, Family, Shape
 from api.openapi.insider import INSIDER
+from api.openapi.lists import LISTS
 from api.openapi.mobile import MOBILE
 from api.openapi.omni import OMNI
 from api.openapi.own import HUAWEI, RECEIVER, SMS
@@ -21,7 +22,8 @@ from api.openapi.push import OLDER, PUSH
 from api.openapi.segments import SEGMENTS
 
 FAMILIES = (
-    PUSH, OLDER, OMNI, INSIDER, CONTACTS, PERSONS, MOBILE, RECEIVER, SEGMENTS, HUAWEI, SMS,
+    PUSH, OLDER, OMNI, INSIDER, CONTACTS, PERSONS, MOBILE, RECEIVER, SEGMENTS, LISTS, HUAWEI,
+    SMS,
 )  # fmt: skip
 VERSION = "1"
 TITLE = "pushadmin"

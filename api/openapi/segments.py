@@ -47,9 +47,7 @@ _SEGMENT = only(
         "changedAt": TEXT,
     }
 )
-_RULE: dict[str, Any] = {
-    "all": [{"on": "device", "attribute": "platform", "operator": "is", "value": "iOS"}]
-}
+_RULE: dict[str, Any] = {"all": [{"field": "platform", "op": "is", "value": "iOS"}]}
 _SEGMENT_EXAMPLE = {
     "id": 7,
     "name": "iPhones",
