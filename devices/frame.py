@@ -128,10 +128,18 @@ class Frame:
         return Entry("System", "activity-heartbeat", url, "g y", current)
 
     @cached_property
+    def reference(self) -> Entry | None:
+        """What other systems may call, for whoever sees settings."""
+        if self.settings is None:
+            return None
+        url = reverse("reference:calls")
+        return Entry("API reference", "api", url, "g f", self.request.path.startswith(url))
+
+    @cached_property
     def settings_pages(self) -> list[Entry]:
         return [
             entry
-            for entry in (self.settings, self.access, self.audit, self.system)
+            for entry in (self.settings, self.access, self.reference, self.audit, self.system)
             if entry is not None
         ]
 

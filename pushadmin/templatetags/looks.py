@@ -73,6 +73,17 @@ def state(name: str, word: str = "") -> SafeString:
 
 
 @register.filter
+def coded(text: str) -> SafeString:
+    """What stands between backticks as code."""
+    parts = enumerate(text.split("`"))
+    return format_html_join(
+        "",
+        "{}",
+        ((format_html("<code>{}</code>", part) if at % 2 else part,) for at, part in parts),
+    )
+
+
+@register.filter
 def count(number: float | None) -> str:
     """1284310 → 1,284,310; nothing known → an en dash."""
     return "–" if number is None else f"{number:,.0f}"
