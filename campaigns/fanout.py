@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns import audience, flows, ledger, starting, turns
+from campaigns import audience, capping, flows, freezing, ledger, starting
 from campaigns.models import Bulk
 from campaigns.wall_clocks import Quiet
 
@@ -28,11 +28,10 @@ def freeze(bulk: Bulk) -> int:
             return bulk.audience
         if bulk.origin in Bulk.SUBMITTED:
             bulk.audience = starting.freeze(bulk)
-        elif _is_by_turns(bulk):
-            bulk.audience, bulk.left_out, span = turns.write_chunks(
-                bulk, audience.statement(bulk), size=settings.CHUNK_SIZE
-            )
-            bulk.span = math.ceil(span.total_seconds())
+        elif _asks_for_more(bulk):
+            frozen = freezing.write_chunks(bulk, audience.statement(bulk), size=settings.CHUNK_SIZE)
+            bulk.audience, bulk.left_out = frozen.audience, frozen.left_out
+            bulk.span = math.ceil(frozen.span.total_seconds())
         else:
             bulk.audience, bulk.left_out = ledger.write_chunks(
                 bulk,
@@ -53,13 +52,16 @@ def freeze(bulk: Bulk) -> int:
     return bulk.audience
 
 
-def _is_by_turns(bulk: Bulk) -> bool:
-    """Note the application's settings that hold from now on; whether zones matter then."""
+def _asks_for_more(bulk: Bulk) -> bool:
+    """Note the application's settings that hold from now on; whether they matter."""
     if bulk.origin != Bulk.Origin.CAMPAIGN:
         return False
     application = bulk.application
     bulk.delivery["zone"] = application.default_zone
     start, end = application.quiet_from, application.quiet_to
-    if start is not None and end is not None and not bulk.delivery.get("transactional"):
-        bulk.delivery["quiet"] = Quiet(start, end).as_json()
-    return turns.are_needed(bulk)
+    if not bulk.delivery.get("transactional"):
+        if start is not None and end is not None:
+            bulk.delivery["quiet"] = Quiet(start, end).as_json()
+        if (cap := capping.as_json(application)) is not None:
+            bulk.delivery["cap"] = cap
+    return freezing.is_needed(bulk)

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
-from campaigns import failover
+from campaigns import capping, failover
 from campaigns.ids import first_id
 from campaigns.keeping import keep_in_inboxes
 from campaigns.models import Bulk, Chunk, Medium, Message, Reason
@@ -213,9 +213,13 @@ def release(
                               THEN 3 ELSE c.status END
             FROM campaigns_bulk b
             WHERE c.id = %s AND c.fence = %s AND c.window_to IS NULL AND b.id = c.bulk_id
+            RETURNING c.status
             """,
             [not_before, reason, chunk.id, chunk.fence],
         )
+        row = cursor.fetchone()
+    if row is not None and row[0] == Chunk.Status.CANCELLED:
+        capping.release_cancelled(chunk.bulk_id)
 
 
 def postpone(
@@ -356,6 +360,7 @@ def record(bulk: Bulk, chunk: ClaimedChunk, result: WindowResult, *, now: dateti
         _report(cursor, bulk, result.rows)
         _count(cursor, bulk, chunk, result.rows, now)
         failover.note(bulk, ((row.recipient, row.state) for row in result.rows))
+        capping.release(bulk, _never_shown(result.rows))
     assert chunk.window_to is not None
     chunk.cursor, chunk.window_to = chunk.window_to, None
 
@@ -504,6 +509,12 @@ def record_late(bulk: Bulk, rows: list[Row]) -> None:
         )
         _report(cursor, bulk, known)
     failover.note(bulk, ((row.recipient, row.state) for row in known))
+    capping.release(bulk, _never_shown(known))
+
+
+def _never_shown(rows: Iterable[Row]) -> list[int]:
+    """Recipients of whom it is known that they did not get it."""
+    return [row.recipient for row in rows if row.state >= Message.State.FAILED]
 
 
 # Nothing is left to send, and nobody is in an earlier step who may come to this one.
@@ -546,3 +557,4 @@ def cancel_chunks(bulk_pk: int) -> None:
         bulk__status="cancelled",
         repeated=False,
     ).update(status=Chunk.Status.CANCELLED, lease_until=None)
+    capping.release_cancelled(bulk_pk)

@@ -20,6 +20,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from campaigns import (
+    capping,
     channels,
     counting,
     dispatch,
@@ -203,6 +204,7 @@ def make_partitions() -> None:
     repeating.drop_old()
     forgetting.drop_submitted(seconds=WORK_SECONDS / 2)
     push_api.drop_old()
+    capping.drop_old()
 
 
 @shared_task

@@ -5,19 +5,14 @@ application's zone. An audience is frozen with the turn of each such offset, and
 one chunk share it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any
-
-from django.db import connection
+from datetime import datetime, timedelta, tzinfo
 
 from campaigns.models import Bulk, Reason
 from campaigns.timing import DAY, Kind, Passed, Timing
 from campaigns.wall_clocks import FURTHEST, Quiet, moment, offset_zone
+from devices.normalizing import timezone_text
 from devices.zones import zone_of
-
-UNKNOWN = 32_767  # stands for an offset that nobody told
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +46,12 @@ def _local(bulk: Bulk) -> Timing | None:
 
 
 def turns(bulk: Bulk) -> list[Turn]:
-    """The turn of every offset there can be, and of devices that do not tell theirs."""
+    """The turn of every offset there can be, and of devices that do not tell theirs.
+
+    Where it does not matter who is where, all are taken together.
+    """
+    if not are_needed(bulk):
+        return [Turn(None, bulk.starts_at, bulk.starts_at)]
     offsets: list[int | None] = [None, *range(-FURTHEST, FURTHEST + 1)]
     return [turn(bulk, offset) for offset in offsets]
 
@@ -93,74 +93,19 @@ def _own(timing: Timing, zone: tzinfo, first: datetime) -> datetime | None:
     return own
 
 
-_NUMBERS = {"unknown": UNKNOWN, "furthest": FURTHEST, "waiting": int(Reason.WAITING_FOR_DAY)}
-
-# Rows of the audience find their turn by a hash of the offset, not by a search for each.
-_FREEZE = """
-WITH matched AS ({matched}),
-turn (zone, starts_at, not_before, reason) AS (
-    SELECT * FROM unnest(%s::int4[], %s::timestamptz[], %s::timestamptz[], %s::int2[])
-),
-placed AS (
-    SELECT m.id, m.platform, m.variant,
-           CASE WHEN m.reason = 0 THEN t.reason ELSE m.reason END AS reason,
-           nullif(t.zone, {unknown})::int2 AS zone, t.starts_at, t.not_before
-    FROM matched m
-    JOIN devices_registration r ON r.id = m.id
-    JOIN turn t ON t.zone = CASE WHEN r.timezone_offset BETWEEN -{furthest} AND {furthest}
-                                 THEN r.timezone_offset ELSE {unknown} END
-),
-numbered AS (
-    SELECT *, (row_number() OVER (PARTITION BY platform, variant, reason, zone ORDER BY id) - 1)
-              / %s AS part
-    FROM placed
-),
-written AS (
-    INSERT INTO campaigns_chunk (bulk_id, platform, reason, status, starts_at, not_before,
-                                 timezone_offset, size, recipients, fence, cursor, variant,
-                                 attempt, urgent, held, repeated)
-    SELECT %s, platform, reason, CASE WHEN reason IN (0, {waiting}) THEN 0 ELSE 2 END,
-           starts_at, not_before, zone, count(*), array_agg(id ORDER BY id), 0, 0,
-           variant, 0, false, false, false
-    FROM numbered
-    GROUP BY platform, variant, reason, zone, starts_at, not_before, part
-    ORDER BY reason, not_before, part, platform, variant
-    RETURNING status, size, starts_at
-)
-SELECT coalesce(sum(size) FILTER (WHERE status = 0), 0),
-       coalesce(sum(size) FILTER (WHERE status = 2), 0),
-       max(starts_at) FILTER (WHERE status = 0)
-FROM written
-"""
-
-
-def write_chunks(
-    bulk: Bulk, matched: tuple[str, Sequence[Any]], *, size: int
-) -> tuple[int, int, timedelta]:
-    """Freeze an audience by turns: who is sent to, who is left out, and how long turns go on.
-
-    `matched` is a SELECT of id, platform, variant and reason (0: may be sent) with its parameters.
-    """
-    sql, parameters = matched
-    found = turns(bulk)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _FREEZE.format(matched=sql, **_NUMBERS),
-            [
-                *parameters,
-                [UNKNOWN if each.offset is None else each.offset for each in found],
-                [each.starts_at.astimezone(UTC) for each in found],
-                [each.not_before.astimezone(UTC) for each in found],
-                [int(each.reason) for each in found],
-                size,
-                bulk.pk,
-            ],
-        )
-        sent_to, left_out, last = cursor.fetchone()
-    return int(sent_to), int(left_out), (last or bulk.starts_at) - bulk.starts_at
-
-
 def next_allowed(bulk: Bulk, offset: int | None, at: datetime) -> datetime:
     """The first moment from `at` on that is not in the quiet hours of an offset."""
     quiet = quiet_of(bulk)
     return at if quiet is None else quiet.next_allowed(at, zone_at(bulk, offset))
+
+
+def zone_name(bulk: Bulk, offset: int | None) -> str:
+    """Where recipients of an offset are, for people: GMT+05:30."""
+    if offset is None:
+        return f"{bulk.delivery.get('zone', 'UTC')}, as it told no zone"
+    return timezone_text(offset)
+
+
+def clock_of(bulk: Bulk, offset: int | None, at: datetime) -> str:
+    """What the clock of recipients of an offset shows at a moment."""
+    return f"{at.astimezone(zone_at(bulk, offset)):%H:%M}"

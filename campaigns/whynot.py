@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from campaigns import audience, ids
+from campaigns import audience, capping, ids, scheduling, turns
 from campaigns.models import Bulk, Chunk, Message, Reason
 from campaigns.targeting import Rule, sentence
 from devices.models import Registration
@@ -61,6 +61,8 @@ NAMES = (
     "Registered before the launch",
     "Matched the audience",
     "May be notified",
+    "Frequency cap",
+    "Time of the day",
     "Sent",
     "Accepted by the cloud",
     "Delivered",
@@ -88,7 +90,9 @@ def gates(bulk: Bulk, device: Registration) -> list[Gate]:
         Message.objects.filter(pk=ids.message_id(bulk, device.pk)).first(),
     )
     asked: list[Gate] = []
-    for ask in (_registered, _matched, _notifiable, _sent, _accepted, _delivered, _seen):
+    for ask in (
+        _registered, _matched, _notifiable, _capped, _awake, _sent, _accepted, _delivered, _seen,
+    ):  # fmt: skip
         gate = ask(case)
         asked.append(gate)
         if gate.passage is not Passage.PASSED:
@@ -136,12 +140,57 @@ def _notifiable(case: Case) -> Gate:
     name, chunk = NAMES[2], case.chunk
     if chunk is not None and chunk.status == Chunk.Status.LEFT_OUT:
         reason = Reason(chunk.reason)
+        if reason in (Reason.CAPPED, *_BY_TIME):
+            return Gate(name, Passage.PASSED)
         return Gate(name, Passage.STOPPED, f"{reason.label}, at the launch.", reason.remedy)
     return Gate(name, Passage.PASSED)
 
 
+_BY_TIME = (Reason.ZONE_PASSED, Reason.QUIET_HOURS)
+
+
+def _capped(case: Case) -> Gate:
+    name, bulk, chunk = NAMES[3], case.bulk, case.chunk
+    if bulk.delivery.get("transactional"):
+        return Gate(name, Passage.PASSED, "It is transactional: no cap holds.")
+    if not capping.holds(bulk):
+        return Gate(name, Passage.PASSED, "The application had none.")
+    cap = bulk.delivery["cap"]
+    pushes = "1 push" if cap["count"] == 1 else f"{cap['count']} pushes"
+    told = f"{pushes} in {cap['hours']} h was this application's limit"
+    if chunk is None or chunk.reason != Reason.CAPPED:
+        return Gate(name, Passage.PASSED, f"{told}.")
+    zone = str(bulk.delivery.get("zone", "UTC"))
+    uses = capping.uses_before(bulk, case.device, chunk.not_before)
+    had = "; ".join(f"{each.name}, {scheduling.written(each.at, zone)}" for each in uses)
+    reason = Reason.CAPPED
+    return Gate(name, Passage.STOPPED, f"{told}: {had or 'it had as many'}.", reason.remedy)
+
+
+def _awake(case: Case) -> Gate:
+    name, bulk, chunk = NAMES[4], case.bulk, case.chunk
+    quiet = turns.quiet_of(bulk)
+    told = f"Quiet hours from {quiet.start:%H:%M} to {quiet.end:%H:%M} there." if quiet else ""
+    if chunk is None:
+        return Gate(name, Passage.PASSED)
+    reason = Reason(chunk.reason)
+    if chunk.status == Chunk.Status.LEFT_OUT and reason in _BY_TIME:
+        where = turns.zone_name(bulk, chunk.timezone_offset)
+        at = turns.clock_of(bulk, chunk.timezone_offset, chunk.starts_at or bulk.starts_at)
+        said = f"{reason.label}. It was {at} there ({where})."
+        return Gate(name, Passage.STOPPED, f"{said} {told}".strip(), reason.remedy)
+    message = case.message
+    if message is not None and message.reason == Reason.QUIET_HOURS:
+        reason = Reason.QUIET_HOURS
+        return Gate(name, Passage.STOPPED, f"{reason.label}. {told}".strip(), reason.remedy)
+    if reason == Reason.WAITING_FOR_DAY and message is None and chunk.not_before > timezone.now():
+        at = turns.clock_of(bulk, chunk.timezone_offset, chunk.not_before)
+        return Gate(name, Passage.WAITING, f"{told} It goes out at {at} there.".strip())
+    return Gate(name, Passage.PASSED, told)
+
+
 def _sent(case: Case) -> Gate:
-    name, bulk, chunk, message = NAMES[3], case.bulk, case.chunk, case.message
+    name, bulk, chunk, message = NAMES[5], case.bulk, case.chunk, case.message
     if message is not None:
         reason = Reason(message.reason)
         if reason in BEFORE_SENDING:
@@ -160,7 +209,7 @@ def _sent(case: Case) -> Gate:
 
 
 def _accepted(case: Case) -> Gate:
-    name, message = NAMES[4], case.message
+    name, message = NAMES[6], case.message
     if message is None or message.state in ACCEPTED:
         return Gate(name, Passage.PASSED, answer=message.answer if message is not None else "")
     reason = Reason(message.reason)
@@ -169,7 +218,7 @@ def _accepted(case: Case) -> Gate:
 
 
 def _delivered(case: Case) -> Gate:
-    name, message = NAMES[5], case.message
+    name, message = NAMES[7], case.message
     if message is not None and message.state in ACCEPTED - {_S.ACCEPTED}:
         return Gate(name, Passage.PASSED)
     return Gate(
@@ -181,7 +230,7 @@ def _delivered(case: Case) -> Gate:
 
 
 def _seen(case: Case) -> Gate:
-    name, message = NAMES[6], case.message
+    name, message = NAMES[8], case.message
     if message is not None and message.state in {_S.SEEN, _S.CLICKED}:
         return Gate(name, Passage.PASSED)
     return Gate(name, Passage.WAITING, "It arrived, and nobody has opened it.")

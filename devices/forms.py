@@ -82,8 +82,9 @@ class ApplicationSettingsForm(ApplicationForm):
             "Empty: as fast as the clouds take it.",
             "user_data_from_apps": "The application code is public, so anybody who has the app "
             "can call as it. Off: names, tags and attributes come from your own systems alone.",
-            "cap_count": "For what Insider's push API sends with the frequency cap on: who had so "
-            "many is left out. Empty: no cap.",
+            "cap_count": "Of campaigns that are not transactional, and of what Insider's push API "
+            "sends with the frequency cap on: who had so many is left out. It counts what is sent "
+            "from now on. Empty: no cap.",
             "quiet_from": "By the clock where the recipient is: campaigns wait for their end. "
             "Transactional ones and pushes of other systems do not.",
             "quiet_to": "Past midnight if it is the earlier one.",

@@ -27,7 +27,7 @@ from api.insider.calling import FAMILY, Call, Endpoint, json_answer
 from api.insider.identifiers import named
 from api.insider.payload import any_links, content_of, ttl_of
 from api.insider.schemas import Notification, Options, notifications_of, read
-from campaigns import push_api, submitting, tasks
+from campaigns import capping, push_api, submitting, tasks
 from campaigns.intake import Kind
 from campaigns.models import Bulk
 from campaigns.push_api import Described, Sent
@@ -172,7 +172,10 @@ def _cap(addressees: Sequence[Addressee], now: datetime) -> None:
     reaching.hold(everybody)
     for application, some in asked.items():
         assert application.cap_count is not None
+        capping.share(application.pk)
         had = push_api.counted(everybody, application, now)
+        for person, number in capping.counted(everybody, application, now).items():
+            had[person] = had.get(person, 0) + number
         for each in some:
             assert each.person is not None
             if had.get(each.person, 0) >= application.cap_count:

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.forms import BoundField
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -15,7 +16,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from campaigns import channels, composing, counting, scheduling, stages, tasks
+from campaigns import audience, capping, channels, composing, counting, scheduling, stages, tasks
 from campaigns.audience import AudienceSize
 from campaigns.errors import CampaignError, ContentTooLargeError, StaleDraftError
 from campaigns.forms import ComposerForm, typed
@@ -72,6 +73,7 @@ class Review:
     meters: list[Meter] = field(default_factory=list)
     texts: Reach | None = None  # whom its text messages could reach
     unready: list[tuple[Platform, int]] = field(default_factory=list)  # without a credential
+    capped: int | None = 0  # devices that the frequency cap leaves out; None: not counted in time
     first: datetime | None = None  # turns, if it were launched now
     last: datetime | None = None
 
@@ -116,6 +118,7 @@ def _review(
         review.sentence = sentence(form.rule())
         have = {provider for provider, _ in channels.credentials_of(campaign.application_id)}
         review.texts = stages.reach(campaign, form.rule())
+        review.capped = _capped(campaign, form)
         review.unready = [
             (platform, number)
             for platform, number in review.size.by_platform.items()
@@ -138,6 +141,17 @@ def _review(
     except CampaignError as refusal:
         review.missing = str(refusal)
     return review
+
+
+def _capped(campaign: Campaign, form: ComposerForm) -> int | None:
+    """Of the audience, how many the cap would leave out now."""
+    if campaign.transactional:
+        return 0
+    primary = form.cleaned_data["primary_only"]
+    reached = audience.of(campaign.application, form.rule(), primary_only=primary)
+    with suppress(OperationalError), counting.patience(stages.PATIENCE):
+        return capping.full_now(campaign.application, reached.values("pk"))
+    return None
 
 
 def _refused(review: Review, refusal: CampaignError) -> Review:

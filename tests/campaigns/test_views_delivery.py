@@ -3,12 +3,14 @@
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import strip_tags
 
-from campaigns.models import Bulk, Campaign
-from devices.models import Application, Role
+from campaigns.models import Bulk, Campaign, CapUse
+from devices.models import Application, Registration, Role
 from tests.factories import (
     make_application,
+    make_bulk,
     make_campaign,
     make_credential,
     make_registrations,
@@ -108,3 +110,25 @@ def test_a_time_that_has_passed_keeps_it_from_being_launched(shop: Application) 
     assert "This time has passed in Europe/Berlin: choose a later one." in saved
     assert 'data-fault="id_start_date"' in refused.content.decode()
     assert not Bulk.objects.exists()
+
+
+def test_the_review_says_whom_the_cap_leaves_out_and_when_it_is_quiet(shop: Application) -> None:
+    Application.objects.filter(pk=shop.pk).update(
+        cap_count=1, cap_hours=48, quiet_from="22:00", quiet_to="08:00"
+    )
+    device = Registration.objects.filter(application=shop).latest("pk")
+    bulk = make_bulk(shop)
+    CapUse.objects.create(
+        application=shop, bulk=bulk, owner=-device.pk, registration_id=device.pk,
+        at=timezone.now(),
+    )  # fmt: skip
+    client, campaign = signed_in(shop), make_campaign(shop)
+
+    review = words(client.post(url("edit", campaign), TYPED).content)
+    assert "1 device left out now: 1 in 48 h is the limit" in review
+    assert "22:00 to 08:00 where the recipient is" in review
+
+    urgent = TYPED | {"transactional": "on", "draft_version": "2"}
+    review = words(client.post(url("edit", campaign), urgent).content)
+    assert "Neither stopped nor counted: it is transactional" in review
+    assert "Sent in them too: it is transactional" in review

@@ -1,0 +1,124 @@
+"""An audience → chunks, where more is asked than who matches: turns, the cap, a canary.
+
+One statement, as in ledger.write_chunks: what it writes is what it has counted.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from typing import Any
+
+from django.db import connection
+
+from campaigns import canaries, capping, turns
+from campaigns.models import Bulk, Reason
+from campaigns.wall_clocks import FURTHEST
+
+UNKNOWN = 32_767  # stands for an offset that nobody told
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """What was written."""
+
+    audience: int
+    left_out: int
+    span: timedelta  # from the bulk's start to the last turn
+    first: int  # of a canary
+
+
+# Rows of the audience find their turn by a hash of the offset, not by a search for each.
+_FREEZE = """
+WITH matched AS ({matched}),
+turn (zone, starts_at, not_before, reason) AS (
+    SELECT * FROM unnest(%(zones)s::int4[], %(starts)s::timestamptz[], %(opens)s::timestamptz[],
+                         %(reasons)s::int2[])
+),
+placed AS (
+    SELECT m.id, m.platform, m.variant,
+           CASE WHEN m.reason = 0 THEN t.reason ELSE m.reason END AS reason,
+           nullif(t.zone, {unknown})::int2 AS zone, t.starts_at, t.not_before,
+           coalesce(r.person_id, -r.id) AS owner
+    FROM matched m
+    JOIN devices_registration r ON r.id = m.id
+    JOIN turn t ON t.zone = CASE WHEN %(by_zone)s
+                                      AND r.timezone_offset BETWEEN -{furthest} AND {furthest}
+                                 THEN r.timezone_offset ELSE {unknown} END
+),
+{judged},
+{ranked},
+numbered AS (
+    SELECT *, (row_number() OVER (PARTITION BY platform, variant, reason, zone, held ORDER BY id)
+               - 1) / %(size)s AS part
+    FROM ranked
+),
+written AS (
+    INSERT INTO campaigns_chunk (bulk_id, platform, reason, status, starts_at, not_before,
+                                 timezone_offset, size, recipients, fence, cursor, variant,
+                                 attempt, urgent, held, repeated)
+    SELECT %(bulk)s, platform, reason, CASE WHEN reason IN (0, {waiting}) THEN 0 ELSE 2 END,
+           starts_at, not_before, zone, count(*), array_agg(id ORDER BY id), 0, 0,
+           variant, 0, false, held, false
+    FROM numbered
+    GROUP BY platform, variant, reason, zone, held, starts_at, not_before, part
+    ORDER BY reason, held, not_before, part, platform, variant
+    RETURNING status, size, starts_at, held
+)
+SELECT coalesce(sum(size) FILTER (WHERE status = 0), 0),
+       coalesce(sum(size) FILTER (WHERE status = 2), 0),
+       max(starts_at) FILTER (WHERE status = 0),
+       coalesce(sum(size) FILTER (WHERE status = 0 AND NOT held), 0)
+FROM written
+"""
+
+
+def is_needed(bulk: Bulk) -> bool:
+    return turns.are_needed(bulk) or capping.holds(bulk) or canaries.wanted(bulk)
+
+
+def write_chunks(bulk: Bulk, matched: tuple[str, Sequence[Any]], *, size: int) -> Frozen:
+    """Freeze an audience; the bulk's row is locked.
+
+    `matched` is a SELECT of id, platform, variant and reason (0: may be sent) with its
+    parameters.
+    """
+    if capping.holds(bulk):
+        capping.lock(bulk.application_id)
+    found = turns.turns(bulk)
+    given: dict[str, Any] = {
+        "bulk": bulk.pk,
+        "size": size,
+        "by_zone": turns.are_needed(bulk),
+        "zones": [UNKNOWN if each.offset is None else each.offset for each in found],
+        "starts": [each.starts_at.astimezone(UTC) for each in found],
+        "opens": [each.not_before.astimezone(UTC) for each in found],
+        "reasons": [int(each.reason) for each in found],
+    }
+    judged = "judged AS (SELECT * FROM placed)"
+    if capping.holds(bulk):
+        judged = capping.JUDGED
+        given |= capping.parameters(bulk)
+    ranked = "ranked AS (SELECT *, false AS held FROM judged)"
+    if canaries.wanted(bulk):
+        ranked = canaries.RANKED
+        given |= canaries.parameters(bulk)
+    sql, parameters = _named(*matched)
+    numbers = {"unknown": UNKNOWN, "furthest": FURTHEST, "waiting": int(Reason.WAITING_FOR_DAY)}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _FREEZE.format(matched=sql, judged=judged, ranked=ranked, **numbers),
+            given | parameters,
+        )
+        sent_to, left_out, last, first = cursor.fetchone()
+    return Frozen(
+        int(sent_to), int(left_out), (last or bulk.starts_at) - bulk.starts_at, int(first)
+    )
+
+
+def _named(sql: str, parameters: Sequence[Any]) -> tuple[str, dict[str, Any]]:
+    """A statement with its parameters by name, as the one around it has them."""
+    names = [f"matched{number}" for number in range(len(parameters))]
+    rest = iter(names)
+    named = re.sub(r"%[s%]", lambda at: f"%({next(rest)})s" if at[0] == "%s" else "%%", sql)
+    return named, dict(zip(names, parameters, strict=True))
