@@ -43,8 +43,14 @@ def matching(application: Application, rule: Rule) -> RegistrationQuerySet:
 
 def of(application: Application, rule: Rule, *, primary_only: bool = False) -> RegistrationQuerySet:
     """The devices a rule reaches."""
-    reached = matching(application, rule).reachable()
-    return reached.filter(primary=True) if primary_only else reached
+    found: RegistrationQuerySet = reached(matching(application, rule), primary_only=primary_only)
+    return found
+
+
+def reached(devices: QuerySet[Any], *, primary_only: bool) -> Any:
+    """Those of some devices, or of their sample, that a push can be shown on."""
+    found = devices.filter(enabled=True, notifications_enabled=True)
+    return found.filter(primary=True) if primary_only else found
 
 
 def with_reason(devices: QuerySet[Any], *, primary_only: bool) -> QuerySet[Any]:

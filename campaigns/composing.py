@@ -1,12 +1,22 @@
 """Draft, launch, undo, pause, resume, cancel."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns import audience, channels, failover, flows, ledger, rendering, scheduling
+from campaigns import (
+    audience,
+    channels,
+    failover,
+    flows,
+    ledger,
+    rendering,
+    scheduling,
+    variants,
+)
 from campaigns.errors import (
     CampaignError,
     ContentTooLargeError,
@@ -58,23 +68,44 @@ def create(application: Application, user: User, *, name: str = "") -> Campaign:
     return campaign
 
 
+def changeable(campaign: Campaign, version: int) -> Campaign:
+    """The draft, locked, with the version that the change makes of it. In a transaction.
+
+    Raises StaleDraftError when another save came in between.
+    """
+    stored = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
+    if not stored.is_draft:
+        raise WrongStateError("This campaign was launched and can no longer be changed.")
+    if stored.version != version:
+        raise StaleDraftError(
+            "Somebody else changed this draft. Reload the page to see their version."
+        )
+    stored.version += 1
+    stored.save(update_fields=["version", "changed_at"])
+    return stored
+
+
 def save_draft(
-    campaign: Campaign, *, version: int, draft: dict[str, Any], content: dict[str, Any]
+    campaign: Campaign,
+    *,
+    version: int,
+    draft: dict[str, Any],
+    content: dict[str, Any],
+    others: Mapping[int, dict[str, Any]] | None = None,
 ) -> Campaign:
-    """Save what was typed; raises StaleDraftError when another save came in between."""
+    """Save what was typed: the default content, and others by their key.
+
+    Raises StaleDraftError when another save came in between.
+    """
     with transaction.atomic():
-        stored = Campaign.objects.select_for_update().get(pk=campaign.pk)
-        if not stored.is_draft:
-            raise WrongStateError("This campaign was launched and can no longer be changed.")
-        if stored.version != version:
-            raise StaleDraftError(
-                "Somebody else changed this draft. Reload the page to see their version."
-            )
-        for name, value in draft.items():
-            setattr(stored, name, value)
-        stored.version += 1
-        stored.save(update_fields=[*draft, "version", "changed_at"])
+        stored = changeable(campaign, version)
+        if draft:
+            for name, value in draft.items():
+                setattr(stored, name, value)
+            stored.save(update_fields=[*draft])
         CampaignContent.objects.filter(campaign=stored, language="", variant=0).update(**content)
+        for pk, said in (others or {}).items():
+            CampaignContent.objects.filter(campaign=stored, pk=pk).update(**said)
     return stored
 
 
@@ -113,13 +144,19 @@ def check_content(campaign: Campaign) -> None:
     """Raise the first thing that keeps the content from being sent, by field."""
     for content in campaign.contents.all():
         if not content.text.strip() and not content.options.get("silent"):
-            raise IncompleteContentError("Write what the notification says.", field="text")
+            raise _incomplete("Write what the notification says.", "text", content)
         if content.on_tap != CampaignContent.OnTap.APP and not content.target:
-            raise IncompleteContentError("Say which address a tap opens.", field="target")
+            raise _incomplete("Say which address a tap opens.", "target", content)
         if content.image_url and not content.image_url.startswith("https://"):
-            raise IncompleteContentError(
-                "The address of an image begins with https://.", field="image_url"
-            )
+            sentence = "The address of an image begins with https://."
+            raise _incomplete(sentence, "image_url", content)
+    if not (split := variants.split_of(campaign.split)).adds_up:
+        sentence = f"The shares of the variants and the holdout are {split.percent} % in sum."
+        raise IncompleteContentError(f"{sentence} Make it 100 %.", field="share_0")
+
+
+def _incomplete(sentence: str, field: str, content: CampaignContent) -> IncompleteContentError:
+    return IncompleteContentError(sentence, field=field, content=content.pk)
 
 
 def check_options(campaign: Campaign, platforms: set[Platform]) -> None:
@@ -127,11 +164,10 @@ def check_options(campaign: Campaign, platforms: set[Platform]) -> None:
     clouds = {str(PROVIDER_OF[platform]) for platform in platforms}
     for content in campaign.contents.all():
         if unknown := set(content.options) - OPTIONS:
-            raise IncompleteContentError(
-                f"No notification has the option {min(unknown)}: take it out.", field="options"
-            )
+            sentence = f"No notification has the option {min(unknown)}: take it out."
+            raise _incomplete(sentence, "options", content)
         for fault in faults(rendering.read(content.as_json()), clouds):
-            raise IncompleteContentError(fault.problem, field=fault.field)
+            raise _incomplete(fault.problem, fault.field, content)
 
 
 def check_size(campaign: Campaign, platforms: set[Platform]) -> dict[Platform, int]:
@@ -159,9 +195,10 @@ def check_size(campaign: Campaign, platforms: set[Platform]) -> dict[Platform, i
                     f"{platform.label} takes at most {problem.limit:,} bytes, and this"
                     f" notification has {problem.size:,}. Shorten {SHORTEN[problem.field]}.",
                     field=problem.field,
+                    content=content.pk,
                 ) from None
             except NotPossible as problem:
-                raise IncompleteContentError(str(problem), field=problem.field) from None
+                raise _incomplete(str(problem), problem.field, content) from None
             except CredentialError:
                 continue  # the launch says so: no working credential
             sizes[platform] = max(sizes.get(platform, 0), payload.size())
@@ -347,6 +384,7 @@ def unsent(bulk: Bulk) -> int:
 
 
 __all__ = [
-    "CampaignError", "cancel", "change_pace", "check_content", "check_options", "check_size",
-    "create", "duplicate", "launch", "pause", "resume", "rule_of", "save_draft", "undo", "unsent",
+    "CampaignError", "cancel", "change_pace", "changeable", "check_content", "check_options",
+    "check_size", "create", "duplicate", "launch", "pause", "resume", "rule_of", "save_draft",
+    "undo", "unsent",
 ]  # fmt: skip

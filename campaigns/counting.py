@@ -13,6 +13,7 @@ from math import sqrt
 
 import redis
 from django.db import OperationalError, connection, transaction
+from django.db.models import Count
 from django.utils import timezone
 
 from campaigns import audience
@@ -89,6 +90,31 @@ def _scaled(hits: AudienceSize, devices: int, asked: int) -> AudienceSize:
         # of no hit at all, more than four expected ones are as unlikely
         at_most=of(hits.total + error + 4) if few else None,
     )
+
+
+def by_language(
+    application: Application, rule: Rule, *, primary_only: bool
+) -> dict[str, int] | None:
+    """Devices a rule reaches by the language they report, by the sample where there is one.
+
+    None when it took too long.
+    """
+    sample = Sample.objects.filter(application=application, sampled__gt=0).first()
+    scale, rows = 1.0, audience.of(application, rule, primary_only=primary_only)
+    if sample is not None:
+        question = compiled(rule, application, sample=True)
+        rows = audience.reached(
+            SampledRegistration.objects.filter(question.condition, application=application),
+            primary_only=primary_only,
+        )
+        scale = sample.devices / max(1, sample.sampled)
+        if question.probes:
+            rows = rows.filter(draw__lt=PROBED)
+            scale = sample.devices / max(1, sample.probed)
+    with suppress(OperationalError), patience(PATIENCE if sample else PATIENCE_UNSAMPLED):
+        counted = rows.values_list("language").annotate(devices=Count("pk")).order_by("language")
+        return {language: round(devices * scale) for language, devices in counted}
+    return None
 
 
 @contextmanager

@@ -14,13 +14,17 @@ class EmptyAudienceError(CampaignError):
 
 
 class IncompleteContentError(CampaignError):
-    """Something the notification needs is missing; `field` names the form field."""
+    """Something the notification needs is missing; `field` names the form field.
+
+    `content` is the key of the content it is missing from, where a campaign has several.
+    """
 
     code = "incomplete_content"
 
-    def __init__(self, sentence: str, *, field: str) -> None:
+    def __init__(self, sentence: str, *, field: str, content: int | None = None) -> None:
         super().__init__(sentence)
         self.field = field
+        self.content = content
 
 
 class ContentTooLargeError(IncompleteContentError):

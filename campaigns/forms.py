@@ -1,13 +1,23 @@
 """What people type about a campaign."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 
+from campaigns.content_forms import (
+    FIELDS,
+    ContentForm,
+    add_split_fields,
+    others_of,
+    typed_others,
+    typed_split,
+)
 from campaigns.delivery_forms import DeliveryForm, typed_delivery
 from campaigns.errors import RuleError
-from campaigns.models import Campaign, CampaignContent, RepeatPolicy, Scenario, Segment
+from campaigns.models import Campaign, RepeatPolicy, Scenario, Segment
 from campaigns.targeting import Rule, to_q
+from campaigns.variants import Split
 from devices.models import Application, Platform, Registration
 from devices.versions import pack_version
 
@@ -21,7 +31,7 @@ def split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-class ComposerForm(DeliveryForm):
+class ComposerForm(ContentForm, DeliveryForm):
     """Content, audience and delivery of a draft, on one page."""
 
     AUDIENCE = (
@@ -34,37 +44,6 @@ class ComposerForm(DeliveryForm):
         max_length=100,
         help_text="For your team; recipients do not see it.",
         error_messages={"required": "Give the campaign a name."},
-    )
-    title = forms.CharField(
-        label="Title",
-        max_length=200,
-        required=False,
-        help_text="Empty: the app's name stands there.",
-    )
-    text = forms.CharField(
-        label="Text",
-        max_length=4000,
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 3}),
-    )
-    image_url = forms.URLField(
-        label="Image",
-        max_length=2000,
-        required=False,
-        assume_scheme="https",
-        widget=forms.URLInput(attrs={"placeholder": "https://"}),
-    )
-    on_tap = forms.ChoiceField(
-        label="A tap opens",
-        choices=CampaignContent.OnTap.choices,
-        widget=forms.RadioSelect,
-        required=False,
-    )
-    target = forms.CharField(
-        label="Address",
-        max_length=2000,
-        required=False,
-        help_text="shop://sale for a screen of the app, https://… for a web page.",
     )
     segment = forms.ModelChoiceField(
         label="Segment",
@@ -139,16 +118,24 @@ class ComposerForm(DeliveryForm):
         " It is shown only once.",
     )
 
-    def __init__(self, *args: Any, application: Application, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    field_order = ("name",)
+
+    def __init__(
+        self,
+        data: Mapping[str, Any],
+        *,
+        application: Application,
+        campaign: Campaign,
+    ) -> None:
+        super().__init__(data)
         self.application = application
-        # A draft is saved without it; a launch asks for it. So it is not called optional.
-        self.fields["text"].wanted = True  # type: ignore[attr-defined]
+        self.others = others_of(campaign, data)
+        self.parts = add_split_fields(self, campaign)
         for name in ("segment", "without_segments"):
             chosen: Any = self.fields[name]
             chosen.queryset = Segment.objects.filter(application=application)
         self.fields["languages"].widget.attrs["list"] = "known-languages"
-        for name in ("name", "target", "languages", "tags", "without_tags", "version"):
+        for name in ("name", "languages", "tags", "without_tags", "version"):
             self.fields[name].widget.attrs["autocomplete"] = "off"
 
     def known_languages(self) -> list[str]:
@@ -182,18 +169,6 @@ class ComposerForm(DeliveryForm):
     def audience_is_valid(self) -> bool:
         """Whether the audience can be read, whatever the other fields hold."""
         return not any(name in self.errors for name in self.AUDIENCE)
-
-    def clean_target(self) -> str:
-        target: str = self.cleaned_data["target"].strip()
-        on_tap = self.cleaned_data.get("on_tap")
-        if on_tap in (CampaignContent.OnTap.APP, ""):
-            return target  # kept for a change of mind; nobody opens it
-        if on_tap == CampaignContent.OnTap.BROWSER and target:
-            if not target.startswith(("https://", "http://")):
-                raise forms.ValidationError("The address of a web page begins with https://.")
-        elif target and ":" not in target:
-            raise forms.ValidationError("A screen has an address such as shop://sale.")
-        return target
 
     def _tests(self) -> list[tuple[str, Rule]]:
         """The conditions of the audience, each with the field that asks for it."""
@@ -238,18 +213,17 @@ class ComposerForm(DeliveryForm):
             "repeat_policy": cleaned["repeat_policy"],
             "scenario": cleaned["scenario"],
             **self.delivery(),
+            **({"split": self._split().as_json()} if self.parts else {}),
         }
 
-    def content(self) -> dict[str, Any]:
-        """What is saved as its content."""
-        cleaned = self.cleaned_data
-        return {
-            "title": cleaned["title"],
-            "text": cleaned["text"],
-            "image_url": cleaned["image_url"],
-            "on_tap": cleaned["on_tap"] or CampaignContent.OnTap.APP,
-            "target": cleaned["target"],
-        }
+    def _split(self) -> Split:
+        """As it was typed, also when it does not add up yet."""
+        *shares, holdout = (self.cleaned_data[name] or 0 for name in self.parts)
+        return Split(tuple(shares), holdout)
+
+    def is_valid(self) -> bool:
+        """Also every other content."""
+        return all([super().is_valid(), *(form.is_valid() for form in self.others)])
 
 
 class PaceForm(forms.Form):
@@ -267,9 +241,7 @@ class PaceForm(forms.Form):
 def typed(campaign: Campaign) -> dict[str, Any]:
     """A stored draft as the form shows it."""
     content = campaign.contents.get(language="", variant=0)
-    typed: dict[str, Any] = {
-        name: getattr(content, name) for name in ("title", "text", "image_url", "on_tap", "target")
-    }
+    typed: dict[str, Any] = {name: getattr(content, name) for name in FIELDS}
     hours = round(campaign.ttl / 3600)
     typed |= {
         "name": campaign.name,
@@ -279,6 +251,8 @@ def typed(campaign: Campaign) -> dict[str, Any]:
         "segment": campaign.segment_id,
         "without_segments": [],
         "primary_only": campaign.primary_only,
+        **typed_others(campaign),
+        **typed_split(campaign),
         "hours": min((each for each, _ in HOURS), key=lambda each: abs(each - hours)),
     }
     typed |= typed_delivery(campaign)

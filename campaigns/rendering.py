@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils.crypto import salted_hmac
 
 from campaigns import channels
-from campaigns.languages import choose
+from campaigns.languages import Contents
 from campaigns.models import Bulk, RepeatPolicy
 from campaigns.outcomes import Recipient
 from devices.models import Application, Environment, Platform, Provider, ProviderCredential
@@ -79,6 +79,7 @@ class Renderer:
     def __init__(self, bulk: Bulk) -> None:
         self.bulk = bulk
         self.credentials: dict[tuple[str, str], ProviderCredential] = {}
+        self._contents = Contents(bulk.content)
         self._compiled: dict[tuple[int, int, int], Payload] = {}
 
     def payload(
@@ -94,13 +95,12 @@ class Renderer:
         credential = self.credentials.get((provider, environment))
         if credential is None:
             return None, None
-        content = choose(self.bulk.content, device.language, variant)
-        place = self.bulk.content.index(content)
-        key = (credential.pk, credential.version, place)  # languages are whatever apps say
+        place = self._contents.place(device.language, variant)
+        key = (credential.pk, credential.version, place)
         compiled = self._compiled.get(key)
         if compiled is None:
             said = notification(
-                content,
+                self.bulk.content[place],
                 self.bulk.application,
                 bulk_id=self.bulk.bulk_id,
                 sent_at_ms=int(self.bulk.starts_at.timestamp() * 1000),

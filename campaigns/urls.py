@@ -32,6 +32,7 @@ urlpatterns: list[URLPattern] = [
     path(APP + "campaigns/new/", campaigns.campaign_new, name="new"),
     path(ONE, following.campaign_detail, name="detail"),
     path(ONE + "edit/", composer.campaign_edit, name="edit"),
+    path(ONE + "contents/", composer.campaign_contents, name="contents"),
     path(ONE + "audience/", composer.audience_size, name="audience-size"),
     path(ONE + "launch/", composer.campaign_launch, name="launch"),
     path(ONE + "chart/", following.campaign_chart, name="chart"),

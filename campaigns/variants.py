@@ -44,8 +44,21 @@ class Split:
         return [PLACES * percent // 100 for percent in accumulate(self.shares)]
 
     @property
+    def percent(self) -> int:
+        """All of it: 100, unless somebody is still typing."""
+        return sum(self.shares) + self.holdout
+
+    @property
     def adds_up(self) -> bool:
-        return sum(self.shares) + self.holdout == 100
+        return self.percent == 100
+
+    @property
+    def named(self) -> list[tuple[str, int]]:
+        """What each part is called, and its percentage; none while there is one variant."""
+        if len(self.shares) == 1:
+            return []
+        parts = [(f"Variant {name}", part) for name, part in zip(NAMES, self.shares, strict=False)]
+        return [*parts, ("Nobody: held out", self.holdout)] if self.holdout else parts
 
     def as_json(self) -> dict[str, Any]:
         return {} if self == Split() else {"shares": list(self.shares), "holdout": self.holdout}

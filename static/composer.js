@@ -12,23 +12,95 @@
   let unsaved = 0; // changes since the last answer that saved
   let retry;
 
+  const contents = () => document.getElementById("contents");
+  const shownPanel = () => contents().querySelector("[data-panel]:not([hidden])");
+
   function follow() {
-    const title = form.elements.title.value.trim();
-    const text = form.elements.text.value.trim();
+    const panel = shownPanel();
+    const said = (name) => panel.querySelector(`[name=${panel.dataset.prefix}${name}]`).value.trim();
+    const [title, text] = [said("title"), said("text")];
     heading.textContent = form.elements.name.value.trim() || "Campaign without a name";
     for (const phone of preview.querySelectorAll(".phone")) {
       const ios = phone.classList.contains("is-ios");
       phone.querySelector(".push-title").textContent = title || (ios ? app : "");
       phone.querySelector(".push-text").textContent = text || "What you write appears here.";
       const picture = phone.querySelector(".push-picture");
-      if (picture) picture.hidden = !form.elements.image_url.value.trim();
+      if (picture) picture.hidden = !said("image_url");
       const kind = ios ? "iOS lock screen" : "Android notification shade";
       phone.setAttribute("aria-label", `${kind} with the push: ${title || app}. ${text}`);
     }
-    const target = form.elements.target.closest(".field");
-    const chosen = form.querySelector("input[name=on_tap]:checked");
-    if (target) target.hidden = !chosen || chosen.value === "app";
+    for (const each of contents().querySelectorAll("[data-panel]")) {
+      const target = each.querySelector("input[name$=target]").closest(".field");
+      const chosen = each.querySelector("input[type=radio]:checked");
+      if (target) target.hidden = !chosen || chosen.value === "app";
+    }
   }
+
+  // --------------------------------------------------------------- languages and variants
+
+  function show(language, variant) {
+    const box = contents();
+    Object.assign(box.dataset, { language, variant });
+    for (const panel of box.querySelectorAll("[data-panel]")) {
+      panel.hidden = panel.dataset.language !== language || panel.dataset.variant !== variant;
+    }
+    for (const button of box.querySelectorAll("[data-show-language]")) {
+      button.setAttribute("aria-pressed", button.dataset.showLanguage === language);
+    }
+    for (const button of box.querySelectorAll("[data-show-variant]")) {
+      button.setAttribute("aria-pressed", button.dataset.showVariant === variant);
+    }
+    follow();
+  }
+
+  form.addEventListener("click", ({ target }) => {
+    const box = contents();
+    const language = target.closest("[data-show-language]");
+    const variant = target.closest("[data-show-variant]");
+    if (language) show(language.dataset.showLanguage, box.dataset.variant);
+    if (variant) show(box.dataset.language, variant.dataset.showVariant);
+    // A fault leads to its field, also behind another language.
+    const fault = target.closest("[data-fault] a");
+    const panel = fault && document.querySelector(`${fault.getAttribute("href")}_field`)?.closest("[data-panel]");
+    if (panel) show(panel.dataset.language, panel.dataset.variant);
+  });
+  form.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.target.id !== "id_add_language") return;
+    event.preventDefault();
+    event.target.closest(".menu-panel").querySelector(".button").click();
+  });
+
+  function countDevices() {
+    for (const place of contents().querySelectorAll("[data-devices-in]")) {
+      const count = status.querySelector(`[data-devices-of="${CSS.escape(place.dataset.devicesIn)}"]`);
+      place.textContent = count ? count.textContent : "";
+    }
+  }
+
+  // What is typed while contents are added or removed is not lost: it is put back, and saved.
+  const typedNow = () => new Map([...new FormData(form)].filter(([name]) => name !== "draft_version"));
+  form.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    if (detail.target === contents()) detail.xhr.sent = typedNow();
+  });
+  form.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    if (!detail.xhr.sent) return;
+    const now = typedNow();
+    detail.xhr.newer = [...now].filter(([name, value]) => detail.xhr.sent.get(name) !== value);
+  });
+  form.addEventListener("htmx:afterSettle", ({ detail }) => {
+    if (!detail.xhr?.sent) return;
+    for (const [name, value] of detail.xhr.newer || []) {
+      const field = form.elements[name];
+      if (field && field.value !== value) {
+        field.value = value;
+        form.dispatchEvent(new Event("input", { bubbles: true }));
+      }
+    }
+    delete detail.xhr.sent;
+    follow();
+    countDevices();
+    showFaults();
+  });
 
   // ------------------------------------------------------------------ faults beside fields
 
@@ -79,6 +151,7 @@
   });
   form.addEventListener("htmx:afterSwap", ({ detail }) => {
     showFaults();
+    countDevices();
     if (!ofStatus(detail)) return;
     const answer = status.querySelector("#save-status");
     const saved = "saved" in answer.dataset;
@@ -101,6 +174,7 @@
 
   follow();
   showFaults();
+  countDevices();
   // What was typed while the page still loaded is saved as well.
   window.addEventListener("load", () => {
     const early = [...form.elements].some((field) => field.type !== "hidden" && "defaultValue" in field && field.value !== field.defaultValue);

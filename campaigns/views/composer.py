@@ -14,13 +14,26 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
-from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
 
-from campaigns import audience, capping, channels, composing, counting, scheduling, stages, tasks
+from campaigns import (
+    audience,
+    capping,
+    channels,
+    composing,
+    contents,
+    counting,
+    scheduling,
+    stages,
+    tasks,
+    variants,
+)
 from campaigns.audience import AudienceSize
+from campaigns.content_forms import where
 from campaigns.errors import CampaignError, ContentTooLargeError, StaleDraftError
 from campaigns.forms import ComposerForm, typed
-from campaigns.models import Campaign
+from campaigns.languages import name_of
+from campaigns.models import Campaign, CampaignContent
 from campaigns.rendering import PROVIDER_OF
 from campaigns.stages import Reach
 from campaigns.targeting import sentence
@@ -32,6 +45,7 @@ from devices.permissions import ApplicationRequest, Right, page
 
 SOON = 60  # seconds
 LIMIT = 4096  # bytes FCM and APNs take
+MOST_OFFERED = 12  # languages that devices report
 STATUS = "campaigns/campaign_form.html#composer-status"
 
 
@@ -41,6 +55,7 @@ class Fault:
 
     text: str
     field: BoundField | None = None
+    where: str = ""  # of several contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,18 @@ class Meter:
         return "is-close" if self.size > self.limit * 0.9 else ""
 
 
+@dataclass(frozen=True, slots=True)
+class LanguageCount:
+    """How many devices get the content in a language; "" is the default one."""
+
+    language: str
+    devices: int
+
+    @property
+    def name(self) -> str:
+        return name_of(self.language) if self.language else "Everybody else"
+
+
 @dataclass(slots=True, kw_only=True)
 class Review:
     """What the panel beside the send button says of a draft."""
@@ -73,6 +100,8 @@ class Review:
     meters: list[Meter] = field(default_factory=list)
     texts: Reach | None = None  # whom its text messages could reach
     unready: list[tuple[Platform, int]] = field(default_factory=list)  # without a credential
+    languages: list[LanguageCount] = field(default_factory=list)  # if there are several
+    split: list[tuple[str, int]] = field(default_factory=list)  # likewise variants, in percent
     capped: int | None = 0  # devices that the frequency cap leaves out; None: not counted in time
     first: datetime | None = None  # turns, if it were launched now
     last: datetime | None = None
@@ -88,16 +117,38 @@ class Review:
 
 
 def _form_faults(form: ComposerForm, names: Iterable[str]) -> list[Fault]:
-    return [
+    own = [
         Fault(str(text), form[name])
         for name in names
         for text in form.errors.get(name, ())  # in the order of the page
     ]
+    others = [
+        Fault(str(text), other[name], other.where)
+        for other in form.others
+        for name, texts in other.errors.items()
+        for text in texts
+        if name in names
+    ]
+    return own + others
 
 
 def _fault(form: ComposerForm, refusal: CampaignError) -> Fault:
-    name = getattr(refusal, "field", "")
+    name, content = getattr(refusal, "field", ""), getattr(refusal, "content", None)
+    for other in form.others:
+        if other.of.pk == content and name in other.fields:
+            return Fault(str(refusal), other[name], other.where)
     return Fault(str(refusal), form[name] if name in form.fields else None)
+
+
+def _languages(campaign: Campaign, form: ComposerForm) -> list[LanguageCount]:
+    """Devices of the typed audience by the language they are spoken to in."""
+    spoken = contents.spoken(campaign)
+    if len(spoken) == 1:
+        return []
+    primary_only = form.cleaned_data["primary_only"]
+    reported = counting.by_language(campaign.application, form.rule(), primary_only=primary_only)
+    counted = contents.by_content(spoken, reported or {})
+    return [LanguageCount(*each) for each in counted.items()] if reported is not None else []
 
 
 def _review(
@@ -110,12 +161,14 @@ def _review(
         version=campaign.version if version is None else version,
         mark=mark,
         faults=_form_faults(form, form.fields),
+        split=variants.split_of(campaign.split).named,
     )
     if form.audience_is_valid():
         review.size = counting.live(
             campaign.application, form.rule(), primary_only=form.cleaned_data["primary_only"]
         )
         review.sentence = sentence(form.rule())
+        review.languages = _languages(campaign, form)
         have = {provider for provider, _ in channels.credentials_of(campaign.application_id)}
         review.texts = stages.reach(campaign, form.rule())
         review.capped = _capped(campaign, form)
@@ -183,7 +236,11 @@ def _save(
         return campaign, _review(campaign, form, mark="faulty", version=version)
     try:
         saved = composing.save_draft(
-            campaign, version=version, draft=form.draft(), content=form.content()
+            campaign,
+            version=version,
+            draft=form.draft(),
+            content=form.content(),
+            others={other.of.pk: other.content() for other in form.others},
         )
     except CampaignError as refusal:
         # The next save must build on the same version, or it would overwrite theirs unseen.
@@ -203,17 +260,89 @@ def campaign_edit(request: ApplicationRequest, pk: int) -> HttpResponse:
             return HttpResponseClientRedirect(campaign.get_absolute_url())
         return redirect(campaign)
     if request.method == "GET":
-        form = ComposerForm(typed(campaign), application=request.application)
+        form = ComposerForm(typed(campaign), application=request.application, campaign=campaign)
         context = {
             "review": _review(campaign, form, mark="saved"),
             "campaign": campaign,
             "form": form,
             "languages": form.known_languages(),
+            **shown_contents(form),
         }
         return render(request, "campaigns/campaign_form.html", context)
-    form = ComposerForm(request.POST, application=request.application)
+    form = ComposerForm(request.POST, application=request.application, campaign=campaign)
     campaign, refused = _save(request, campaign, form)
     return _panel(request, refused or _review(campaign, form, mark="saved"))
+
+
+@require_POST
+@page(Right.EDIT_CAMPAIGNS)
+def campaign_contents(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """Save what is typed, then add or remove a language or a variant.
+
+    What cannot be done is said in the panel, and what was typed stays as it is.
+    """
+    campaign = campaign_of(request, pk)
+    if not campaign.is_draft:
+        return HttpResponseClientRedirect(address_of(request, campaign))
+    form = ComposerForm(request.POST, application=request.application, campaign=campaign)
+    campaign, refused = _save(request, campaign, form)
+    if refused is None:
+        try:
+            shown = _change_contents(request, campaign)
+        except CampaignError as refusal:
+            refused = _refused(_review(campaign, form, mark="saved"), refusal)
+    if refused is not None:
+        answer = retarget(_panel(request, refused), "#composer-status")
+        return reswap(answer, "innerHTML")
+    campaign = campaign_of(request, pk)
+    form = ComposerForm(typed(campaign), application=request.application, campaign=campaign)
+    context = {
+        "campaign": campaign,
+        "form": form,
+        "languages": form.known_languages(),
+        "review": _review(campaign, form, mark="saved"),
+        **shown_contents(form, *shown),
+    }
+    return render(request, "campaigns/_contents_changed.html", context)
+
+
+def _change_contents(request: ApplicationRequest, campaign: Campaign) -> tuple[str, int]:
+    """Do what was asked; the language and the variant to show then."""
+    asked, version = request.POST, campaign.version
+    language = asked.get("language") or asked.get("add_language", "")
+    number = asked.get("variant", "")
+    match asked.get("do", ""):
+        case "add-language":
+            return contents.add_language(campaign, language, version=version), 0
+        case "remove-language":
+            contents.remove_language(campaign, language, version=version)
+        case "add-variant":
+            return "", contents.add_variant(campaign, version=version)
+        case "remove-variant" if number.isdecimal() and len(number) < 3:
+            contents.remove_variant(campaign, int(number), version=version)
+    return "", 0
+
+
+def shown_contents(form: ComposerForm, language: str = "", variant: int = 0) -> dict[str, Any]:
+    """Every content with its form, and which one is in front."""
+    default = CampaignContent(language="", variant=0)
+    forms = [(default, form), *((other.of, other) for other in form.others)]
+    panels: list[dict[str, Any]] = [
+        {"form": each, "where": where(of), "language": of.language, "variant": of.variant}
+        for of, each in forms
+    ]
+    spoken = sorted({panel["language"] for panel in panels})
+    return {
+        "panels": panels,
+        "spoken": [(each, name_of(each) if each else "Default") for each in spoken],
+        "variants": list(enumerate(variants.NAMES[: 1 + max(p["variant"] for p in panels)])),
+        "shares": [form[name] for name in form.parts],
+        "offered": [(each, name_of(each)) for each in form.known_languages() if each not in spoken][
+            :MOST_OFFERED
+        ],
+        "shown_language": language,
+        "shown_variant": variant,
+    }
 
 
 @require_POST
@@ -224,7 +353,7 @@ def audience_size(request: ApplicationRequest, pk: int) -> HttpResponse:
     A page that shows an estimate asks again, once typing has ceased, for the exact count.
     """
     campaign = campaign_of(request, pk)
-    form = ComposerForm(request.POST, application=request.application)
+    form = ComposerForm(request.POST, application=request.application, campaign=campaign)
     context: dict[str, Any] = {"campaign": campaign}
     if form.audience_is_valid():
         primary, rule = form.cleaned_data["primary_only"], form.rule()
@@ -244,12 +373,12 @@ def campaign_launch(request: ApplicationRequest, pk: int) -> HttpResponse:
     if not campaign.is_draft:
         return HttpResponseClientRedirect(address_of(request, campaign))
     if Right.EDIT_CAMPAIGNS in request.rights:
-        form = ComposerForm(request.POST, application=request.application)
+        form = ComposerForm(request.POST, application=request.application, campaign=campaign)
         campaign, refused = _save(request, campaign, form)
         if refused:
             return _panel(request, refused)
     else:
-        form = ComposerForm(typed(campaign), application=request.application)
+        form = ComposerForm(typed(campaign), application=request.application, campaign=campaign)
         if _posted_version(request) != campaign.version:
             return _panel(request, _review(campaign, form, mark="stale"))
     try:
@@ -270,10 +399,10 @@ def campaign_launch(request: ApplicationRequest, pk: int) -> HttpResponse:
 
 def draft_of(request: ApplicationRequest, campaign: Campaign) -> HttpResponse:
     """A draft for those who may not edit it: to read, and to launch for whoever may."""
-    form = ComposerForm(typed(campaign), application=request.application)
+    form = ComposerForm(typed(campaign), application=request.application, campaign=campaign)
     context = {
         "campaign": campaign,
-        "content": campaign.contents.get(language="", variant=0),
+        "contents": [(where(each), each) for each in campaign.contents.all()],
         "review": _review(campaign, form, mark="saved"),
     }
     return render(request, "campaigns/campaign_draft.html", context)

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
 from campaigns import composing, flows, pacing, scheduling, stages, statistics, tasks
+from campaigns.content_forms import where_stored
 from campaigns.errors import CampaignError
 from campaigns.forms import PaceForm
 from campaigns.models import Bulk, Campaign
@@ -76,6 +77,7 @@ def _progress(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:
         "platforms": statistics.platforms(bulk),
         "steps": stages.figures(bulk),
         "content": bulk.content[0],
+        "contents": [(where_stored(each), each) for each in bulk.content[1:] and bulk.content],
         "sentence": sentence(bulk.rule),
         "many_unknown": funnel.sent >= 1000 and funnel.unknown > 0.005 * funnel.sent,
         "live": ended is None or now - ended < RECEIPTS_COME_FOR,

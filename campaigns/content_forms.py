@@ -1,0 +1,157 @@
+"""What people type about one content of a campaign, in one language and variant."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+
+from campaigns.languages import name_of
+from campaigns.models import Campaign, CampaignContent
+from campaigns.variants import NAMES, split_of
+
+FIELDS = ("title", "text", "image_url", "on_tap", "target")
+
+
+class ContentForm(forms.Form):
+    """What it says, and what a tap opens."""
+
+    title = forms.CharField(
+        label="Title",
+        max_length=200,
+        required=False,
+        help_text="Empty: the app's name stands there.",
+    )
+    text = forms.CharField(
+        label="Text",
+        max_length=4000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+    image_url = forms.URLField(
+        label="Image",
+        max_length=2000,
+        required=False,
+        assume_scheme="https",
+        widget=forms.URLInput(attrs={"placeholder": "https://"}),
+    )
+    on_tap = forms.ChoiceField(
+        label="A tap opens",
+        choices=CampaignContent.OnTap.choices,
+        widget=forms.RadioSelect,
+        required=False,
+    )
+    target = forms.CharField(
+        label="Address",
+        max_length=2000,
+        required=False,
+        help_text="shop://sale for a screen of the app, https://… for a web page.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A draft is saved without it; a launch asks for it. So it is not called optional.
+        self.fields["text"].wanted = True  # type: ignore[attr-defined]
+        self.fields["target"].widget.attrs["autocomplete"] = "off"
+
+    def clean_target(self) -> str:
+        target: str = self.cleaned_data["target"].strip()
+        on_tap = self.cleaned_data.get("on_tap")
+        if on_tap in (CampaignContent.OnTap.APP, ""):
+            return target  # kept for a change of mind; nobody opens it
+        if on_tap == CampaignContent.OnTap.BROWSER and target:
+            if not target.startswith(("https://", "http://")):
+                raise forms.ValidationError("The address of a web page begins with https://.")
+        elif target and ":" not in target:
+            raise forms.ValidationError("A screen has an address such as shop://sale.")
+        return target
+
+    def content(self) -> dict[str, Any]:
+        """What is saved as the content."""
+        cleaned = self.cleaned_data
+        return {
+            "title": cleaned["title"],
+            "text": cleaned["text"],
+            "image_url": cleaned["image_url"],
+            "on_tap": cleaned["on_tap"] or CampaignContent.OnTap.APP,
+            "target": cleaned["target"],
+        }
+
+
+class OtherContentForm(ContentForm):
+    """A content besides the default one: its fields carry its key."""
+
+    def __init__(self, data: Mapping[str, Any], *, of: CampaignContent) -> None:
+        super().__init__(data, prefix=f"content-{of.pk}")
+        self.of = of
+
+    @property
+    def where(self) -> str:
+        return where(self.of)
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether the browser has it: a content of somebody else's is not emptied."""
+        return self.add_prefix("text") in self.data
+
+
+def others_of(campaign: Campaign, data: Mapping[str, Any]) -> list[OtherContentForm]:
+    """The forms of all contents but the default one."""
+    forms = [OtherContentForm(data, of=each) for each in campaign.contents.all() if _is_other(each)]
+    return [form for form in forms if form.was_sent]
+
+
+def typed_others(campaign: Campaign) -> dict[str, Any]:
+    """The stored contents besides the default one, as their forms show them."""
+    return {
+        f"content-{each.pk}-{name}": getattr(each, name)
+        for each in campaign.contents.all()
+        if _is_other(each)
+        for name in FIELDS
+    }
+
+
+def _is_other(content: CampaignContent) -> bool:
+    return bool(content.language or content.variant)
+
+
+def where(content: CampaignContent) -> str:
+    """Which content it is: "German, variant B"."""
+    return _where(content.language, content.variant)
+
+
+def where_stored(content: Mapping[str, Any]) -> str:
+    """Likewise, of a content as a bulk keeps it."""
+    return _where(content["language"], content["variant"])
+
+
+def _where(language: str, variant: int) -> str:
+    said = name_of(language) if language else "Default language"
+    return f"{said}, variant {NAMES[variant]}"
+
+
+def add_split_fields(form: forms.Form, campaign: Campaign) -> list[str]:
+    """Percentages of the variants and of the holdout, where there are variants; their names."""
+    count = len(split_of(campaign.split).shares)
+    if count == 1:
+        return []
+    for number in range(count):
+        form.fields[f"share_{number}"] = _percent(f"Variant {NAMES[number]}", least=1)
+    form.fields["holdout"] = _percent("Nobody", least=0)
+    form.fields["holdout"].help_text = "Held out, to compare the others with."
+    return [*(f"share_{number}" for number in range(count)), "holdout"]
+
+
+def _percent(label: str, *, least: int) -> forms.IntegerField:
+    wrong = f"From {least} to 99 percent."
+    return forms.IntegerField(
+        label=label,
+        min_value=least,
+        max_value=99,
+        error_messages={"min_value": wrong, "max_value": wrong, "required": wrong},
+    )
+
+
+def typed_split(campaign: Campaign) -> dict[str, Any]:
+    split = split_of(campaign.split)
+    shares = {f"share_{number}": share for number, share in enumerate(split.shares)}
+    return {**shares, "holdout": split.holdout}

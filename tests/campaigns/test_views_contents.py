@@ -1,0 +1,142 @@
+"""The composer's contents: what is typed is saved, in each language and variant."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from campaigns.models import Campaign
+from devices.models import Application, Role
+from tests.factories import make_application, make_campaign, make_registrations, make_user
+
+pytestmark = pytest.mark.django_db
+TYPED = {
+    "name": "Friday sale",
+    "title": "Sale",
+    "text": "Today only",
+    "on_tap": "app",
+    "hours": "48",
+    "repeat_policy": "when_refused",
+}
+
+
+@pytest.fixture
+def shop() -> Application:
+    application = make_application()
+    make_registrations(application, 3, language="de-AT")
+    make_registrations(application, 2, language="en")
+    return application
+
+
+@pytest.fixture
+def client(shop: Application) -> Client:
+    client = Client()
+    user = make_user(Role.MARKETER, shop)
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def post(client: Client, name: str, campaign: Campaign, **typed: Any) -> Any:
+    campaign.refresh_from_db()
+    version = {"draft_version": str(campaign.version)}
+    address = reverse(f"campaigns:{name}", args=[campaign.application_id, campaign.pk])
+    return client.post(address, TYPED | version | typed)
+
+
+def test_adding_a_language_saves_what_was_typed(client: Client, shop: Application) -> None:
+    campaign = make_campaign(shop)
+
+    answer = post(client, "contents", campaign, do="add-language", language="de", text="New")
+
+    page = answer.content.decode()
+    added = campaign.contents.get(language="de")
+    assert campaign.contents.get(language="").text == "New"
+    assert f'name="content-{added.pk}-text"' in page
+    assert 'id="draft-version" value="3"' in page
+    assert '<dd data-devices-of="de">3</dd>' in page
+    assert '<dd data-devices-of="">2</dd>' in page
+
+
+def test_every_content_is_saved_with_the_draft(client: Client, shop: Application) -> None:
+    campaign = make_campaign(shop)
+    post(client, "contents", campaign, do="add-language", add_language="de")
+    added = campaign.contents.get(language="de")
+    said = {"title": "Aus", "text": "Nur heute", "on_tap": "deep_link", "target": "shop://sale"}
+
+    post(client, "edit", campaign, **{f"content-{added.pk}-{key}": said[key] for key in said})
+
+    added.refresh_from_db()
+    assert {key: getattr(added, key) for key in said} == said
+    page = client.get(reverse("campaigns:edit", args=[shop.pk, campaign.pk])).content.decode()
+    assert "Nur heute" in page
+
+
+def test_a_fault_names_its_content_and_nothing_is_saved(client: Client, shop: Application) -> None:
+    campaign = make_campaign(shop)
+    post(client, "contents", campaign, do="add-language", language="de")
+    key = f"content-{campaign.contents.get(language='de').pk}"
+
+    answer = post(
+        client, "edit", campaign, text="Lost", **{f"{key}-text": "x", f"{key}-image_url": "no url"}
+    )
+
+    page = answer.content.decode()
+    assert f'data-fault="id_{key}-image_url"' in page
+    assert "German, variant A" in page
+    assert campaign.contents.get(language="").text == "Today only"
+
+
+def test_a_content_that_the_browser_does_not_know_is_not_emptied(
+    client: Client, shop: Application
+) -> None:
+    """Somebody added it meanwhile, and this page keeps what was typed on it."""
+    campaign = make_campaign(shop)
+    post(client, "contents", campaign, do="add-language", language="de")
+    campaign.contents.filter(language="de").update(text="Nur heute")
+
+    post(client, "edit", campaign, text="Kept")
+
+    assert campaign.contents.get(language="de").text == "Nur heute"
+    assert campaign.contents.get(language="").text == "Kept"
+
+
+def test_what_cannot_be_added_is_said_and_the_contents_stay(
+    client: Client, shop: Application
+) -> None:
+    campaign = make_campaign(shop)
+
+    answer = post(client, "contents", campaign, do="add-language", add_language="klingon!")
+
+    assert answer["HX-Retarget"] == "#composer-status"
+    assert "No language has the tag klingon!" in answer.content.decode()
+    assert campaign.contents.count() == 1
+
+
+def test_shares_are_typed_in_percent(client: Client, shop: Application) -> None:
+    campaign = make_campaign(shop)
+    post(client, "contents", campaign, do="add-variant")
+    other = campaign.contents.get(variant=1)
+    said = {f"content-{other.pk}-text": "B", "share_0": "60", "share_1": "30"}
+
+    saved = post(client, "edit", campaign, **said, holdout="5")
+    assert "95 % in sum. Make it 100 %." in saved.content.decode()
+    saved = post(client, "edit", campaign, **said, holdout="10")
+    assert "in sum" not in saved.content.decode()
+
+    campaign.refresh_from_db()
+    assert campaign.split == {"shares": [60, 30], "holdout": 10}
+
+
+def test_removing_a_variant_and_a_language_leaves_the_rest(
+    client: Client, shop: Application
+) -> None:
+    campaign = make_campaign(shop)
+    post(client, "contents", campaign, do="add-variant")
+    shares = {"share_0": "50", "share_1": "50", "holdout": "0"}
+    post(client, "contents", campaign, do="add-language", language="de", **shares)
+    post(client, "contents", campaign, do="remove-variant", variant="0", **shares)
+
+    post(client, "contents", campaign, do="remove-language", language="de")
+
+    assert list(campaign.contents.values_list("language", "variant")) == [("", 0)]
