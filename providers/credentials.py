@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from providers.advice import ahead
 from providers.answers import json_object, retry_after, word
-from providers.base import CredentialError, Network
+from providers.base import Cause, CredentialError, Network, Outcome, Scope, Verdict
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 TOKEN_HOSTS = ("oauth2.googleapis.com", "www.googleapis.com", "accounts.google.com")
@@ -53,6 +53,20 @@ class TokenUnavailableError(Exception):
         super().__init__(reason)
         self.status = status  # 0: the token server was not reached
         self.retry_after = retry_after  # seconds
+
+    def outcome(self, *, wait: float) -> Outcome:
+        """Of a message that was to be sent with the token. `wait`: seconds, if none were named."""
+        if self.status == 0:
+            return Outcome(verdict=Verdict.NOT_SENT, reason=str(self), cause=Cause.NOT_SENT)
+        return Outcome(
+            verdict=Verdict.TRY_LATER,
+            reason=str(self),
+            status=self.status,
+            cause=Cause.CLOUD_UNAVAILABLE,
+            scope=Scope.SERVICE,
+            retry_after=wait if self.retry_after is None else self.retry_after,
+            asked=self.retry_after is not None,
+        )
 
 
 def jws(

@@ -366,17 +366,7 @@ class FcmProvider:
             refused = replace(_MISCONFIGURED, reason=str(error), status=error.status)
             remedy = advice.for_fcm(refused, project=self._project, off=error.ahead)
             return replace(refused, remedy=remedy)
-        if error.status == 0:
-            return Outcome(verdict=Verdict.NOT_SENT, reason=str(error), cause=Cause.NOT_SENT)
-        return Outcome(
-            verdict=Verdict.TRY_LATER,
-            reason=str(error),
-            status=error.status,
-            cause=Cause.CLOUD_UNAVAILABLE,
-            scope=Scope.SERVICE,
-            retry_after=10 if error.retry_after is None else error.retry_after,
-            asked=error.retry_after is not None,
-        )
+        return error.outcome(wait=10)
 
 
 # Of a 401: Google's word for an access token that is over, where it says one (ErrorInfo).

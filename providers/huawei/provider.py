@@ -18,7 +18,6 @@ from providers.base import (
     Network,
     Outcome,
     PushNotification,
-    Scope,
     Verdict,
 )
 from providers.credentials import Clock, TokenRefusedError, TokenUnavailableError
@@ -278,14 +277,4 @@ def _without_token(route: Route, error: TokenRefusedError | TokenUnavailableErro
             status=error.status,
             remedy=advice.for_login(str(error), who=route.who),
         )
-    if error.status == 0:
-        return Outcome(verdict=Verdict.NOT_SENT, reason=str(error), cause=Cause.NOT_SENT)
-    return Outcome(
-        verdict=Verdict.TRY_LATER,
-        reason=str(error),
-        status=error.status,
-        cause=Cause.CLOUD_UNAVAILABLE,
-        scope=Scope.SERVICE,
-        retry_after=5 if error.retry_after is None else error.retry_after,
-        asked=error.retry_after is not None,
-    )
+    return error.outcome(wait=5)
