@@ -181,7 +181,7 @@ def main() -> None:
         ("people list", base, None),
         ("people list, far down", f"{base}?after={first + 1000}", None),
         ("page of a person", f"{base}{busy}/", PAGE_GOAL),
-        ("messages on it", f"{base}{busy}/messages/", PAGE_GOAL),
+        ("timeline on it", f"{base}{busy}/timeline/", PAGE_GOAL),
     ):
         slow = measure(lambda address=address: ask(address), options.rounds)  # type: ignore[misc]
         note = f"median {slow.median:.1f} ms"

@@ -1,6 +1,6 @@
 """Ids of messages: made, not fetched, so that a repeated send has the same one."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -8,6 +8,9 @@ TIME_SHIFT = 80  # bits below the milliseconds
 RECIPIENT_BITS = 42
 BULK_BITS = 32
 RECIPIENT_MASK = (1 << RECIPIENT_BITS) - 1  # of an id: its recipient's number
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Started(Protocol):
@@ -50,6 +53,11 @@ def bulk_number(identifier: UUID) -> int:
 def sibling(identifier: UUID, recipient: int) -> UUID:
     """The id of another recipient's message of the same bulk."""
     return UUID(int=identifier.int & ~RECIPIENT_MASK | recipient)
+
+
+def moment_of(identifier: UUID) -> datetime:
+    """When the bulk of a message began."""
+    return _EPOCH + timedelta(milliseconds=identifier.int >> TIME_SHIFT)
 
 
 def lowest_id(moment: datetime) -> UUID:

@@ -16,7 +16,7 @@ from devices.audit import Author
 from devices.contacting import Contact
 from devices.errors import TokenError, UnknownPlatformError, UnknownRegistrationError
 from devices.models import Address, Application, Platform, Provider, Registration
-from devices.personalizing.copies import check_same_person, yield_primary
+from devices.personalizing.copies import check_same_person, primary_of, yield_primary
 from devices.racing import Raced, until_settled
 from devices.unsaid import UNSAID, Said, Unsaid
 from devices.versions import pack_version
@@ -271,12 +271,16 @@ def _save(
         if registration.last_seen_day != address.last_contact_at.date():
             registration.last_seen_day = address.last_contact_at.date()
     _apply(address, device, provider=device.provider, token=token)
+    yielded = None
     if registration.primary and not before[0]["primary"]:
+        yielded = primary_of(registration)
         yield_primary(registration)
     if changed := _changed(before[0], _columns(registration)):
         Registration.objects.filter(pk=registration.pk).update(**changed)
         if author is not None:
             was = {name: before[0][name] for name in changed}
+            if yielded is not None:
+                was["primary_was"] = yielded
             audit.note(author, "change device", registration, before=was, after=changed)
     if moved := _changed(before[1], _columns(address)):
         Address.objects.filter(pk=address.pk).update(**moved)

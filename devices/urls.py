@@ -47,6 +47,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
         owners.owner_undo,
         name="owner-undo",
     ),
+    path(
+        "apps/<int:application>/changes/<int:entry>/undo/", owners.change_undo, name="change-undo"
+    ),
     path("apps/<int:application>/devices/<int:pk>/primary/", owners.primary_change, name="primary"),
     path(
         "apps/<int:application>/devices/<int:pk>/attribute/",

@@ -65,6 +65,10 @@ class Journey(models.Model):
             models.Index(fields=["flow", "step", "state"], name="journey_of_flow"),  # figures
             # the timetable: whose step is over
             models.Index(fields=["deadline"], condition=Q(state=0), name="journey_due"),
+            # timeline of a person: their text messages
+            models.Index(
+                fields=["person"], condition=Q(person__isnull=False), name="journey_of_person"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -404,14 +404,17 @@ class MessageQuerySet(models.QuerySet["Message"]):
         low, high = id_range(bulk)
         return self.filter(pk__gte=low, pk__lte=high)
 
-    def newest_of(self, registrations: Collection[int], most: int) -> "MessageQuerySet":
-        """The newest messages of some devices, newest first.
+    def newest_of(
+        self, registrations: Collection[int], most: int, before: uuid.UUID | None = None
+    ) -> "MessageQuerySet":
+        """The newest messages of some devices, newest first; of those below an id.
 
         Asked device by device: of one statement the planner may think that walking all
         messages from the newest is shorter than the index of each device.
         """
         with connection.cursor() as cursor:
-            cursor.execute(_NEWEST, [list(registrations), most, most])
+            bound = before or uuid.UUID(int=(1 << 128) - 1)
+            cursor.execute(_NEWEST, [list(registrations), bound, most, most])
             keys = [key for (key,) in cursor.fetchall()]
         return self.filter(pk__in=keys).order_by("-pk")
 
@@ -421,7 +424,7 @@ SELECT message.id
   FROM unnest(%s::bigint[]) AS device (id)
  CROSS JOIN LATERAL (
        SELECT id FROM campaigns_message
-        WHERE registration_id = device.id ORDER BY id DESC LIMIT %s
+        WHERE registration_id = device.id AND id < %s ORDER BY id DESC LIMIT %s
        ) AS message
  ORDER BY message.id DESC LIMIT %s
 """

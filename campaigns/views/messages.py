@@ -1,22 +1,20 @@
-"""Message logs: of a campaign, of a device, of a person."""
+"""The message log of a campaign."""
 
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_GET
 
 from campaigns import stages, statistics
 from campaigns.ids import RECIPIENT_MASK
 from campaigns.models import Bulk, Campaign, Journey, Medium, Message, Reason
-from devices.models import Address, Platform, Registration
+from devices.models import Address, Platform
 from devices.permissions import ApplicationRequest, Right, page
 from pushadmin.web import newest_first, page_or_partial
 
-SHOWN = 50  # messages of a device, or of a person
-DEVICES = 50  # of a person whose messages are shown
 _S = Message.State
 # As the funnel counts them: whoever saw it had it delivered, and the cloud accepted it.
 STATES: dict[str, tuple[str, tuple[Message.State, ...]]] = {
@@ -37,7 +35,6 @@ class Line:
 
     message: Message
     device: uuid.UUID | None  # registration id; None when it was deleted
-    registration: Registration | None = None  # where a page shows messages of several devices
     person: int | None = None  # of a text message
 
     @property
@@ -133,42 +130,3 @@ def _named(request: ApplicationRequest, text: str) -> list[int]:
         named = Message.objects.filter(pk=wanted)
         devices = list(named.values_list("registration_id", flat=True))
     return devices
-
-
-@require_GET
-@page(Right.SEE_DEVICES)
-def device_messages(request: ApplicationRequest, pk: int) -> HttpResponse:
-    """What a device was sent, newest first: a part of its page."""
-    device = get_object_or_404(Registration, pk=pk, application=request.application)
-    messages = list(
-        Message.objects.filter(registration_id=device.pk)
-        .select_related("bulk__campaign")
-        .order_by("-pk")[: SHOWN + 1]
-    )
-    context = {
-        "lines": [Line(message, None) for message in messages[:SHOWN]],
-        "more": len(messages) > SHOWN,
-    }
-    return render(request, "campaigns/_device_messages.html", context)
-
-
-@require_GET
-@page(Right.SEE_DEVICES)
-def person_messages(request: ApplicationRequest, pk: int) -> HttpResponse:
-    """What the devices of a person were sent here, newest first: a part of their page."""
-    devices = {
-        device.pk: device
-        for device in Registration.objects.filter(
-            person=pk, application=request.application
-        ).order_by("-primary", "-pk")[:DEVICES]
-    }
-    newest = Message.objects.all().newest_of(devices, SHOWN + 1)
-    messages = list(newest.select_related("bulk__campaign"))
-    context = {
-        "lines": [
-            Line(message, None, devices[message.registration_id]) for message in messages[:SHOWN]
-        ],
-        "more": len(messages) > SHOWN,
-        "of_person": True,
-    }
-    return render(request, "campaigns/_device_messages.html", context)

@@ -21,14 +21,23 @@ from devices.personalizing.people import (
 )
 from devices.personalizing.portrait import MOST_CONTACTS, Described, Identities
 from devices.personalizing.previewing import Preview, preview
-from devices.personalizing.undoing import can_undo, undo
+from devices.personalizing.reverting import (
+    can_revert,
+    revert_device,
+    revert_person,
+    state_of_device,
+    state_of_person,
+)
+from devices.personalizing.undoing import MOVES, can_undo, undo
 
 __all__ = [
     "MOST_CONTACTS",
+    "MOVES",
     "Choice",
     "Described",
     "Identities",
     "Preview",
+    "can_revert",
     "can_undo",
     "change",
     "change_owner",
@@ -41,5 +50,9 @@ __all__ = [
     "personalize",
     "preview",
     "replace",
+    "revert_device",
+    "revert_person",
+    "state_of_device",
+    "state_of_person",
     "undo",
 ]

@@ -105,7 +105,7 @@ class Portrait:
         self.person = person
         self.keys: set[Key] = set(person.identities.values_list("kind", "value"))
         self._stored = set(self.keys)
-        self._before = self._state()
+        self._before = self.state()
 
     @property
     def anonymous(self) -> bool:
@@ -153,7 +153,7 @@ class Portrait:
         for kind, value in sorted(self.keys - self._stored):
             Identity.objects.create(kind=kind, value=value, person=self.person)
         self._stored = set(self.keys)
-        after = self._state()
+        after = self.state()
         changed = [name for name, value in after.items() if value != self._before[name]]
         if not changed:
             return
@@ -172,7 +172,7 @@ class Portrait:
 
     def known(self) -> dict[str, Any]:
         """Everything there is, for the audit trail."""
-        return {name: value for name, value in self._state().items() if value}
+        return {name: value for name, value in self.state().items() if value}
 
     def _put_identities(self, said: Described) -> None:
         if not isinstance(said.external_id, Unsaid):
@@ -195,7 +195,8 @@ class Portrait:
             if len(self._of_kind(kind)) > MOST_CONTACTS:
                 raise ContactLimitError(name, MOST_CONTACTS)
 
-    def _state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
+        """Everything that the audit trail compares."""
         person = self.person
         return {
             **{name: getattr(person, name) for name in PLAIN if name != "birthday"},

@@ -13,7 +13,7 @@ from devices.errors import (
     NothingToUndoError,
     SeveralPeopleError,
 )
-from devices.models import AuditEntry, Registration
+from devices.models import AuditEntry, Person, Registration
 from devices.people_forms import OwnerForm
 from devices.permissions import ApplicationRequest, Right, page
 from devices.personalizing import Choice
@@ -83,7 +83,7 @@ def owner_change(request: ApplicationRequest, pk: int) -> HttpResponse:
         messages.error(request, explain(refusal))
     else:
         messages.success(
-            request, f"The device belongs to {person} now. Under Changes you can undo it."
+            request, f"The device belongs to {person} now. In its timeline you can undo it."
         )
     return redirect("devices:detail", request.application.pk, pk)
 
@@ -97,7 +97,7 @@ def owner_part(request: ApplicationRequest, pk: int) -> HttpResponse:
         request.application, device.address.public_id, audit.author_of(request.user, request)
     )
     if parted:
-        messages.success(request, "The device is anonymous now. Under Changes you can undo it.")
+        messages.success(request, "The device is anonymous now. In its timeline you can undo it.")
     else:
         messages.info(request, "The device was anonymous already.")
     return redirect("devices:detail", request.application.pk, pk)
@@ -140,3 +140,29 @@ def owner_undo(request: ApplicationRequest, pk: int, entry: int) -> HttpResponse
         whose = f"belongs to {undone.person} again" if undone.person else "is anonymous again"
         messages.success(request, f"The device {whose}.")
     return redirect("devices:detail", request.application.pk, pk)
+
+
+@page(Right.EDIT_DEVICES)
+@require_POST
+def change_undo(request: ApplicationRequest, entry: int) -> HttpResponse:
+    """Take back what was changed of a person, or of a device of this application."""
+    wanted = get_object_or_404(AuditEntry, pk=entry, object_type__in=("person", "registration"))
+    author = audit.author_of(request.user, request)
+    if wanted.object_type == "person":
+        person = get_object_or_404(Person, pk=wanted.object_id)
+        back = redirect("devices:person", request.application.pk, person.pk)
+    else:
+        device = _device(request, int(wanted.object_id))
+        back = redirect("devices:detail", request.application.pk, device.pk)
+    try:
+        if wanted.object_type == "person":
+            personalizing.revert_person(wanted, author)
+        else:
+            personalizing.revert_device(wanted, author)
+    except NothingToUndoError:
+        messages.error(request, "It has been changed since, so this cannot be undone.")
+    except DeviceError as refusal:
+        messages.error(request, explain(refusal))
+    else:
+        messages.success(request, "The change was undone.")
+    return back

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, Prefetch, Q
+from django.db.models import Count, Prefetch
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -14,7 +14,6 @@ from devices.errors import DeviceError
 from devices.models import (
     Application,
     AttributeDefinition,
-    AuditEntry,
     Identity,
     Person,
     Registration,
@@ -22,11 +21,9 @@ from devices.models import (
 from devices.people_forms import AttributeForm, PersonForm, PersonSearchForm
 from devices.permissions import ApplicationRequest, Right, page
 from devices.views.registrations import attributes_of, state_of
-from devices.views.trail import Change, changes_of
 from pushadmin.web import newest_first, page_or_partial
 
 MOST_DEVICES = 50  # on the page of a person
-MOST_CHANGES = 30
 
 
 @page(Right.SEE_DEVICES)
@@ -118,21 +115,11 @@ def _show(request: ApplicationRequest, person: Person, form: PersonForm) -> Http
         "hidden": here - len(devices),
         "elsewhere": everywhere - here,
         "reachable": sum(state_of(each) == "reachable" for each in devices),
-        "changes": _changes(person, devices),
         "form": form,
         "attribute_form": AttributeForm(),
     }
     status = 422 if form.errors else 200
     return render(request, "devices/person_detail.html", context, status=status)
-
-
-def _changes(person: Person, devices: list[Registration]) -> list[Change]:
-    keys = {str(device.pk): device for device in devices}
-    entries = AuditEntry.objects.filter(
-        Q(object_type="person", object_id=str(person.pk))
-        | Q(object_type="registration", object_id__in=list(keys))
-    )[:MOST_CHANGES]
-    return changes_of(list(entries), keys)
 
 
 @page(Right.EDIT_DEVICES)

@@ -17,14 +17,12 @@ from devices.models import (
     Address,
     Application,
     AttributeDefinition,
-    AuditEntry,
     Identity,
     Person,
     Registration,
 )
 from devices.people_forms import AttributeForm, OwnerForm
 from devices.permissions import ApplicationRequest, Right, page
-from devices.views.trail import changes_of
 from pushadmin.web import newest_first, page_or_partial
 
 STATES = {
@@ -102,7 +100,6 @@ def device_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
         pk=pk,
     )
     device.application = request.application
-    history = AuditEntry.objects.filter(object_type="registration", object_id=str(pk))[:10]
     context = {
         "application": request.application,
         "device": device,
@@ -114,7 +111,6 @@ def device_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
             device.attributes, AttributeDefinition.Scope.DEVICE, request.application
         ),
         "offset": _offset(device.timezone_offset),
-        "changes": changes_of(list(history), {str(pk): device}),
         "owner_form": OwnerForm(),
         "attribute_form": AttributeForm(),
         **_person(device.person, device),

@@ -30,22 +30,49 @@ class Change:
     done: str  # "moved the device"
     lines: list[str]  # "city: Paris → London"
     device: Registration | None = None
-    undoable: bool = False
+    undo: str = ""  # what can be taken back: a "move", a "change"; "": it cannot
 
 
 def changes_of(entries: list[AuditEntry], devices: dict[str, Registration]) -> list[Change]:
-    """Entries, newest first; the newest move of a device can be undone if it still stands."""
-    people = _people(entries)
-    told, moved = [], set()
+    """Entries as pages tell them, each with the way back if what it did still stands.
+
+    Of the moves of a device, the newest alone can be taken back.
+    """
+    people, newest = _people(entries), _newest_moves(devices)
+    states: dict[str, dict[str, Any]] = {}
+    told = []
     for entry in entries:
         device = devices.get(entry.object_id) if entry.object_type == "registration" else None
-        undoable = False
-        if device is not None and device.pk not in moved and "person" in (entry.after or {}):
-            moved.add(device.pk)
-            undoable = personalizing.can_undo(entry, device)
+        undo = ""
+        if device is not None and entry.pk in newest:
+            undo = "move" if personalizing.can_undo(entry, device) else ""
+        elif personalizing.can_revert(entry, _state(entry, device, states)):
+            undo = "change"
         done = DONE.get(entry.action, entry.done)
-        told.append(Change(entry, done, _lines(entry, people), device, undoable))
+        told.append(Change(entry, done, _lines(entry, people), device, undo))
     return told
+
+
+def _newest_moves(devices: dict[str, Registration]) -> set[int]:
+    moves = AuditEntry.objects.filter(
+        object_type="registration", object_id__in=list(devices), action__in=personalizing.MOVES
+    )
+    newest = moves.order_by("object_id", "-at", "-pk").distinct("object_id")
+    return set(newest.values_list("pk", flat=True))
+
+
+def _state(
+    entry: AuditEntry, device: Registration | None, states: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """What an entry is about, as it is now; read once."""
+    if device is not None:
+        return personalizing.state_of_device(device)
+    if entry.object_type != "person" or not entry.after:
+        return {}
+    if entry.object_id not in states:
+        person = Person.objects.filter(pk=int(entry.object_id)).first()
+        states[entry.object_id] = personalizing.state_of_person(person) if person else {}
+    return states[entry.object_id]
 
 
 def _people(entries: list[AuditEntry]) -> dict[int, str]:

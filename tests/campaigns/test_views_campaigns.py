@@ -334,7 +334,7 @@ def test_the_campaign_page_tells_every_device(shop: Application, cloud_for: Clou
     assert log.content.decode().count("404 UNREGISTERED") == 3
     device = Message.objects.filter(reason=Reason.UNINSTALLED).first()
     assert device is not None
-    part = client.get(url("device-messages", shop, device.registration_id))
+    part = client.get(url("device-timeline", shop, device.registration_id))
     assert "The app was removed from the device" in part.content.decode()
 
 
@@ -499,7 +499,7 @@ def test_an_empty_list_offers_to_compose_to_who_may(shop: Application) -> None:
 def test_only_who_sees_devices_sees_their_messages(shop: Application) -> None:
     device = shop.registrations.first()
     assert device is not None
-    address = url("device-messages", shop, device.pk)
+    address = url("device-timeline", shop, device.pk)
     for role in Role:
         allowed = Right.SEE_DEVICES in RIGHTS[role]
         assert signed_in(shop, role).get(address).status_code == (200 if allowed else 403), role

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from campaigns import fanout, ids
 from campaigns.models import Bulk, Message, Reason
+from devices import audit
 from devices.models import Application, Registration, Role
 from tests.factories import (
     make_application,
@@ -66,42 +67,64 @@ def send(device: Registration, **given: object) -> Message:
 def test_support_finds_a_person_sees_why_and_moves_a_device_there_and_back(
     page: Page, application: Application, device: Registration
 ) -> None:
+    """Anna says that yesterday's push did not come to her Galaxy; it is filed under Boris."""
+    send(device, state=Message.State.FAILED, reason=Reason.UNINSTALLED, answer="UNREGISTERED")
     page.goto(reverse("devices:people", args=[application.pk]))
-    page.keyboard.press("/")
+    page.get_by_role("searchbox").click()
     page.keyboard.type("+44 7700 9001")
     expect(page.locator("#person-list tbody tr")).to_have_count(1, timeout=PATIENCE)
     page.get_by_role("link", name="Anna Meyer").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Anna Meyer")
     expect(page.locator("main")).to_contain_text("Has no device in Shop")
 
-    page.goto(reverse("devices:detail", args=[application.pk, device.pk]))
+    page.locator(".nav").get_by_role("link", name="People").click()
+    page.get_by_role("searchbox").click()
+    page.keyboard.type("crm-2")
+    expect(page.locator("#person-list tbody tr")).to_have_count(1, timeout=PATIENCE)
+    page.get_by_role("link", name="Boris Doe").click()
+    timeline = page.get_by_role("region", name="Timeline")
+    expect(timeline).to_contain_text("Friday sale", timeout=PATIENCE)
+    expect(timeline).to_contain_text(Reason.UNINSTALLED.label)
+    expect(timeline).to_contain_text(Reason.UNINSTALLED.remedy)
+    timeline.get_by_role("link", name="Galaxy S24").click()
+
     page.get_by_role("button", name="Move device").click()
-    page.get_by_label("Phone").fill("+44 7700 900123")
+    page.get_by_label("Phone").click()
+    page.keyboard.type("+44 7700 900123")
     preview = page.locator("#owner-preview")
     expect(preview).to_contain_text("Boris Doe keeps the other device", timeout=PATIENCE)
+    for side in ("Belongs to now", "Will belong to"):
+        expect(preview.get_by_role("region", name=side)).to_be_visible()
     preview.get_by_role("button", name="Move device to Anna Meyer").click()
 
-    changes = page.locator("section", has=page.get_by_role("heading", name="Changes"))
     expect(page.get_by_role("link", name="Anna Meyer")).to_be_visible()
-    changes.get_by_role("button", name="Undo this move").click()
+    device.refresh_from_db()
+    assert device.person is not None
+    assert (device.person.first_name, device.person_tags) == ("Anna", ["vip"])
+    timeline.get_by_role("button", name="Undo this move").click()
     expect(page.get_by_role("link", name="Boris Doe")).to_be_visible()
     device.refresh_from_db()
     assert device.person is not None
     assert (device.person.first_name, device.person_tags) == ("Boris", ["new"])
 
 
-def test_support_sees_on_the_page_of_a_person_why_a_push_did_not_arrive(
+def test_a_timeline_is_filtered_and_leads_to_what_is_older(
     page: Page, application: Application, device: Registration
 ) -> None:
-    send(device, state=Message.State.FAILED, reason=Reason.UNINSTALLED, answer="UNREGISTERED")
-
+    for number in range(35):
+        audit.record(None, "switch device off", device, after={"enabled": bool(number % 2)})
+    send(device, state=Message.State.DELIVERED)
     page.goto(reverse("devices:person", args=[application.pk, device.person_id]))
+    timeline = page.get_by_role("region", name="Timeline")
+    entries = timeline.get_by_role("listitem")
 
-    messages = page.locator("#person-messages")
-    expect(messages).to_contain_text("Friday sale", timeout=PATIENCE)
-    expect(messages).to_contain_text(Reason.UNINSTALLED.label)
-    expect(messages).to_contain_text(Reason.UNINSTALLED.remedy)
-    expect(messages.get_by_role("link", name="Galaxy S24")).to_be_visible()
+    timeline.get_by_role("link", name="Messages").click()
+    expect(entries).to_have_count(1, timeout=PATIENCE)
+    timeline.get_by_role("link", name="Everything").click()
+    timeline.get_by_role("button", name="Show older entries").click()
+
+    expect(entries).to_have_count(36, timeout=PATIENCE)
+    expect(timeline.get_by_role("button", name="Show older entries")).to_have_count(0)
 
 
 def test_support_asks_why_a_campaign_never_went_out_to_a_device(
@@ -139,7 +162,7 @@ def test_a_conflict_shows_every_side_and_offers_no_move(
     expect(preview.get_by_role("button")).to_have_count(0)
 
 
-def test_an_attribute_is_set_by_the_enter_key(
+def test_an_attribute_is_set_by_the_enter_key_and_undone(
     page: Page, application: Application, device: Registration
 ) -> None:
     page.goto(reverse("devices:person", args=[application.pk, device.person_id]))
@@ -153,6 +176,12 @@ def test_an_attribute_is_set_by_the_enter_key(
     assert device.person is not None
     device.person.refresh_from_db()
     assert device.person.attributes == {"loyalty": "gold"}
+
+    page.get_by_role("button", name="Undo this change").click()
+
+    expect(page.get_by_text("The change was undone.")).to_be_visible(timeout=PATIENCE)
+    device.person.refresh_from_db()
+    assert device.person.attributes == {}
 
 
 def test_a_person_is_erased_only_by_typing_it(

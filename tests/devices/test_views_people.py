@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from devices import attributes, finding
-from devices.models import Application, AuditEntry, Person, Registration, Role
+from devices import attributes, audit, finding, personalizing
+from devices.models import Address, Application, AuditEntry, Person, Registration, Role
+from devices.views.trail import Change
 from tests.factories import make_application, make_person, make_registration, make_user
 
 pytestmark = pytest.mark.django_db
@@ -244,7 +246,7 @@ def test_an_unknown_person_is_not_found(client: Client, application: Application
 def test_a_person_is_edited_and_their_devices_know_the_tags(
     client: Client, application: Application, anna: Person
 ) -> None:
-    response = client.post(
+    client.post(
         url("person-edit", application, anna.pk),
         {"first_name": "Ann", "last_name": "Doe", "gender": "FEMALE", "birthday": "1990-01-02",
          "tags": "Pizza, vip,, Pizza"},
@@ -257,7 +259,8 @@ def test_a_person_is_edited_and_their_devices_know_the_tags(
     entry = AuditEntry.objects.filter(object_type="person", object_id=str(anna.pk)).latest("pk")
     assert entry.actor is not None
     assert (entry.before["first_name"], entry.after["first_name"]) == ("Anna", "Ann")  # type: ignore[index]
-    assert "first name: Anna → Ann" in response.content.decode()
+    told = client.get(reverse("campaigns:person-timeline", args=[application.pk, anna.pk]))
+    assert "first name: Anna → Ann" in told.content.decode()
 
 
 @pytest.mark.parametrize(
@@ -353,13 +356,82 @@ def test_a_device_is_moved_and_back_again(
 
     device.refresh_from_db()
     assert (device.person, device.primary, device.person_tags) == (anna, False, ["vip", "Vip"])
-    assert said(moved) == ["The device belongs to Anna Łukasz now. Under Changes you can undo it."]
-    (change,) = [each for each in moved.context["changes"] if each.undoable]
-    undone = client.post(url("owner-undo", application, device.pk, change.entry.pk), follow=True)
+    told = "The device belongs to Anna Łukasz now. In its timeline you can undo it."
+    assert said(moved) == [told]
+    (move,) = [each for each in timeline(client, device) if each.undo]
+    assert move.undo == "move"
+    undone = client.post(url("owner-undo", application, device.pk, move.entry.pk), follow=True)
 
     device.refresh_from_db()
     assert (device.person, device.primary) == (boris, True)
     assert said(undone) == ["The device belongs to Boris Doe again."]
+
+
+def timeline(client: Client, device: Registration) -> list[Change]:
+    part = reverse("campaigns:device-timeline", args=[device.application_id, device.pk])
+    lines = client.get(part).context["lines"]
+    return [line.change for line in lines if line.change is not None]
+
+
+def test_what_was_changed_of_a_person_is_undone_until_it_changes_again(
+    client: Client, application: Application, anna: Person
+) -> None:
+    Person.objects.filter(pk=anna.pk).update(tags=["vip"])
+    known = personalizing.state_of_person(Person.objects.get(pk=anna.pk))
+    typed = {"first_name": "Anne", "tags": "vip, new", "birthday": "1990-01-02"}
+    client.post(url("person-edit", application, anna.pk), typed)
+    client.post(url("person-attribute", application, anna.pk), {"name": "a", "value": "x"})
+    edited, attribute = AuditEntry.objects.filter(action="change person").order_by("pk")
+
+    for entry in (attribute, edited):
+        undone = client.post(url("change-undo", application, entry.pk), follow=True)
+        assert said(undone)[-1] == "The change was undone."
+
+    anna.refresh_from_db()
+    assert personalizing.state_of_person(anna) == known
+    again = client.post(url("change-undo", application, edited.pk), follow=True)
+    assert said(again) == ["It has been changed since, so this cannot be undone."]
+
+
+def test_a_device_that_was_switched_is_switched_back(
+    client: Client, application: Application, anna: Person
+) -> None:
+    device = anna.registrations.get()
+    client.post(url("device-switch", application, device.pk), {"enabled": "0"})
+    client.post(url("device-attribute", application, device.pk), {"name": "a", "value": "x"})
+
+    for change in timeline(client, device):
+        assert change.undo == "change"
+        client.post(url("change-undo", application, change.entry.pk))
+
+    device.refresh_from_db()
+    assert (device.enabled, device.attributes) == (True, {})
+    assert [each.undo for each in timeline(client, device)] == ["change", "change", "", ""]
+
+
+def test_a_dead_address_is_not_switched_on_by_undoing(
+    client: Client, application: Application, anna: Person
+) -> None:
+    device = anna.registrations.get()
+    client.post(url("device-switch", application, device.pk), {"enabled": "0"})
+    Address.objects.filter(pk=device.pk).update(closed_at=timezone.now(), closed_reason="gone")
+    (change,) = timeline(client, device)
+
+    client.post(url("change-undo", application, change.entry.pk))
+
+    device.refresh_from_db()
+    assert not device.enabled
+
+
+def test_a_change_of_another_application_is_not_undone(
+    client: Client, application: Application
+) -> None:
+    other = make_registration(make_application())
+    entry = audit.record(
+        None, "switch device off", other, before={"enabled": True}, after={"enabled": False}
+    )
+
+    assert client.post(url("change-undo", application, entry.pk)).status_code == 404
 
 
 def test_an_older_move_cannot_be_undone(
@@ -390,7 +462,7 @@ def test_a_device_is_made_anonymous_and_back_again(
 
     device.refresh_from_db()
     assert device.person is None
-    assert said(parted) == ["The device is anonymous now. Under Changes you can undo it."]
+    assert said(parted) == ["The device is anonymous now. In its timeline you can undo it."]
     entry = AuditEntry.objects.get(action="depersonalize device")
     client.post(url("owner-undo", application, device.pk, entry.pk))
     device.refresh_from_db()
@@ -407,7 +479,15 @@ def test_a_device_is_made_primary(client: Client, application: Application, anna
         device.refresh_from_db()
     assert (first.primary, second.primary) == (True, False)
     entry = AuditEntry.objects.get(action="change device")
-    assert (entry.before, entry.after) == ({"primary": False}, {"primary": True})
+    was = {"primary": False, "primary_was": second.pk}
+    assert (entry.before, entry.after) == (was, {"primary": True})
+
+    undone = client.post(url("change-undo", application, entry.pk), follow=True)
+
+    assert said(undone)[-1] == "The change was undone."
+    for device in (first, second):
+        device.refresh_from_db()
+    assert (first.primary, second.primary) == (False, True)
 
 
 def test_both_pages_tell_what_happened(
@@ -419,8 +499,10 @@ def test_both_pages_tell_what_happened(
 
     moved = "Boris Doe → Anna Łukasz"
     for person, text in ((anna, moved), (boris, "moved a device away from here: Android")):
-        assert text in client.get(url("person", application, person.pk)).content.decode()
-    assert moved in client.get(url("detail", application, device.pk)).content.decode()
+        part = reverse("campaigns:person-timeline", args=[application.pk, person.pk])
+        assert text in client.get(part).content.decode()
+    part = reverse("campaigns:device-timeline", args=[application.pk, device.pk])
+    assert moved in client.get(part).content.decode()
     unknown = client.get(url("owner-preview", application, device.pk + 1))
     assert unknown.status_code == 404
 

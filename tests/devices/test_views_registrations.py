@@ -229,7 +229,7 @@ def test_a_device_page_costs_a_fixed_number_of_queries(
     supporter(client, application)
     client.get(detail_url(device))
 
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(13):
         client.get(detail_url(device))
 
 

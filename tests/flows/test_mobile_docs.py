@@ -20,7 +20,7 @@ PAGE = (ROOT / "docs/mobile-api.md").read_text()
 
 @pytest.mark.django_db(transaction=True)
 def test_every_example_answers_as_the_page_says(live_server: LiveServer, settings: Any) -> None:
-    settings.NEW_BASE_URL = ""
+    settings.NEW_BASE_URL = "https://push.example.com"
     assert shutil.which("curl"), "The examples are for curl: install it."
     application = make_application()
     variables = {"BASE": live_server.url, "CODE": application.code}
@@ -44,7 +44,7 @@ def test_every_example_answers_as_the_page_says(live_server: LiveServer, setting
 def send(device: Registration) -> None:
     """A message to the device, for its person's inbox; there is no cloud to carry it."""
     content = {"language": "", "variant": 0, "title": "Hi", "text": "Order shipped"}
-    bulk = make_bulk(device.application, content=[{**content, "inbox_topic": "orders"}])
+    bulk = make_bulk(device.application, content=[{**content, "inbox_topic": "offers"}])
     fanout.freeze(bulk)
     dispatch.work(seconds=60)
 
