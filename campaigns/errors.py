@@ -84,3 +84,15 @@ class SegmentInUseError(CampaignError):
     """Campaigns or other segments name the segment, so it cannot be deleted."""
 
     code = "segment_in_use"
+
+
+class ScenarioInUseError(CampaignError):
+    """Campaigns or other systems go by the scenario, so it cannot be deleted."""
+
+    code = "scenario_in_use"
+
+
+class ForeignScenarioError(CampaignError):
+    """The scenario has steps that are not this application's, or none that it can change."""
+
+    code = "foreign_scenario"

@@ -136,6 +136,13 @@ def embark(bulk: Bulk) -> bool:
 # ------------------------------------------------------------------- campaigns
 
 
+def unfit(channels: Sequence[str]) -> str:
+    """Why a campaign cannot take these steps; empty where it can."""
+    if list(channels[:1]) == ["PUSH"] and not set(channels[1:]) - {"SMS"}:
+        return ""
+    return "A campaign begins with a push, and goes on with text messages only."
+
+
 def of_campaign(campaign: Campaign) -> list[Step]:
     """The steps of a campaign with a scenario: its push, then its text as a text message.
 
@@ -144,12 +151,8 @@ def of_campaign(campaign: Campaign) -> list[Step]:
     assert campaign.scenario is not None
     said = campaign.scenario.steps
     channels = [step["channel"] for step in said]
-    if channels[:1] != ["PUSH"] or set(channels[1:]) - {"SMS"}:
-        raise IncompleteContentError(
-            "A campaign begins with a push, and goes on with text messages only: choose another"
-            " scenario.",
-            field="scenario",
-        )
+    if problem := unfit(channels):
+        raise IncompleteContentError(f"{problem} Choose another scenario.", field="scenario")
     text = campaign.contents.filter(language="").values_list("text", flat=True).first() or ""
     if len(channels) > 1:
         count = parts(text).count

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 
+from campaigns import scenarios
 from campaigns.content_forms import (
     FIELDS,
     ContentForm,
@@ -96,7 +97,7 @@ class ComposerForm(ContentForm, DeliveryForm):
     hours = forms.TypedChoiceField(label="Keep trying for", choices=HOURS, coerce=int)
     scenario = forms.ModelChoiceField(
         label="If it does not arrive",
-        queryset=Scenario.objects.all(),
+        queryset=Scenario.objects.none(),
         required=False,
         empty_label="Nothing more is sent",
         help_text="A scenario goes on with a text message, once for each person whose push failed,"
@@ -134,6 +135,8 @@ class ComposerForm(ContentForm, DeliveryForm):
         for name in ("segment", "without_segments"):
             chosen: Any = self.fields[name]
             chosen.queryset = Segment.objects.filter(application=application)
+        scenario: Any = self.fields["scenario"]
+        scenario.queryset = scenarios.of(application)
         self.fields["languages"].widget.attrs["list"] = "known-languages"
         for name in ("name", "languages", "tags", "without_tags", "version"):
             self.fields[name].widget.attrs["autocomplete"] = "off"

@@ -13,6 +13,7 @@ from campaigns.views import (
     overview,
     personal_data,
     push_api,
+    scenarios,
     segments,
     system,
     timeline,
@@ -26,6 +27,7 @@ APP = "apps/<int:application>/"
 ONE = APP + "campaigns/<int:pk>/"
 SEGMENT = APP + "segments/<int:pk>/"
 LIST = APP + "lists/<int:pk>/"
+SCENARIO = APP + "scenarios/<int:pk>/"
 
 urlpatterns: list[URLPattern] = [
     path(APP, overview.overview, name="overview"),
@@ -35,6 +37,7 @@ urlpatterns: list[URLPattern] = [
     path(ONE + "edit/", composer.campaign_edit, name="edit"),
     path(ONE + "contents/", composer.campaign_contents, name="contents"),
     path(ONE + "audience/", composer.audience_size, name="audience-size"),
+    path(ONE + "scenario/", scenarios.scenario_choice, name="scenario-choice"),
     path(ONE + "launch/", composer.campaign_launch, name="launch"),
     path(ONE + "chart/", following.campaign_chart, name="chart"),
     path(ONE + "pace/", following.campaign_pace, name="pace"),
@@ -73,6 +76,12 @@ urlpatterns: list[URLPattern] = [
     path(LIST + "files/<int:upload>/add/", uploads.upload_add, name="list-upload-add"),
     path(LIST + "files/<int:upload>/refused.csv", uploads.upload_refusals, name="list-refusals"),
     path(APP + "devices/<int:pk>/timeline/", timeline.device_timeline, name="device-timeline"),
+    path(APP + "scenarios/", scenarios.scenario_list, name="scenarios"),
+    path(APP + "scenarios/new/", scenarios.scenario_new, name="scenario-new"),
+    path(APP + "scenarios/reach/", scenarios.scenario_reach, name="scenario-reach"),
+    path(SCENARIO, scenarios.scenario_detail, name="scenario"),
+    path(SCENARIO + "edit/", scenarios.scenario_edit, name="scenario-edit"),
+    path(SCENARIO + "delete/", scenarios.scenario_delete, name="scenario-delete"),
     path("settings/system/", system.system, name="system"),
     path("settings/system/reconcile/", system.system_reconcile, name="system-reconcile"),
     path(APP + "people/<int:pk>/timeline/", timeline.person_timeline, name="person-timeline"),

@@ -7,7 +7,9 @@ from django.db.models import Q
 class Scenario(models.Model):
     """Steps tried one after another until one delivers.
 
-    `steps` is a list of {"channel": "PUSH" | "SMS", "sender": str, "validity": seconds}.
+    `steps` is a list of {"channel": "PUSH" | "SMS" (other systems may keep others), "sender":
+    the code of an application, or who the text is from, "validity": seconds,
+    "accepted_is_enough": bool}; the last two may be missing.
     """
 
     key = models.CharField(max_length=64, unique=True)
@@ -25,7 +27,7 @@ class Scenario(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return self.name or f"Scenario {self.key[:8]}"
 
 
 class SmsSender(models.Model):

@@ -51,8 +51,13 @@ def marketer(shop: Application) -> User:
     return make_user(Role.MARKETER, shop)
 
 
-def make_scenario(*channels: str) -> Scenario:
-    steps = [{"channel": each, "sender": "Shop", "validity": 3600} for each in channels]
+def make_scenario(*channels: str, shop: Application | None = None) -> Scenario:
+    code = shop.code if shop is not None else "Shop"
+    senders = {"PUSH": code, "SMS": "Shop"}
+    steps = [
+        {"channel": each, "sender": senders.get(each, "Shop"), "validity": 3600}
+        for each in channels
+    ]
     name = ", then ".join(channels)
     return Scenario.objects.create(key=name.lower(), name=name, steps=steps)
 
@@ -117,7 +122,7 @@ def test_a_scenario_that_a_campaign_cannot_take_is_refused(
     make_gateway(shop)
     campaign = make_campaign(shop, scenario=make_scenario(*channels))
 
-    with pytest.raises(IncompleteContentError, match="choose another") as refused:
+    with pytest.raises(IncompleteContentError, match="Choose another") as refused:
         composing.launch(campaign, marketer)
 
     assert refused.value.field == "scenario"
@@ -196,7 +201,7 @@ def test_the_composer_shows_whom_texts_reach_and_what_they_cost_at_most(
 ) -> None:
     make_credential(shop)
     make_gateway(shop)
-    scenario = make_scenario("PUSH", "SMS")
+    scenario = make_scenario("PUSH", "SMS", shop=shop)
     campaign = make_campaign(shop)
     client.force_login(marketer)
     address = reverse("campaigns:edit", args=[shop.pk, campaign.pk])
