@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from campaigns import (
     audience,
+    canaries,
     channels,
     failover,
     flows,
@@ -221,6 +222,7 @@ def launch(campaign: Campaign, user: User) -> Bulk:
         if not campaign.application.enabled:
             raise WrongStateError("This application is switched off under Settings.")
         check_content(campaign)
+        canaries.check(campaign)
         starts_at = scheduling.starts_at(campaign)
         rule = rule_of(campaign)
         rule = expanded(rule, campaign.application)
@@ -275,6 +277,9 @@ def undo(campaign: Campaign, user: User) -> None:
         bulk = _locked_bulk(campaign)
         if bulk.status != Bulk.Status.PENDING:
             raise WrongStateError("Too late to undo: sending has begun. You can still cancel.")
+        before = Bulk.objects.filter(campaign=campaign, starts_at__lt=bulk.starts_at)
+        if before.filter(origin=Bulk.Origin.CAMPAIGN).exists():
+            raise WrongStateError("It has gone out before: cancel it, and it does so no more.")
         if bulk.flow is not None:
             bulk.flow.delete()  # and with it the bulks of all its steps
         else:
@@ -296,6 +301,8 @@ def resume(campaign: Campaign, user: User) -> Bulk:
         campaign, user, "resume campaign", {Bulk.Status.PAUSED}, Bulk.Status.SENDING,
         "Only a paused campaign can be resumed.",
     )  # fmt: skip
+    if "asked" in bulk.delivery.get("canary", {}):
+        canaries.release(bulk)
     for each in _bulks_of(bulk):
         ledger.finish(each.pk)
     return bulk
@@ -330,15 +337,24 @@ def cancel(campaign: Campaign, user: User) -> Bulk:
     )  # fmt: skip
     for each in _bulks_of(bulk):
         ledger.cancel_chunks(each.pk)
+    Bulk.objects.filter(  # the next run of a recurring campaign
+        campaign=campaign, status=Bulk.Status.PENDING, origin=Bulk.Origin.CAMPAIGN
+    ).update(status=Bulk.Status.CANCELLED, finished_at=timezone.now())
     if bulk.flow_id is not None:
         failover.cancel(bulk.flow_id)
     return bulk
 
 
 def _locked_bulk(campaign: Campaign) -> Bulk:
-    """The first bulk of the newest launch; those of its later steps are locked with it."""
+    """The first bulk of the newest launch; those of its later steps are locked with it.
+
+    Of a recurring campaign the run that goes on, if one does, else the newest.
+    """
     bulks = Bulk.objects.select_for_update()
-    bulk = bulks.filter(campaign=campaign, step=0).order_by("-pk").first()
+    launched = bulks.filter(campaign=campaign, origin=Bulk.Origin.CAMPAIGN)
+    firsts = launched.filter(step=0).order_by("-pk")
+    bulk = firsts.filter(status__in=(Bulk.Status.SENDING, Bulk.Status.PAUSED)).first()
+    bulk = bulk or firsts.first()
     if bulk is None:
         raise WrongStateError("This campaign was not launched yet.")
     if bulk.flow_id is not None:

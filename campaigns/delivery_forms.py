@@ -1,5 +1,6 @@
 """What people type about when a campaign goes out."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -12,6 +13,7 @@ from devices.models import Application
 from devices.zones import zone_choices
 
 MOST_RUNS = 1000
+MINUTES, FAILED = 15, 5  # a canary is offered with: minutes to wait, percent that may fail
 
 
 class DeliveryForm(forms.Form):
@@ -23,6 +25,7 @@ class DeliveryForm(forms.Form):
             (Kind.NOW.value, "Now"),
             (Kind.AT.value, "At a time"),
             (Kind.LOCAL.value, "In recipients' time"),
+            (Kind.REPEAT.value, "Again and again"),
         ],
         widget=forms.RadioSelect,
         required=False,
@@ -71,7 +74,55 @@ class DeliveryForm(forms.Form):
         " frequency cap neither stops nor counts it.",
     )
 
+    try_first = forms.ChoiceField(
+        label="Try first",
+        choices=[
+            ("", "Send to everybody at once"),
+            ("share", "A share of the devices first"),
+            ("devices", "A number of devices first"),
+        ],
+        required=False,
+        help_text="They are drawn at random; the others wait until it is known how it went.",
+    )
+    try_size = forms.IntegerField(
+        label="How many", required=False, min_value=1, max_value=1_000_000,
+        help_text="Percent of the devices, or their number.",
+    )  # fmt: skip
+    try_minutes = forms.IntegerField(
+        label="Wait, in minutes", required=False, min_value=0, max_value=1440,
+        help_text="After the last of the first has its outcome.",
+    )  # fmt: skip
+    try_then = forms.ChoiceField(
+        label="Then",
+        choices=[("go_on", "Go on if few failed, else pause"), ("hold", "Pause: I decide")],
+        required=False,
+    )
+    try_failed = forms.IntegerField(
+        label="May fail, in percent, at most", required=False, min_value=0, max_value=100,
+    )  # fmt: skip
+
     application: Application
+
+    def _clean_canary(self) -> None:
+        first, size = self.cleaned_data.get("try_first"), self.cleaned_data.get("try_size")
+        if not first or "try_size" in self.errors:
+            return
+        if size is None:
+            self.add_error("try_size", "Say how many get it first.")
+        elif first == "share" and size > 99:
+            self.add_error("try_size", "A share is 1 to 99 percent.")
+
+    def _canary(self) -> dict[str, Any]:
+        cleaned = self.cleaned_data
+        if not cleaned["try_first"]:
+            return {}
+        minutes, failed = cleaned["try_minutes"], cleaned["try_failed"]
+        return {
+            cleaned["try_first"]: cleaned["try_size"],
+            "minutes": MINUTES if minutes is None else minutes,
+            "failed": FAILED if failed is None else failed,
+            "then": cleaned["try_then"] or "go_on",
+        }
 
     def _clean_timing(self) -> None:
         """A chosen time is whole, or the fields that lack something say so."""
@@ -90,6 +141,7 @@ class DeliveryForm(forms.Form):
         """What is saved on the campaign of when it goes out."""
         return {
             "timing": self._timing().as_json(),
+            "canary": self._canary(),
             "transactional": self.cleaned_data["transactional"],
         }
 
@@ -121,4 +173,16 @@ def typed_delivery(campaign: Campaign) -> dict[str, Any]:
         "until": timing.until,
         "times": timing.count,
         "transactional": campaign.transactional,
+        **_typed_canary(campaign.canary),
+    }
+
+
+def _typed_canary(told: Mapping[str, Any]) -> dict[str, Any]:
+    first = next((name for name in ("share", "devices") if name in told), "")
+    return {
+        "try_first": first,
+        "try_size": told.get(first, 1),
+        "try_minutes": told.get("minutes", MINUTES),
+        "try_then": told.get("then", "go_on"),
+        "try_failed": told.get("failed", FAILED),
     }

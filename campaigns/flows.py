@@ -178,6 +178,15 @@ def of_campaign(campaign: Campaign) -> list[Step]:
     ]
 
 
+def as_it_goes_on(first: Bulk) -> Bulk:
+    """A first bulk, in the state of its first step that goes on."""
+    if first.flow_id is not None and first.status == Bulk.Status.DONE:
+        later = Bulk.objects.filter(flow=first.flow_id, status__in=Bulk.UNFINISHED)
+        if (step := later.order_by("step").first()) is not None:
+            first.status, first.finished_at = step.status, None
+    return first
+
+
 def latest(campaigns: Collection[Campaign]) -> dict[int, Bulk]:
     """The newest first bulk of each campaign, in the state of its first step that goes on."""
     launched = Bulk.objects.filter(campaign__in=campaigns, origin=Bulk.Origin.CAMPAIGN)

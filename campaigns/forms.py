@@ -161,6 +161,7 @@ class ComposerForm(ContentForm, DeliveryForm):
         if cleaned.get("version_op") and not pack_version(cleaned.get("version") or ""):
             self.add_error("version", "Type a version such as 4.10.")
         self._clean_timing()
+        self._clean_canary()
         for name, test in self._tests():
             try:
                 to_q(test, self.application)

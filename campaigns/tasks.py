@@ -20,6 +20,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from campaigns import (
+    canaries,
     capping,
     channels,
     counting,
@@ -38,6 +39,7 @@ from campaigns import (
     partitions,
     push_api,
     reconciling,
+    recurring,
     repeating,
     reports,
     sampling,
@@ -137,6 +139,7 @@ def revive() -> None:
     for pk in waiting.values_list("pk", flat=True):
         freeze_audience.apply_async((pk,), expires=3)
     ledger.resume_overdue()
+    canaries.judge()
     dispatch.settle_abandoned()
     closing.judge_old_pages()
     if failover.is_needed():
@@ -160,6 +163,12 @@ def _queue_what_is_due() -> None:
             dispatch_chunks.apply_async(expires=10)
     if due.filter(urgent=True).exists():
         dispatch_urgent.apply_async(expires=10)
+
+
+@shared_task
+def plan_runs() -> None:
+    """The next runs of recurring campaigns."""
+    recurring.plan()
 
 
 @shared_task

@@ -37,6 +37,7 @@ TIMETABLE: dict[str, dict[str, Any]] = {
     name: {"task": task, "schedule": every, "options": {"expires": every}}
     for name, task, every in (
         ("whatever Postgres calls unfinished", "campaigns.tasks.revive", 3.0),
+        ("runs of recurring campaigns", "campaigns.tasks.plan_runs", 30.0),
         ("receipts", "campaigns.tasks.consume_receipts", 5.0),
         ("messages past their time", "campaigns.tasks.expire_messages", 5.0),
         ("events of apps", "campaigns.tasks.consume_events", 5.0),

@@ -18,6 +18,7 @@ from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
 
 from campaigns import (
     audience,
+    canaries,
     capping,
     channels,
     composing,
@@ -111,6 +112,10 @@ class Review:
         return scheduling.sentence(Timing.of(self.campaign.timing))
 
     @property
+    def tries_first(self) -> str:
+        return canaries.sentence(self.campaign.canary)
+
+    @property
     def waits(self) -> bool:
         """Whether it goes out later than it is launched."""
         return Timing.of(self.campaign.timing).kind is not Kind.NOW
@@ -187,6 +192,7 @@ def _review(
                 review.meters += [Meter(platform, size) for size in sizes.values()]
     try:
         composing.check_content(campaign)
+        canaries.check(campaign)
         review.first, review.last = scheduling.ends_of_turns(
             Timing.of(campaign.timing), scheduling.starts_at(campaign)
         )

@@ -5,19 +5,30 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.http import HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from campaigns import composing, flows, pacing, scheduling, stages, statistics, tasks
+from campaigns import (
+    canaries,
+    composing,
+    flows,
+    pacing,
+    recurring,
+    scheduling,
+    stages,
+    statistics,
+    tasks,
+)
 from campaigns.content_forms import where_stored
 from campaigns.errors import CampaignError
 from campaigns.forms import PaceForm
 from campaigns.models import Bulk, Campaign
 from campaigns.statistics import Minute
 from campaigns.targeting import sentence
+from campaigns.timing import Kind, Timing
 from campaigns.views.campaigns import address_of, campaign_of, state_of
 from campaigns.views.composer import draft_of
 from devices.models import ProviderCredential
@@ -26,6 +37,7 @@ from pushadmin.web import page_or_partial
 
 TOLD_AFTER = timedelta(minutes=15)  # that a cloud does not answer (contract/providers.md 9.3)
 RECEIPTS_COME_FOR = timedelta(minutes=10)  # after the last push; then the page rests
+RUNS = 30  # shown of a recurring campaign
 FAR = timedelta(minutes=1)  # ahead: nothing moves yet
 # A point of the chart for each of so many minutes, while the campaign is no longer than that.
 STEPS = [
@@ -37,16 +49,22 @@ STEPS = [
 SERIES = [("Sent", "sent"), ("Delivered", "delivered"), ("Seen", "seen")]
 
 
-def _bulk_of(campaign: Campaign) -> Bulk | None:
-    return flows.latest([campaign]).get(campaign.pk)
+def _bulk_of(campaign: Campaign, run: int | None = None) -> Bulk | None:
+    """The run to be shown; its state is that of its first step that goes on."""
+    if Timing.of(campaign.timing).kind is not Kind.REPEAT and run is None:
+        return flows.latest([campaign]).get(campaign.pk)
+    bulk = recurring.shown(campaign, run)
+    if bulk is None and run is not None:
+        raise Http404("This campaign has no such run.")
+    return flows.as_it_goes_on(bulk) if bulk is not None else None
 
 
 @require_GET
 @page(Right.SEE_CAMPAIGNS)
-def campaign_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
+def campaign_detail(request: ApplicationRequest, pk: int, run: int | None = None) -> HttpResponse:
     """What became of it; polled every two seconds while anything still moves."""
     campaign = campaign_of(request, pk)
-    bulk = _bulk_of(campaign)
+    bulk = _bulk_of(campaign, run)
     if bulk is None:
         if request.headers.get("HX-Request"):  # somebody undid the launch while we looked
             return HttpResponseClientRedirect(address_of(request, campaign))
@@ -69,6 +87,8 @@ def _progress(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:
         "funnel": funnel,
         "pace": statistics.pace(bulk, funnel) if bulk.status == Bulk.Status.SENDING else None,
         **_trouble(bulk),
+        **_runs(campaign, bulk),
+        "decides": canaries.asks(bulk),
         "goes_out": scheduling.shown(bulk),
         "held_for": max(0, math.ceil((bulk.starts_at - now).total_seconds())),
         "failed": [each for each in reasons if each.kind == "failed"],
@@ -82,6 +102,20 @@ def _progress(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:
         "many_unknown": funnel.sent >= 1000 and funnel.unknown > 0.005 * funnel.sent,
         "live": ended is None or now - ended < RECEIPTS_COME_FOR,
         "every": _every(bulk),
+    }
+
+
+def _runs(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:
+    """The runs of a recurring campaign, each with its figures, and when the next one is."""
+    if Timing.of(campaign.timing).kind is not Kind.REPEAT:
+        return {}
+    runs = list(recurring.runs_of(campaign).exclude(status=Bulk.Status.PENDING)[:RUNS])
+    funnels = statistics.funnels([run.pk for run in runs])
+    return {
+        "recurs": scheduling.sentence(Timing.of(campaign.timing)),
+        "next_run": recurring.next_run(campaign),
+        "runs": [(run, funnels[run.pk], state_of(campaign, run)) for run in runs],
+        "is_newest": not runs or bulk.pk == runs[0].pk,
     }
 
 
@@ -113,9 +147,9 @@ def _trouble(bulk: Bulk) -> dict[str, Any]:
 
 @require_GET
 @page(Right.SEE_CAMPAIGNS)
-def campaign_chart(request: ApplicationRequest, pk: int) -> HttpResponse:
+def campaign_chart(request: ApplicationRequest, pk: int, run: int | None = None) -> HttpResponse:
     """What happened in each minute (or longer step), as static/charts.js draws it."""
-    bulk = _bulk_of(campaign_of(request, pk))
+    bulk = _bulk_of(campaign_of(request, pk), run)
     return JsonResponse(_course(statistics.minutes(bulk) if bulk else []))
 
 

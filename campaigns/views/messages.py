@@ -4,11 +4,11 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_GET
 
-from campaigns import stages, statistics
+from campaigns import recurring, stages, statistics
 from campaigns.ids import RECIPIENT_MASK
 from campaigns.models import Bulk, Campaign, Journey, Medium, Message, Reason
 from devices.models import Address, Platform
@@ -56,13 +56,12 @@ def _choice(text: str, choices: type[Reason] | type[Platform]) -> int | None:
 
 @require_GET
 @page(Right.SEE_CAMPAIGNS)
-def message_log(request: ApplicationRequest, pk: int) -> HttpResponse:
+def message_log(request: ApplicationRequest, pk: int, run: int | None = None) -> HttpResponse:
     """Every message of a campaign's step, filtered by state, reason, platform or device."""
     campaign = get_object_or_404(Campaign, pk=pk, application=request.application)
-    first = get_object_or_404(
-        Bulk.objects.select_related("flow").order_by("-pk"),
-        campaign=campaign, origin=Bulk.Origin.CAMPAIGN, step=0,
-    )  # fmt: skip
+    first = recurring.shown(campaign, run)
+    if first is None:
+        raise Http404("This campaign has not been launched, or has no such run.")
     steps = stages.names(first)
     step = next((number for number, _ in steps if str(number) == request.GET.get("step")), 0)
     bulk = first if not step else get_object_or_404(Bulk, flow=first.flow_id, step=step)

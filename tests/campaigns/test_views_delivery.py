@@ -1,5 +1,7 @@
 """When a campaign goes out, as it is chosen on its page."""
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -60,6 +62,10 @@ def test_a_time_is_offered_in_the_applications_zone(shop: Application) -> None:
     [
         (LATER, "Sat 24 Jul 2027, 09:00 (Europe/Berlin)"),
         (LATER | {"when": "local"}, "Sat 24 Jul 2027, 09:00 in each recipient's time"),
+        (
+            LATER | {"when": "repeat", "every": "week", "times": "3"},
+            "Every week at 09:00 (Europe/Berlin) from Sat 24 Jul 2027, 3 times",
+        ),
     ],
 )
 def test_a_chosen_time_is_saved_reviewed_and_scheduled(
@@ -86,6 +92,10 @@ def test_a_chosen_time_is_saved_reviewed_and_scheduled(
         ({"start_date": ""}, "start_date", "Choose the day."),
         ({"start_time": "soon"}, "start_time", "Type a time, such as 09:00."),
         ({"zone": "Moon/Tranquility"}, "zone", "Select a valid choice"),
+        ({"when": "repeat", "until": "2027-01-01"}, "until", "ends before its first day"),
+        ({"when": "repeat", "times": "0"}, "times", "greater than or equal to 1"),
+        ({"try_first": "share", "try_size": "100"}, "try_size", "A share is 1 to 99 percent."),
+        ({"try_first": "devices"}, "try_size", "Say how many get it first."),
     ],
 )
 def test_a_time_that_cannot_be_read_is_said_beside_its_field(
@@ -132,3 +142,45 @@ def test_the_review_says_whom_the_cap_leaves_out_and_when_it_is_quiet(shop: Appl
     review = words(client.post(url("edit", campaign), urgent).content)
     assert "Neither stopped nor counted: it is transactional" in review
     assert "Sent in them too: it is transactional" in review
+
+
+def test_a_canary_is_saved_and_reviewed(shop: Application) -> None:
+    client, campaign = signed_in(shop), make_campaign(shop)
+    typed = TYPED | {"try_first": "devices", "try_size": "2", "try_failed": "10"}
+
+    review = words(client.post(url("edit", campaign), typed).content)
+
+    assert "2 devices first; after 15 min it goes on if at most 10 % failed" in review
+    campaign.refresh_from_db()
+    assert campaign.canary == {"devices": 2, "minutes": 15, "failed": 10, "then": "go_on"}
+    local = typed | LATER | {"when": "local", "draft_version": "2"}
+    refused = client.post(url("launch", campaign), local).content.decode()
+    assert 'data-fault="id_try_first"' in refused
+    assert not Bulk.objects.exists()
+
+
+def test_each_run_of_a_recurring_campaign_has_a_page_of_its_own(shop: Application) -> None:
+    client = signed_in(shop)
+    timing = {
+        "kind": "repeat", "date": "2026-01-05", "time": "09:00", "zone": "UTC", "every": "week",
+        "until": None, "count": None,
+    }  # fmt: skip
+    campaign = make_campaign(shop, timing=timing, launched_at=timezone.now())
+    first, second = (
+        make_bulk(shop, campaign=campaign, delivery={"timing": timing}, audience=devices,
+                  starts_at=timezone.now() - timedelta(days=days), status=Bulk.Status.DONE,
+                  frozen_at=timezone.now(), finished_at=timezone.now())
+        for days, devices in ((14, 7), (7, 5))
+    )  # fmt: skip
+
+    page = words(client.get(url("detail", campaign)).content)
+    assert "Every week at 09:00 (UTC) from Mon 5 Jan 2026. Next:" in page
+    assert "5 targeted = " in page
+    older = client.get(reverse("campaigns:run", args=[shop.pk, campaign.pk, first.pk]))
+    assert "7 targeted = " in words(older.content)
+    for name in ("run-chart", "run-messages"):
+        address = reverse(f"campaigns:{name}", args=[shop.pk, campaign.pk, second.pk])
+        assert client.get(address).status_code == 200
+    other = make_bulk(shop, campaign=make_campaign(shop))
+    strange = client.get(reverse("campaigns:run", args=[shop.pk, campaign.pk, other.pk]))
+    assert strange.status_code == 404
