@@ -19,7 +19,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.utils import timezone
 
-from campaigns import boarding, folding, ids
+from campaigns import boarding, folding, ids, outbox
 from campaigns.models import Bulk, Flow, Journey, JourneyNote, Leg, Message, Reason, Stage
 
 log = logging.getLogger(__name__)
@@ -238,6 +238,7 @@ class Moving:
         self.flow = flow
         self.now = now
         self.stages: list[Stage] = []
+        self.closed: list[tuple[int, int, bool]] = []  # journey, step, whether it was the end
         self.changed: dict[int, Journey] = {}
         self.waiting: dict[int, list[Journey]] = {}  # by the step they stand before
 
@@ -246,7 +247,9 @@ class Moving:
         self.changed[journey.pk] = journey
         arrived = state in (Journey.State.DELIVERED, Journey.State.ACCEPTED)
         over = arrived or state == Journey.State.CANCELLED
-        if over or journey.step + 1 >= len(self.flow.steps):
+        over = over or journey.step + 1 >= len(self.flow.steps)
+        self.closed.append((journey.pk, journey.step, over))
+        if over:
             journey.state, journey.reason, journey.ended_at = state, reason, self.now
             journey.number = ""  # nothing is sent any more, and people may be erased
             return
@@ -273,6 +276,7 @@ class Moving:
             ["step", "state", "reason", "started_at", "deadline", "ended_at", "number", "parts",
              "price", "currency"],
         )  # fmt: skip
+        outbox.note_journeys(self.flow, self.closed)
 
     def begin(self, journeys: Iterable[Journey]) -> None:
         """Put journeys that were just written into their first step."""

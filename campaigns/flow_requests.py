@@ -11,9 +11,9 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from campaigns import failover, flows, ids, intake
+from campaigns import failover, flows, ids, intake, outbox
 from campaigns.flows import Step
-from campaigns.models import Bulk, FlowDestination, Journey, Leg, Message, Stage
+from campaigns.models import Bulk, FlowDestination, Journey, Leg, Message, Stage, WebhookEvent
 from devices.models import Address, Identity
 
 KEPT = timedelta(hours=48)
@@ -73,7 +73,11 @@ def submit(request: Request, now: datetime) -> list[FlowDestination]:
         )
         for each, refused in zip(request.recipients, rejections, strict=True)
     ]
-    return FlowDestination.objects.bulk_create(destinations)
+    written = FlowDestination.objects.bulk_create(destinations)
+    senders = (step.application for step in request.steps if step.application is not None)
+    sender = next(senders, None)
+    outbox.note_destinations(written, sender.pk if sender is not None else None)
+    return written
 
 
 def _rejection(recipient: Recipient, free: set[str]) -> Rejection:
@@ -92,7 +96,8 @@ def _journeys(request: Request, taken: Sequence[Recipient], now: datetime) -> li
     )  # fmt: skip
     if request.bulk_id:
         first.bulk_id = request.bulk_id
-    flow = flows.make(request.steps, first)
+    tells = outbox.tells_of(request.notify)
+    flow = flows.make(request.steps, first, tells and tells | WebhookEvent.SEEN)
     people, devices = _people(taken), _devices(taken)
     journeys = Journey.objects.bulk_create(
         Journey(
@@ -216,6 +221,13 @@ def history(wish: Wish) -> Iterator[Told]:
         if len(found) < PAGE:
             return
         last = found[-1].pk
+
+
+def steps_of(destinations: Sequence[int]) -> dict[int, list[Told]]:
+    """The steps of these destinations, the last first."""
+    rows = FlowDestination.objects.filter(pk__in=destinations).select_related("journey__flow")
+    found = list(rows)
+    return {row.pk: told for row, told in zip(found, _told(found), strict=True)}
 
 
 def _fits(told: Told, wish: Wish) -> bool:

@@ -9,7 +9,7 @@ from django.db.models import F
 
 from campaigns import boarding
 from campaigns.errors import IncompleteContentError, NoCredentialError
-from campaigns.models import Bulk, Campaign, Flow, Journey, Reason, RepeatPolicy
+from campaigns.models import Bulk, Campaign, Flow, Journey, Reason, RepeatPolicy, WebhookEvent
 from devices.models import Application
 from providers.sms import MOST_PARTS, parts
 
@@ -31,7 +31,7 @@ class Step:
     conditions: Mapping[str, Any] = field(default_factory=dict)  # see boarding.devices_of
 
 
-def make(steps: Sequence[Step], first: Bulk) -> Flow:
+def make(steps: Sequence[Step], first: Bulk, tells: int = 0) -> Flow:
     """Write a flow and the bulks of its steps; `first` is the unsaved bulk of the first one.
 
     The others have its public id, times and owner. A text message whose answer is in doubt is
@@ -46,7 +46,8 @@ def make(steps: Sequence[Step], first: Bulk) -> Flow:
                 **step.conditions,
             }
             for step in steps
-        ]
+        ],
+        tells=tells,
     )  # fmt: skip
     seconds = 0
     for number, step in enumerate(steps):
@@ -55,6 +56,7 @@ def make(steps: Sequence[Step], first: Bulk) -> Flow:
             continue
         bulk = first if number == 0 else _following(first)
         bulk.flow, bulk.step, bulk.ttl = flow, number, seconds
+        bulk.tells = tells & WebhookEvent.SEEN  # the journey's end is told, not each message's
         if step.application is not None:
             bulk.application = step.application
         if step.content:

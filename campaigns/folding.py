@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from campaigns import ids, partitions
+from campaigns import ids, outbox, partitions
 from campaigns.models import Bulk, Chunk, EarlyReceipt, Message, Reason
 
 BATCH = 2000  # early receipts that are tried together
@@ -113,7 +113,7 @@ WITH locked AS (
            CASE WHEN x.state = 5
                THEN greatest(to_timestamp(x.clicked / 1000.0::float8), b.starts_at) END
                AS clicked_at,
-           b.origin = 'api' AND b.flow_id IS NULL AS submitted,
+           b.origin = 'api' AND b.flow_id IS NULL AS submitted, b.tells | %s AS tells,
            b.id IS NOT NULL AND CASE x.state
                WHEN 2 THEN m.state = 1
                WHEN 8 THEN m.state <= 2
@@ -132,7 +132,7 @@ WITH locked AS (
         FOR UPDATE
     ) m ON true
     LEFT JOIN LATERAL (
-        SELECT id, starts_at, origin, flow_id FROM campaigns_bulk
+        SELECT id, starts_at, origin, flow_id, tells FROM campaigns_bulk
         WHERE id = m.bulk_id AND application_id = %s
         OFFSET 0
     ) b ON true
@@ -153,6 +153,17 @@ ended AS (
     SELECT id, bulk_id, now() FROM locked
     WHERE changes AND submitted AND was < 3 AND state >= 3 ORDER BY id
     ON CONFLICT DO NOTHING
+),
+told AS (  -- for campaigns/outbox.py
+    INSERT INTO campaigns_webhooknote (event, application_id, bulk_id, message_id)
+    SELECT e.event, %s, l.bulk_id, l.id
+    FROM locked l, LATERAL (VALUES
+        (1, l.was < 3 AND l.state >= 3),
+        (4, l.was < 4 AND l.state IN (4, 5)),
+        (8, l.was < 5 AND l.state = 5)
+    ) e (event, happens)
+    WHERE l.changes AND l.tells <> 0 AND e.happens AND l.tells & e.event <> 0
+    ORDER BY l.id, e.event
 ),
 noted AS (  -- for campaigns/failover.py
     INSERT INTO campaigns_journeynote (flow_id, journey_id)
@@ -279,7 +290,9 @@ def _fold(application_id: int, batch: _Batch) -> list[str]:
     answers = [answer for _, answer in ends]
     with connection.cursor() as cursor:
         cursor.execute(_BY_KEY)
-        cursor.execute(_FOLD, [*arrays, answers, *bounds, application_id, day])
+        mask = outbox.wanted(application_id)
+        given: list[Any] = [mask, *arrays, answers, *bounds, application_id, day, application_id]
+        cursor.execute(_FOLD, given)
         return sorted(identifier.hex for (identifier,) in cursor.fetchall())
 
 

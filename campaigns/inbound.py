@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
-from campaigns.models import Inbound
+from campaigns import outbox
+from campaigns.models import Inbound, WebhookEvent
 from devices.models import Registration
 
 
@@ -24,6 +26,24 @@ class Note:
 
 def keep(registration: Registration, notes: Iterable[Note]) -> None:
     """Write messages of a device down, each id once, however often it is sent."""
+    notes = list(notes)
+    told = outbox.wanted(registration.application_id) & WebhookEvent.INBOUND
+    with transaction.atomic():
+        known = _known(registration, notes) if told else set()
+        _write(registration, notes)
+        if told:
+            fresh = _known(registration, notes) - known
+            outbox.note_inbound(registration.application_id, sorted(fresh))
+
+
+def _known(registration: Registration, notes: Iterable[Note]) -> set[int]:
+    """Keys of those that are there already."""
+    names = [note.message_id for note in notes]
+    found = Inbound.objects.filter(registration=registration, message_id__in=names)
+    return set(found.values_list("pk", flat=True))
+
+
+def _write(registration: Registration, notes: Iterable[Note]) -> None:
     Inbound.objects.bulk_create(
         (
             Inbound(

@@ -249,13 +249,13 @@ FROM json_to_recordset(%s::json) AS x (id int8, bulk_id text, application_id int
 """
 _BULKS = """
 INSERT INTO campaigns_bulk (id, bulk_id, application_id, status, content, rule, primary_only, ttl,
-    pace, "window", starts_at, expires_at, audience, frozen_at, origin, step, status_reason,
+    pace, "window", starts_at, expires_at, audience, frozen_at, origin, tells, step, status_reason,
     repeat_policy, left_out, created_at)
 SELECT x.*, 0, '', 'when_refused', 0, now()
 FROM json_to_recordset(%s::json) AS x (id int8, bulk_id text, application_id int8, status text,
     content jsonb, rule jsonb, primary_only bool, ttl int4, pace float8, "window" jsonb,
     starts_at timestamptz, expires_at timestamptz, audience int8, frozen_at timestamptz,
-    origin text)
+    origin text, tells int2)
 """
 _DESTINATIONS = """
 INSERT INTO campaigns_destination (submission_id, bulk_id, public_id, "to", asked, rejection,

@@ -5,7 +5,7 @@ transaction that moves the cursor and the counters, and receipts are folded in b
 statement (docs/decisions: the ledger).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,10 +14,10 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
-from campaigns import capping, failover
+from campaigns import capping, failover, outbox
 from campaigns.ids import first_id
 from campaigns.keeping import keep_in_inboxes
-from campaigns.models import Bulk, Chunk, Medium, Message, Reason
+from campaigns.models import Bulk, Chunk, Medium, Message, Reason, WebhookEvent
 
 # ------------------------------------------------------------------- freezing
 
@@ -358,6 +358,7 @@ def record(bulk: Bulk, chunk: ClaimedChunk, result: WindowResult, *, now: dateti
         keep_in_inboxes(bulk, chunk.variant, result.rows)
         _copy(cursor, bulk, chunk, result.rows, now)
         _report(cursor, bulk, result.rows)
+        outbox.note_messages(bulk, _news(bulk, result.rows))
         _count(cursor, bulk, chunk, result.rows, now)
         failover.note(bulk, ((row.recipient, row.state) for row in result.rows))
         capping.release(bulk, _never_shown(result.rows))
@@ -409,6 +410,14 @@ def _report(cursor: Any, bulk: Bulk, rows: list[Row]) -> None:
             """,
             [ended, min(ended), max(ended)],
         )
+
+
+def _news(bulk: Bulk, rows: list[Row]) -> Iterator[tuple[UUID, WebhookEvent]]:
+    first = first_id(bulk)
+    for row in rows:
+        ended = row.state >= Message.State.FAILED
+        event = WebhookEvent.ENDED if ended else WebhookEvent.ON_ITS_WAY
+        yield UUID(int=first | row.recipient), event
 
 
 def _write_retries(cursor: Any, chunk: ClaimedChunk, retries: list[Retry]) -> None:
@@ -463,8 +472,12 @@ settled AS (
           WHERE m.state = 1 AND m.reason = 41
           ORDER BY m.id FOR UPDATE OF m) x
     WHERE m.id = x.id
-    RETURNING m.bulk_id, m.platform, m.variant, m.state, m.reason,
+    RETURNING m.id, m.bulk_id, m.platform, m.variant, m.state, m.reason,
               date_trunc('minute', m.sent_at) AS minute
+),
+told AS (
+    INSERT INTO campaigns_webhooknote (event, application_id, bulk_id, message_id)
+    SELECT 1, %s, bulk_id, id FROM settled WHERE state >= 8 AND %s & 1 <> 0
 ),
 reasons AS (
     INSERT INTO campaigns_reasoncounter (bulk_id, platform, reason, messages)
@@ -505,6 +518,8 @@ def record_late(bulk: Bulk, rows: list[Row]) -> None:
                 [int(row.state) for row in known],
                 [int(row.reason) for row in known],
                 [row.answer[:200] for row in known],
+                bulk.application_id,
+                bulk.tells | outbox.wanted(bulk.application_id),
             ],
         )
         _report(cursor, bulk, known)

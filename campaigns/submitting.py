@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import transaction
 
-from campaigns import ids, intake, spreading
+from campaigns import ids, intake, outbox, spreading
 from campaigns.intake import Device, Kind, Rows, Wanted
 from campaigns.models import Bulk, Rejection
 from campaigns.spreading import Batch, Spread
@@ -258,6 +258,7 @@ class _Draft:
                 "audience": audience,
                 "frozen_at": order.starts_at if audience else None,
                 "origin": order.origin,
+                "tells": outbox.tells_of(order.webhook),
             }
         )
 

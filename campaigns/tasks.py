@@ -24,6 +24,7 @@ from campaigns import (
     capping,
     channels,
     counting,
+    deliveries,
     dispatch,
     events,
     expiring,
@@ -214,6 +215,7 @@ def make_partitions() -> None:
     forgetting.drop_submitted(seconds=WORK_SECONDS / 2)
     push_api.drop_old()
     capping.drop_old()
+    deliveries.drop_old()
 
 
 @shared_task

@@ -100,6 +100,7 @@ def settings_of(home: Home, port: int) -> dict[str, str]:
         "STATIC_ROOT": str(home.path / "static"),
         "LOG_FORMAT": "plain",
         "SHUTDOWN_SECONDS": "1",
+        "WEBHOOK_NETWORKS": "127.0.0.0/8",  # a receiver on this machine can be tried
     }
 
 

@@ -23,7 +23,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.task_queues = [Queue(name) for name in QUEUES]
 # Connections are kept over this many tasks: 270 → 800 tasks a second.
 app.conf["CELERY_DB_REUSE_MAX"] = 1000
-app.autodiscover_tasks(["campaigns", "devices"])
+app.autodiscover_tasks(["campaigns", "devices", "api"])
 
 app.conf.task_routes = {
     "campaigns.tasks.dispatch_chunks": "dispatch",
@@ -40,6 +40,7 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         ("runs of recurring campaigns", "campaigns.tasks.plan_runs", 30.0),
         ("receipts", "campaigns.tasks.consume_receipts", 5.0),
         ("messages past their time", "campaigns.tasks.expire_messages", 5.0),
+        ("webhooks", "api.tasks.tell_webhooks", 2.0),
         ("events of apps", "campaigns.tasks.consume_events", 5.0),
         ("days of the ledger", "campaigns.tasks.make_partitions", 3600.0),
         ("the counters' proof", "campaigns.tasks.reconcile", 600.0),

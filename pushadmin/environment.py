@@ -1,6 +1,7 @@
 """Reading settings from the environment, with errors that name the variable and the fix."""
 
 import os
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -37,6 +38,19 @@ def env_int(name: str, default: int, *, at_least: int = 0) -> int:
 def env_list(name: str, default: str = "") -> list[str]:
     """Values separated by commas."""
     return [part.strip() for part in (os.environ.get(name) or default).split(",") if part.strip()]
+
+
+def env_networks(name: str) -> list[str]:
+    """Networks such as `10.0.0.0/8`, separated by commas."""
+    networks = env_list(name)
+    for each in networks:
+        try:
+            ip_network(each)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{name} must hold networks such as 10.0.0.0/8, not {each!r}."
+            ) from error
+    return networks
 
 
 def env_address(name: str) -> tuple[str, int] | None:

@@ -14,6 +14,7 @@ from pushadmin.environment import (
     env_flag,
     env_int,
     env_list,
+    env_networks,
     store_url,
 )
 from pushadmin.logs import logging_settings
@@ -146,6 +147,8 @@ DISPATCH_WORKERS = env_int("DISPATCH_WORKERS", 2, at_least=1)  # processes that 
 MESSAGE_RETENTION_DAYS = env_int("MESSAGE_RETENTION_DAYS", 90, at_least=2)  # then days are dropped
 EVENT_RETENTION_DAYS = env_int("EVENT_RETENTION_DAYS", 90, at_least=32)  # then dropped, too
 INBOX_RETENTION_DAYS = env_int("INBOX_RETENTION_DAYS", 365, at_least=1)  # if none was asked for
+WEBHOOK_NETWORKS = env_networks("WEBHOOK_NETWORKS")  # of ours that webhooks may call: 10.0.0.0/8
+WEBHOOK_RETENTION_DAYS = env_int("WEBHOOK_RETENTION_DAYS", 14, at_least=2)  # of their log
 WEBPUSH_EXTRA_HOSTS = env_list("WEBPUSH_EXTRA_HOSTS")  # push services beside the known; "*.a.b"
 GATEWAYS = env_address("GATEWAYS")  # one address in place of all clouds; None: the clouds
 PROXY_URL = env("PROXY_URL", "")  # all clouds are reached through it, by httpx

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from campaigns import flows
+from campaigns import flows, outbox
 from campaigns.flows import Step
-from campaigns.models import Bulk, Campaign, CampaignContent
+from campaigns.models import Bulk, Campaign, CampaignContent, Webhook
 from devices import normalizing, subscriptions
 from devices.models import (
     Address,
@@ -270,3 +270,12 @@ def make_flow_bulk(
     sms = Step(channel="SMS", sender="Shop", validity=3600, content={"text": text})
     flows.make([push, sms], first)
     return first
+
+
+def make_webhook(
+    application: Application, url: str = "https://shop.example/hook", **given: Any
+) -> Webhook:
+    """Tells of ends, unless it is said what; known to this process at once."""
+    webhook = Webhook.objects.create(application=application, url=url, **given)
+    outbox.forget()
+    return webhook

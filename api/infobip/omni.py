@@ -51,7 +51,6 @@ def _send(body: Advanced) -> Json:
         raise violated(Violation("", "Unknown scenario"))
     now = timezone.now()
     bulk_id = body.bulk_id or (str(uuid.uuid4()) if len(body.destinations) > 1 else "")
-    notifies = body.notify is not False and body.notify_url
     taken = flow_requests.submit(
         Request(
             steps=_steps(scenario.steps, body),
@@ -59,17 +58,22 @@ def _send(body: Advanced) -> Json:
             starts_at=max(body.send_at or now, now),
             bulk_id=bulk_id,
             callback_data=body.callback_data or "",
-            notify=(
-                {"url": body.notify_url, "intermediate": bool(body.intermediate)}
-                if notifies
-                else {}
-            ),
+            notify=_notify(body),
         ),
         now,
     )
     tasks.send_soon()
     answer: Json = {"messages": [_message_json(each, body.send_at, now) for each in taken]}
     return {"bulkId": bulk_id, **answer} if bulk_id else answer
+
+
+def _notify(body: Advanced) -> dict[str, Any]:
+    """Where reports go; {} for nowhere."""
+    if body.notify is False:
+        return {"notify": False}  # nor is the application's own webhook told
+    if not body.notify_url:
+        return {}
+    return {"url": body.notify_url, "intermediate": bool(body.intermediate)}
 
 
 def _message_json(taken: FlowDestination, send_at: datetime | None, now: datetime) -> Json:

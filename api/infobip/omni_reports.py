@@ -15,6 +15,7 @@ from api.infobip.statuses import GROUPS, Fault, Status
 from api.infobip.violations import Violation, violated
 from campaigns import flow_requests
 from campaigns.flow_requests import Told, Wish
+from campaigns.models import FlowDestination
 
 FAMILY = omni_family("reports", reading=True)
 LOGS_FAMILY = omni_family("logs", lambda: settings.PUSH_LOGS_PER_MINUTE, 60, reading=True)
@@ -55,9 +56,9 @@ def _status(told: Told) -> tuple[Status, Fault]:
     return of_step(told.state, told.reason, told.channel)
 
 
-def to_of(told: Told) -> str:
+def to_of(destination: FlowDestination) -> str:
     """The number, else the e-mail address, else the registration."""
-    given = told.destination.to
+    given = destination.to
     phone = str(given.get("phoneNumber", "")).strip().removeprefix("+")
     return phone or given.get("emailAddress", "") or given.get("pushRegistrationId", "")
 
@@ -73,7 +74,7 @@ def report_json(told: Told) -> Json:
     report: Json = {
         "bulkId": told.destination.bulk_id,
         "messageId": told.destination.public_id,
-        "to": to_of(told),
+        "to": to_of(told.destination),
         "sentAt": moment(told.sent_at),
         "doneAt": moment(told.done_at or told.sent_at),
         "messageCount": _count(told),
@@ -95,7 +96,7 @@ def log_json(told: Told) -> Json:
     entry: Json = {
         "bulkId": told.destination.bulk_id,
         "messageId": told.destination.public_id,
-        "to": to_of(told),
+        "to": to_of(told.destination),
         "from": told.sender,
         "text": told.text,
         "sentAt": moment(told.sent_at),

@@ -51,13 +51,13 @@ def take(request: KnownRequest) -> Json:
     """GET /push/1/inbox/reports: what people wrote in the app, each once, oldest first."""
     taken = inbound.take(limit_of(request))
     return {
-        "results": [_inbound_json(each) for each in taken],
+        "results": [inbound_json(each) for each in taken],
         "messageCount": len(taken),
         "pendingMessageCount": inbound.waiting(),
     }
 
 
-def _inbound_json(written: Inbound) -> Json:
+def inbound_json(written: Inbound) -> Json:
     return {
         "messageId": written.message_id,
         "from": str(written.registration.address.public_id),

@@ -276,7 +276,9 @@ class Webhooks(Schema):
     def stored(self) -> dict[str, Any]:
         """Where reports go; {} for nowhere."""
         wanted = self.delivery
-        if wanted is None or not wanted.url or wanted.notify is False:
+        if wanted is not None and wanted.notify is False:
+            return {"notify": False}  # nor is the application's own webhook told
+        if wanted is None or not wanted.url:
             return {}
         return {
             "url": wanted.url,

@@ -30,6 +30,15 @@ from campaigns.models.samples import PERSON_COLUMNS, Sample, SampledRegistration
 from campaigns.models.scenarios import InboxTopic, Scenario, SmsSender
 from campaigns.models.segments import Segment, SegmentVersion
 from campaigns.models.submissions import Destination, Rejection, Report, Submission, UsedId
+from campaigns.models.webhooks import (
+    Webhook,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEvent,
+    WebhookNote,
+    WebhookSecret,
+    WebhookTarget,
+)
 
 __all__ = [
     "PERSON_COLUMNS",
@@ -77,4 +86,11 @@ __all__ = [
     "StaticList",
     "Submission",
     "UsedId",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEvent",
+    "WebhookNote",
+    "WebhookSecret",
+    "WebhookTarget",
 ]

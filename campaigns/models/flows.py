@@ -17,6 +17,7 @@ class Flow(models.Model):
     """
 
     steps = models.JSONField(default=list)
+    tells = models.PositiveSmallIntegerField(default=0, db_default=0)  # its request's: WebhookEvent
     created_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:

@@ -81,6 +81,7 @@ class Bulk(models.Model):
     expires_at = models.DateTimeField(null=True)  # when to expire what got no sign; NULL: never
     audience = models.PositiveBigIntegerField(default=0)  # devices it is sent to
     left_out = models.PositiveBigIntegerField(default=0)  # devices that matched, and may not get it
+    tells = models.PositiveSmallIntegerField(default=0, db_default=0)  # its request's: WebhookEvent
     created_at = models.DateTimeField(db_default=Now())
     frozen_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)

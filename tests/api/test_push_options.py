@@ -165,4 +165,4 @@ def test_nothing_is_reported_to_a_webhook_that_was_switched_off(
     system: System, application: Application
 ) -> None:
     sent(system, application, webhooks={"delivery": {"url": "https://a.b", "notify": False}})
-    assert Submission.objects.get().webhook == {}
+    assert Submission.objects.get().webhook == {"notify": False}
