@@ -44,6 +44,10 @@ STATES = {
     "working": ("Works", "check", "is-green"),
     "refused": ("Refused", "alert-triangle", "is-red"),
     "ending": ("Ends soon", "hourglass-high", "is-amber"),
+    # webhooks
+    "taken": ("Taken", "check", "is-green"),
+    "retrying": ("Tried again", "refresh", "is-amber"),
+    "given-up": ("Given up", "x", "is-red"),
     # imports and other long work
     "running": ("Running", "loader-2", "is-accent is-moving"),
     "stopped": ("Stopped", "alert-triangle", "is-red"),

@@ -20,7 +20,8 @@ from campaigns.models import (
     WebhookNote,
 )
 from devices.models import Application, Registration
-from tests.api.sending import carry_out, receive, send, to
+from tests.api.pushing import to
+from tests.api.sending import carry_out, receive, send
 from tests.api.systems import System, make_key
 from tests.api.test_omni import PHONE, Shop, go, let_expire, owner, say, shop
 from tests.campaigns.conftest import cloud_for
