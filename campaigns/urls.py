@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from campaigns.views import (
+    attributes,
     builder,
     campaigns,
     composer,
@@ -67,6 +68,8 @@ urlpatterns: list[URLPattern] = [
     path(SEGMENT + "versions/moved/", versions.segment_moved, name="segment-moved"),
     path(SEGMENT + "versions/restore/", versions.segment_restore, name="segment-restore"),
     path(SEGMENT + "delete/", segments.segment_delete, name="segment-delete"),
+    path(APP + "attributes/", attributes.attribute_list, name="attributes"),
+    path(APP + "attributes/<int:pk>/index/", attributes.attribute_index, name="attribute-index"),
     path(APP + "lists/", lists.list_list, name="lists"),
     path(APP + "lists/new/", lists.list_new, name="list-new"),
     path(LIST, lists.list_detail, name="list-detail"),

@@ -39,8 +39,8 @@ def of_lists(application: Application) -> dict[int, list[Use]]:
     return found
 
 
-def of_attributes(application: Application | None) -> dict[str, list[Use]]:
-    """What names each custom attribute, by its field (`attribute:ltv`); None: anywhere."""
+def of_attributes(application: Application) -> dict[str, list[Use]]:
+    """What names each custom attribute, by its field such as `attribute:ltv`."""
     found: dict[str, list[Use]] = defaultdict(list)
     for use, rule in _having(application, ATTRIBUTES):
         names = {str(test.get("field")) for test in tests(rule)}
@@ -50,10 +50,8 @@ def of_attributes(application: Application | None) -> dict[str, list[Use]]:
     return found
 
 
-def _having(application: Application | None, path: str) -> Iterator[tuple[Use, Rule]]:
-    condition = Q(_Has(F("rule"), Value(path)))
-    if application is not None:
-        condition &= Q(application=application)
+def _having(application: Application, path: str) -> Iterator[tuple[Use, Rule]]:
+    condition = Q(_Has(F("rule"), Value(path)), application=application)
     campaigns = Campaign.objects.filter(condition)
     for campaign in campaigns.only("name", "rule", "launched_at", "application"):
         yield Use(campaign), campaign.rule

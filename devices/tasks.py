@@ -4,7 +4,7 @@ from celery import shared_task
 from django.db.models import Q
 from django.utils import timezone
 
-from devices import device_base, importing
+from devices import device_base, importing, indexing
 from devices.models import ImportRun
 
 
@@ -25,6 +25,12 @@ def revive_imports() -> None:
     )
     for pk in lost.values_list("pk", flat=True):
         run_import.delay(pk)
+
+
+@shared_task
+def fit_indexes() -> None:
+    """Build and drop indexes of attributes; the timetable goes on where a worker was killed."""
+    indexing.fit()
 
 
 @shared_task

@@ -49,6 +49,7 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         ("refused credentials", "campaigns.tasks.test_paused_credentials", 60.0),
         ("device base", "devices.tasks.count_devices", 600.0),
         ("imports nobody works on", "devices.tasks.revive_imports", 15.0),
+        ("indexes of attributes", "devices.tasks.fit_indexes", 60.0),
         ("files of lists nobody works on", "campaigns.tasks.revive_list_uploads", 15.0),
     )
 }

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db.models import JSONField, Q, Value
+from django.db.models.functions import Left
 from django.db.models.lookups import (
     Contains,
     EndsWith,
@@ -20,6 +21,7 @@ from campaigns.targeting import values
 from campaigns.targeting.context import Context, Test
 from campaigns.targeting.days import day_test
 from campaigns.targeting.expressions import any_of, attribute, attribute_text, has_type
+from devices.indexing import LEADING
 
 FEW = 20  # alternatives that are worth a look into an index each
 PATTERNS: dict[str, type[Lookup[Any]]] = {
@@ -67,9 +69,13 @@ def _not_empty(context: Context, test: Test) -> Q:
 def _pattern(context: Context, test: Test) -> Q:
     column, name = context.column(test.field), test.field.column
     part = values.text(test.value, test.place)
-    return has_type(column, name, "string") & Q(
-        PATTERNS[test.op](attribute_text(column, name), part)
-    )
+    stored = attribute_text(column, name)
+    condition = has_type(column, name, "string")
+    if test.op == "starts_with":  # as the index of an attribute holds it
+        condition &= Q(StartsWith(Left(stored, LEADING), part[:LEADING]))
+        if len(part) <= LEADING:
+            return condition
+    return condition & Q(PATTERNS[test.op](stored, part))
 
 
 def _ordered(context: Context, test: Test) -> Q:

@@ -27,8 +27,8 @@ from campaigns.targeting.expressions import (
     matches,
     month_and_day,
 )
+from devices.indexing import ISO_DAY
 
-ISO = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"  # what of an attribute's texts counts as a day
 MINUTES = 24 * 60
 PAST_ONLY = ("created_at", "last_seen_day")  # what happened: no zone makes it lie ahead
 COMPARISONS: dict[str, type[Lookup[Any]]] = {
@@ -91,7 +91,7 @@ def _compare(context: Context, test: Test, zone: ZoneInfo | None, op: str, day: 
     comparison = COMPARISONS[op]
     if test.field.kind in ("attribute", "property"):
         name = test.field.column
-        is_day = matches(attribute_text(column, name), ISO)
+        is_day = matches(attribute_text(column, name), ISO_DAY)
         stored = attribute(column, name)
         return is_day & Q(comparison(stored, Value(day.isoformat(), JSONField())))
     if test.field.column != "created_at":

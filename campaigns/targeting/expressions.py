@@ -26,6 +26,18 @@ EVERY = Q(Value(True, BooleanField()))
 NOBODY = Q(Value(False, BooleanField()))  # an empty Q would vanish, also below a NOT
 
 
+class _Key(KeyTransform):
+    """A member of an object by its name: Django takes one such as "2026" for a place in a list."""
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        sql, parameters, _ = self.preprocess_lhs(compiler, connection)
+        return f"({sql} {self.postgres_operator} %s)", (*parameters, self.key_name)
+
+
+class _TextKey(_Key, KeyTextTransform):
+    """The same as text."""
+
+
 class _NotTrue(Func):
     """False or unknown: the complement of a condition, also where a value is missing."""
 
@@ -75,12 +87,12 @@ def matches(text: Combinable, pattern: str) -> Q:
 
 def attribute(column: str, name: str) -> KeyTransform:
     """A custom attribute as jsonb. Its name is a value in the statement, never a lookup."""
-    return KeyTransform(name, F(column))
+    return _Key(name, F(column))
 
 
 def attribute_text(column: str, name: str) -> KeyTextTransform:
     """A custom attribute as text, whatever it is; NULL where it is missing."""
-    return KeyTextTransform(name, F(column))
+    return _TextKey(name, F(column))
 
 
 def has_type(column: str, name: str, kind: str) -> Q:

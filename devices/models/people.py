@@ -151,7 +151,8 @@ class AttributeDefinition(models.Model):
     name = models.CharField(max_length=256)
     type = models.CharField(max_length=8, choices=Type)
     samples = models.JSONField(default=list)
-    indexed = models.BooleanField(default=False)
+    indexed = models.BooleanField(default=False)  # wanted: devices/indexing.py
+    index_fault = models.CharField(max_length=100, blank=True, default="", db_default="")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

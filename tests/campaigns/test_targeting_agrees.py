@@ -35,7 +35,18 @@ ATTRIBUTES: list[Any] = [
     True, False, *NUMBERS[:-2], 0.1, "", "a", "b", "5", "true", "100%", "2026-99-99",
     *[day.isoformat() for day in DAYS], [], [{"sku": "a", "n": 1}, {"sku": "b"}], [{"n": 1.0}],
 ]  # fmt: skip
-NAMES = ["k", "a__gt", "contains", "x'); DROP TABLE people; --", "%s", '"q"', "k.0", "ключ"]
+NAMES = [
+    "k",
+    "a__gt",
+    "contains",
+    "x'); DROP TABLE people; --",
+    "%s",
+    '"q"',
+    "k.0",
+    "ключ",
+    "2026",
+    "-1",
+]
 EVENTS = ["", "purchase", "a'b"]  # a session has no name
 OFFSETS = [None, -720, -480, -330, 0, 60, 89, 90, 120, 345, 840]
 ZONES = ["UTC", "Europe/Berlin", "Pacific/Auckland", "America/Los_Angeles", "recipient"]
