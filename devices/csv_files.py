@@ -4,7 +4,7 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 from devices.csv_rows import FileFault, header
@@ -68,14 +68,14 @@ def rows(source: BinaryIO) -> Iterator[tuple[int, list[str]]]:
         ) from None
 
 
-def examine(source: BinaryIO, alive: Callable[[], None]) -> None:
+def examine(source: BinaryIO, mapping: Sequence[str], alive: Callable[[], None]) -> None:
     """Read a whole file ahead, so that one that cannot be read changes nothing; FileFault.
 
     `alive` is called every now and then: a large file takes its time.
     """
     every = rows(source)
     _, cells = next(every, (1, []))
-    header(cells)
+    header(cells, mapping)
     for number, _ in enumerate(every):
         if number % 1000 == 0:
             alive()

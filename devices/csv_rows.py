@@ -3,7 +3,7 @@
 import json
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,7 @@ ALIASES = {
 }
 # What an export tells besides: of ours to know, so an import leaves it out.
 EXPORTED = {"primarydevice", "registeredat", "lastcontactat", "closed"}
+ATTRIBUTE, SKIP = "attribute", "skip"  # what else a column may become
 KNOWN = {alias: name for name, aliases in ALIASES.items() for alias in aliases.split()}
 PLATFORMS = {
     "android": Platform.ANDROID, "gcm": Platform.ANDROID, "fcm": Platform.ANDROID,
@@ -75,7 +76,7 @@ class RowFault(Exception):
 @dataclass(frozen=True, slots=True)
 class Column:
     heading: str
-    name: str  # one of ALIASES, or "" for a custom attribute
+    name: str  # one of ALIASES, "" for a custom attribute, or "left out …"
 
 
 @dataclass(slots=True)
@@ -99,20 +100,24 @@ class Wanted:
     attributes: dict[str, Any] = field(default_factory=dict)
 
 
-def header(cells: list[str]) -> list[Column]:
-    """What each column becomes; raises FileFault."""
-    if not cells or not any(cell.strip() for cell in cells):
-        raise FileFault("The file is empty. Its first line must name the columns.")
-    if len(cells) > MOST_COLUMNS:
-        raise FileFault(f"The file has {len(cells):,} columns; at most {MOST_COLUMNS} can be read.")
+def header(cells: list[str], mapping: Sequence[str] = ()) -> list[Column]:
+    """What each column becomes; raises FileFault.
+
+    `mapping` says it for each column: one of ALIASES, ATTRIBUTE or SKIP. Without one, a column
+    becomes what its name says.
+    """
+    _check_size(cells)
+    if mapping and len(mapping) != len(cells):
+        raise FileFault(f"The file has {len(cells)} columns, its mapping {len(mapping)}.")
     columns: list[Column] = []
     for number, cell in enumerate(cells, 1):
         heading = cell.strip()
-        folded = re.sub(r"[\s_\-.]", "", heading).lower()
-        name = f"exported {folded}" if folded in EXPORTED else KNOWN.get(folded, "")
-        if not heading or "\0" in heading or len(heading) > NAME_LENGTH:
+        chosen = mapping[number - 1] if mapping else suggested(heading)
+        usable = heading and "\0" not in heading and len(heading) <= NAME_LENGTH
+        if not usable and (not mapping or chosen == ATTRIBUTE):
             raise FileFault(f"Column {number} has no usable name in the first line.")
-        columns.append(Column(heading, name))
+        left_out = f"left out {number}" if chosen == SKIP else chosen
+        columns.append(Column(heading, "" if chosen == ATTRIBUTE else left_out))
     names = [column.name or column.heading for column in columns]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -125,6 +130,19 @@ def header(cells: list[str]) -> list[Column]:
     if not {"token", "registration_id", "endpoint"} & set(names):
         raise FileFault("The column “token” is missing: a push cannot be sent without it.")
     return columns
+
+
+def _check_size(cells: list[str]) -> None:
+    if not cells or not any(cell.strip() for cell in cells):
+        raise FileFault("The file is empty. Its first line must name the columns.")
+    if len(cells) > MOST_COLUMNS:
+        raise FileFault(f"The file has {len(cells):,} columns; at most {MOST_COLUMNS} can be read.")
+
+
+def suggested(heading: str) -> str:
+    """What a column becomes by its name alone: one of ALIASES, ATTRIBUTE or SKIP."""
+    folded = re.sub(r"[\s_\-.]", "", heading).lower()
+    return SKIP if folded in EXPORTED else KNOWN.get(folded, ATTRIBUTE)
 
 
 def read(columns: list[Column], cells: list[str], line: int, types: dict[str, Type]) -> Wanted:

@@ -34,6 +34,7 @@ BATCH_SIZE = 4_000_000
 MOST_REFUSALS = 100_000  # kept with their cells; beyond that they are only counted
 PIECE = 2**20  # bytes
 LEASE = timedelta(minutes=2)
+LONGEST_REVIEW = timedelta(days=7)
 LARGE = 10_000  # written devices of which the planner is told at once
 MOST_STARTS = 5  # of an upload, without a batch done between them
 Line = tuple[int, list[str]]  # its number, its cells
@@ -51,12 +52,19 @@ def receive(
     filename: str,
     chunks: Iterable[bytes],
     purpose: ImportRun.Purpose = ImportRun.Purpose.DEVICES,
+    *,
+    review: bool = False,
 ) -> ImportRun:
-    """Keep an uploaded file in the database until its import ends."""
+    """Keep an uploaded file in the database until its import ends.
+
+    With `review` it waits for devices/import_reviews.py to start it.
+    """
+    status = ImportRun.Status.REVIEW if review else ImportRun.Status.WAITING
     with transaction.atomic():
         run = ImportRun.objects.create(
-            application=application, started_by=user, filename=filename[:250], purpose=purpose
-        )
+            application=application, started_by=user, filename=filename[:250], purpose=purpose,
+            status=status,
+        )  # fmt: skip
         size = 0
         for number, chunk in enumerate(chunks):
             ImportPiece.objects.create(run=run, number=number, content=chunk)
@@ -112,9 +120,9 @@ def run_upload(pk: int, job: "Callable[[ImportRun], Job] | None" = None) -> Impo
         return None
     run = ImportRun.objects.select_related("application").get(pk=pk)
     if not run.pieces.exists():
-        return _fail(run, "The command was stopped. Run it again.")
+        return fail(run, "The command was stopped. Run it again.")
     if run.starts > MOST_STARTS:
-        return _fail(run, f"{_behind(run)} its worker was stopped {MOST_STARTS} times. {_WAY_OUT}")
+        return fail(run, f"{_behind(run)} its worker was stopped {MOST_STARTS} times. {_WAY_OUT}")
     try:
         run_file(run, io.BufferedReader(Pieces(run), PIECE), job=job)
     except OvertakenError:
@@ -127,7 +135,7 @@ def run_upload(pk: int, job: "Callable[[ImportRun], Job] | None" = None) -> Impo
         kept = ImportRun.objects.filter(pk=pk).first()  # as its last batch left it
         if kept is None:  # it went with its application
             return None
-        return _fail(kept, f"{_behind(kept)} something went wrong on our side. {_WAY_OUT}")
+        return fail(kept, f"{_behind(kept)} something went wrong on our side. {_WAY_OUT}")
     return run
 
 
@@ -135,7 +143,7 @@ def _behind(run: ImportRun) -> str:
     return f"Behind row {run.rows:,}" if run.rows else "At its first rows"
 
 
-def _fail(run: ImportRun, sentence: str) -> ImportRun:
+def fail(run: ImportRun, sentence: str) -> ImportRun:
     """End a run that nobody works on; what it wrote is kept."""
     with transaction.atomic():
         run.status, run.error = ImportRun.Status.FAILED, sentence
@@ -167,7 +175,7 @@ def run_file(
     except FileFault as fault:
         run.status, run.error = ImportRun.Status.FAILED, str(fault)
     else:
-        run.status = ImportRun.Status.DONE
+        run.status = ImportRun.Status.CHECKED if run.dry else ImportRun.Status.DONE
     run.finished_at = timezone.now()
     with transaction.atomic():
         reading.advance(lease_until=None)
@@ -196,8 +204,9 @@ class Job(ABC):
         """All rows, batch by batch, behind those that the run has taken already."""
 
     def end(self) -> None:
-        """Nothing is left to do, or nothing can be done: let the file go."""
-        self.run.pieces.all().delete()
+        """Nothing is left to do, or nothing can be done: let the file go. A dry run keeps it."""
+        if self.run.status != ImportRun.Status.CHECKED:
+            self.run.pieces.all().delete()
 
     def hold(self) -> None:
         """Renew the lease when it is halfway through."""
@@ -237,20 +246,21 @@ class _Devices(Job):
         self.seen: dict[bytes, int] = {}
         self.seen_ids: dict[str, int] = {}
         self.devices: dict[int, int] = {}
+        self.learned: dict[str, attributes.Type] = {}  # by a dry run, which tells nobody
 
     def examine(self, source: BinaryIO) -> None:
-        examine(source, self.hold)
+        examine(source, self.run.mapping, self.hold)
 
     def end(self) -> None:
         super().end()
-        if self.run.created + self.run.updated >= LARGE:
+        if self.run.created + self.run.updated >= LARGE and not self.run.dry:
             transaction.on_commit(csv_sql.analyze)
 
     def read(self, source: BinaryIO, progress: Callable[[ImportRun], None]) -> None:
         """All rows, batch by batch; those that the run has taken already are only remembered."""
         every = rows(source)
         _, cells = next(every, (1, []))
-        self.columns = header(cells)
+        self.columns = header(cells, self.run.mapping)
         self.run.columns = [[c.heading, c.name or "attribute"] for c in self.columns]
         self._check_names()
         for batch, _ in batches(itertools.islice(every, self.run.rows)):
@@ -262,7 +272,7 @@ class _Devices(Job):
 
     def _remember(self, batch: list[Line]) -> None:
         """The devices that rows named before the run was stopped; refused rows changed none."""
-        types = attributes.types(self.application)
+        types = self._types(batch)
         refused = set(
             self.run.refusals.filter(line__gte=batch[0][0], line__lte=batch[-1][0]).values_list(
                 "line", flat=True
@@ -291,7 +301,7 @@ class _Devices(Job):
                 refused.append((line, cells, fault))
         run = self.run
         with transaction.atomic():
-            written = self._store(wanted)
+            written = self._store(wanted) if not run.dry else self._tried(wanted)
             refused += [(row.line, row.cells, fault) for row, fault in written.refused]
             self.refuse(refused)
             run.rows += len(batch)
@@ -328,6 +338,17 @@ class _Devices(Job):
             first.devices | second.devices,
         )
 
+    def _tried(self, wanted: list[Wanted]) -> Written:
+        """What writing rows would do; nothing of it stays.
+
+        Batch by batch, so that a dry run keeps nobody waiting: of two rows far apart that are
+        about one person, each is told as if the other had not been.
+        """
+        before = transaction.savepoint()
+        written = self._store(wanted)
+        transaction.savepoint_rollback(before)
+        return written
+
     def _check_names(self) -> None:
         """All its attributes must have room, or nothing of the file is taken."""
         known = attributes.types(self.application)
@@ -340,7 +361,7 @@ class _Devices(Job):
 
     def _types(self, batch: list[Line]) -> dict[str, attributes.Type]:
         """Types of the custom attributes; new ones are learned from their first value."""
-        known = attributes.types(self.application)
+        known = {**attributes.types(self.application), **self.learned}
         new: dict[str, Any] = {}
         for number, column in enumerate(self.columns):
             if not column.name and column.heading not in known:
@@ -348,13 +369,15 @@ class _Devices(Job):
                 first = next(filter(_can_be_kept, cells), "")
                 if first:
                     new[column.heading] = value(column.heading, first, {})
-        if new:
+        if new and self.run.dry:
+            self.learned |= {name: attributes.type_of(name, kept) for name, kept in new.items()}
+        elif new:
             try:
                 attributes.check(self.application, new)
             except CustomAttributeError as fault:
                 raise FileFault(f"The column {fault}.") from None
             known = attributes.types(self.application)
-        return known
+        return {**known, **self.learned}
 
     def _once(self, row: Wanted) -> None:
         """A device may stand in a file once."""

@@ -4,7 +4,7 @@ from celery import shared_task
 from django.db.models import Q
 from django.utils import timezone
 
-from devices import device_base, importing, indexing
+from devices import device_base, import_reviews, importing, indexing
 from devices.models import ImportRun
 
 
@@ -15,7 +15,8 @@ def run_import(pk: int) -> None:
 
 @shared_task
 def revive_imports() -> None:
-    """Queue again the uploads that nobody works on."""
+    """Queue again the uploads that nobody works on; end those that nobody started."""
+    import_reviews.give_up()
     unfinished = (ImportRun.Status.WAITING, ImportRun.Status.RUNNING)
     lost = ImportRun.objects.filter(
         Q(lease_until=None) | Q(lease_until__lt=timezone.now()),

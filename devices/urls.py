@@ -70,6 +70,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("apps/<int:application>/imports/", imports.import_list, name="imports"),
     path("apps/<int:application>/imports/<int:pk>/", imports.import_detail, name="import-detail"),
     path(
+        "apps/<int:application>/imports/<int:pk>/start/", imports.import_start, name="import-start"
+    ),
+    path(
         "apps/<int:application>/imports/<int:pk>/refused.csv",
         imports.import_refusals,
         name="import-refusals",

@@ -10,6 +10,8 @@ class ImportRun(models.Model):
     """One file: how far it got, what it changed, what it refused."""
 
     class Status(models.TextChoices):
+        REVIEW = "review", "To be looked at"  # nobody has started it yet
+        CHECKED = "checked", "Checked"  # a dry run told what it would do
         WAITING = "waiting", "Waiting"
         RUNNING = "running", "Running"
         DONE = "done", "Done"
@@ -32,6 +34,9 @@ class ImportRun(models.Model):
     size = models.PositiveBigIntegerField(default=0)  # bytes
     bytes_read = models.PositiveBigIntegerField(default=0)
     columns = models.JSONField(default=list)  # header as read, and what each became
+    # What each column should become, where somebody said so (devices/csv_rows.py); []: by its name.
+    mapping = models.JSONField(db_default=models.Value([], models.JSONField()), default=list)
+    dry = models.BooleanField(db_default=False, default=False)  # tells what it would do
     status = models.CharField(max_length=8, choices=Status, default=Status.WAITING)
     rows = models.PositiveBigIntegerField(default=0)
     created = models.PositiveBigIntegerField(default=0)

@@ -26,6 +26,7 @@ STATES = {
     "archived": ("Archived", "archive", ""),
     # messages
     "waiting": ("Waiting", "clock", ""),
+    "checked": ("Checked", "checklist", "is-blue"),
     "accepted": ("Accepted", "cloud-check", "is-blue"),
     "delivered": ("Delivered", "check", "is-green"),
     "seen": ("Seen", "eye", "is-green"),

@@ -1,7 +1,7 @@
 """How an import goes on after a kill, meets others at work, and ends."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, BinaryIO
 
@@ -64,8 +64,8 @@ def test_a_worker_that_was_overtaken_writes_nothing_more(monkeypatch: pytest.Mon
         make_application(), None, "devices.csv", [b"platform,token\nAndroid,t-1\n"]
     )
 
-    def slowly(source: BinaryIO, alive: Callable[[], None]) -> None:
-        examine(source, alive)
+    def slowly(source: BinaryIO, mapping: Sequence[str], alive: Callable[[], None]) -> None:
+        examine(source, mapping, alive)
         ImportRun.objects.update(lease_until=timezone.now() + timedelta(hours=1))
 
     monkeypatch.setattr(importing, "examine", slowly)
@@ -170,8 +170,10 @@ def test_an_import_goes_with_its_application(
     application = make_application()
     run = uploaded(application)
 
-    def until_it_is_gone(source: BinaryIO, alive: Callable[[], None]) -> None:
-        examine(source, alive)
+    def until_it_is_gone(
+        source: BinaryIO, mapping: Sequence[str], alive: Callable[[], None]
+    ) -> None:
+        examine(source, mapping, alive)
         Application.objects.all().delete()
         if fault is not None:
             raise fault
@@ -214,9 +216,9 @@ def test_a_long_reading_ahead_keeps_its_lease(monkeypatch: pytest.MonkeyPatch) -
     run = uploaded(make_application())
     later: list[bool] = []
 
-    def slowly(source: BinaryIO, alive: Callable[[], None]) -> None:
+    def slowly(source: BinaryIO, mapping: Sequence[str], alive: Callable[[], None]) -> None:
         monkeypatch.setattr(importing, "LEASE", 2 * LEASE + timedelta(seconds=1))
-        examine(source, alive)  # the lease it has is less than half of one by now
+        examine(source, mapping, alive)  # the lease it has is less than half of one by now
         run.refresh_from_db()
         assert run.lease_until is not None
         later.append(run.lease_until > timezone.now() + LEASE)

@@ -2,17 +2,30 @@
 
 import csv
 import io
+from datetime import timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from devices import importing, tasks
 from devices.csv_refusals import harmless
-from devices.models import Application, AuditEntry, ImportRun, Registration, Role
-from tests.factories import make_application, make_user
+from devices.models import (
+    Application,
+    AttributeDefinition,
+    AuditEntry,
+    Identity,
+    ImportRun,
+    Person,
+    Platform,
+    Registration,
+    Role,
+)
+from tests.factories import make_application, make_registration, make_user
 
 pytestmark = pytest.mark.django_db
 IOS = "ab" * 32
@@ -153,3 +166,188 @@ def test_an_import_of_another_application_is_not_found(client: Client) -> None:
 
     for name in ("devices:import-detail", "devices:import-refusals"):
         assert client.get(reverse(name, args=[application.pk, foreign.pk])).status_code == 404
+
+
+# ------------------------------------------------------------------- looked at before
+
+
+CRM = f"""os;Push Token;Customer;Level;Comment;tags
+iOS;{IOS};anna;gold;;vip
+iOS;{"cd" * 32};boris;silver;called twice;
+iOS;no token;chloe;;;
+Palm;{"ef" * 32};dora;;;
+""".encode()
+CHOSEN = ["platform", "token", "external_id", "attribute", "skip", "tags"]
+
+
+def review(client: Client, application: Application, content: bytes = CRM) -> ImportRun:
+    file = SimpleUploadedFile("crm.csv", content)
+    address = reverse("devices:imports", args=[application.pk])
+    client.post(address, {"file": file, "review": "1"})
+    return ImportRun.objects.get(application=application)
+
+
+def start(
+    client: Client, run: ImportRun, mapping: list[str], *, check: bool = False
+) -> HttpResponse:
+    address = reverse("devices:import-start", args=[run.application_id, run.pk])
+    typed = {f"column_{number}": each for number, each in enumerate(mapping)}
+    return client.post(address, typed | ({"check": "1"} if check else {}))  # type: ignore[return-value]
+
+
+def everything() -> list[object]:
+    """Every row that an import may write, whatever is in it."""
+    tables = (Registration, Person, Identity, AttributeDefinition)
+    return [list(table.objects.order_by("pk").values()) for table in tables]
+
+
+def test_a_file_that_is_looked_at_waits_and_suggests_what_its_columns_become(
+    client: Client,
+) -> None:
+    application = make_application()
+    marketer(client, application)
+
+    run = review(client, application)
+
+    form = client.get(detail_url(run)).context["mapping"]
+    assert run.status == ImportRun.Status.REVIEW
+    assert [(column.heading, column.field.initial) for column in form.columns()] == [
+        ("os", "platform"), ("Push Token", "token"), ("Customer", "attribute"),
+        ("Level", "attribute"), ("Comment", "attribute"), ("tags", "tags"),
+    ]  # fmt: skip
+    assert [column.samples for column in form.columns()][3:] == [
+        ["gold", "silver"], ["called twice"], ["vip"],
+    ]  # fmt: skip
+    assert importing.run_upload(run.pk) is None
+    assert not Registration.objects.exists()
+
+
+def test_a_dry_run_tells_what_an_import_does_and_changes_nothing(client: Client) -> None:
+    application = make_application()
+    marketer(client, application)
+    make_registration(application, platform=Platform.IOS, token=IOS)
+    run, before = review(client, application), everything()
+
+    start(client, run, CHOSEN, check=True)
+    importing.run_upload(run.pk)
+
+    assert everything() == before
+    run.refresh_from_db()
+    assert (run.status, run.rows) == (ImportRun.Status.CHECKED, 4)
+    told = (run.created, run.updated, run.refused)
+    assert told == (1, 1, 2)
+    refused = list(run.refusals.values_list("line", "column"))
+    assert refused == [(4, "token"), (5, "platform")]
+    page = client.get(detail_url(run)).content.decode()
+    assert "Nothing has been changed" in page
+    assert "The platform is one of" in page
+
+    start(client, run, CHOSEN)
+    importing.run_upload(run.pk)
+
+    run.refresh_from_db()
+    assert run.status == ImportRun.Status.DONE
+    assert (run.created, run.updated, run.refused) == told
+    assert list(run.refusals.values_list("line", "column")) == refused
+    anna = Registration.objects.get(address__token=IOS)
+    assert anna.attributes == {"Level": "gold"}
+    assert anna.person is not None
+    assert (str(anna.person.identities.get()), anna.person_tags) == ("anna", ["vip"])
+    boris = Person.objects.get(identities__value="boris")
+    assert boris.registrations.get().attributes == {"Level": "silver"}
+    assert not run.pieces.exists()
+
+
+def test_a_mapping_that_makes_no_devices_is_refused_beside_it(client: Client) -> None:
+    application = make_application()
+    marketer(client, application)
+    run = review(client, application)
+
+    for mapping, text in (
+        (["skip", *CHOSEN[1:]], "The column “platform” is missing"),
+        ([*CHOSEN[:5], "token"], "The column “token” is there twice"),
+        ([*CHOSEN[:5], "shoes"], "Select a valid choice"),
+        (CHOSEN[:3], "This field is required"),
+    ):
+        answer = start(client, run, mapping)
+        assert (answer.status_code, text in answer.content.decode()) == (422, True), text
+    run.refresh_from_db()
+    assert run.status == ImportRun.Status.REVIEW
+
+
+def test_a_column_without_a_name_can_be_left_out(client: Client) -> None:
+    application = make_application()
+    marketer(client, application)
+    run = review(client, application, f"platform,token,\niOS,{IOS},x\n".encode())
+
+    refused = start(client, run, ["platform", "token", "attribute"])
+    assert "Column 3 has no usable name" in refused.content.decode()
+    start(client, run, ["platform", "token", "skip"])
+    importing.run_upload(run.pk)
+
+    assert Registration.objects.get().attributes == {}
+
+
+def test_a_file_is_started_once(client: Client) -> None:
+    application = make_application()
+    marketer(client, application)
+    run = review(client, application)
+    start(client, run, CHOSEN)
+    importing.run_upload(run.pk)
+
+    start(client, run, CHOSEN)
+
+    run.refresh_from_db()
+    assert run.status == ImportRun.Status.DONE
+    assert AuditEntry.objects.filter(action="start import").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"\xff\xfe", "Line 1 is not UTF-8"),
+        (b"\n\n", "The file is empty"),
+        (b" ", "The file is empty"),
+        (b"platform,token\n\xff", "Line 2 is not UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_looked_at_says_why(
+    client: Client, content: bytes, text: str
+) -> None:
+    application = make_application()
+    marketer(client, application)
+
+    run = review(client, application, content)
+
+    page = client.get(detail_url(run)).content.decode()
+    if "The import stopped" not in page:  # there is a header, so one is asked what it becomes
+        page = start(client, run, ["platform", "token"][: content.count(b",") + 1]).content.decode()
+    assert text in page
+    assert not Registration.objects.exists()
+
+
+def test_what_nobody_starts_within_a_week_is_let_go(client: Client) -> None:
+    application = make_application()
+    marketer(client, application)
+    run = review(client, application)
+    tasks.revive_imports()
+    assert run.pieces.exists()
+
+    ImportRun.objects.update(created_at=timezone.now() - timedelta(days=8))
+    tasks.revive_imports()
+
+    run.refresh_from_db()
+    assert (run.status, run.pieces.exists()) == (ImportRun.Status.FAILED, False)
+    assert "Nobody started it" in run.error
+
+
+def test_another_application_s_file_is_not_started(client: Client) -> None:
+    application = make_application()
+    marketer(client, application)
+    run = review(client, application)
+    other = make_application()
+    marketer(client, other)
+
+    address = reverse("devices:import-start", args=[other.pk, run.pk])
+
+    assert client.post(address, {}).status_code == 404
