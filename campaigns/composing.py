@@ -1,6 +1,7 @@
 """Draft, launch, undo, pause, resume, cancel."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -14,6 +15,8 @@ from campaigns import (
     failover,
     flows,
     ledger,
+    merging,
+    previewing,
     rendering,
     scheduling,
     variants,
@@ -27,6 +30,7 @@ from campaigns.errors import (
     StaleDraftError,
     WrongStateError,
 )
+from campaigns.merging import MissingValueError
 from campaigns.models import Bulk, Campaign, CampaignContent, Chunk
 from campaigns.rendering import PROVIDER_OF, notification
 from campaigns.targeting import Rule, expanded
@@ -151,9 +155,18 @@ def check_content(campaign: Campaign) -> None:
         if content.image_url and not content.image_url.startswith("https://"):
             sentence = "The address of an image begins with https://."
             raise _incomplete(sentence, "image_url", content)
+        for name, wrong in mistakes(content):
+            raise _incomplete(str(wrong), name, content)
     if not (split := variants.split_of(campaign.split)).adds_up:
         sentence = f"The shares of the variants and the holdout are {split.percent} % in sum."
         raise IncompleteContentError(f"{sentence} Make it 100 %.", field="share_0")
+
+
+def mistakes(content: CampaignContent) -> list[tuple[str, merging.Mistake]]:
+    """What is wrong with the merge tags of a content, by form field."""
+    said = {"title": content.title, "text": content.text, "target": content.target}
+    found = ((name, merging.mistake(text)) for name, text in said.items())
+    return [(name, wrong) for name, wrong in found if wrong is not None]
 
 
 def _incomplete(sentence: str, field: str, content: CampaignContent) -> IncompleteContentError:
@@ -171,8 +184,11 @@ def check_options(campaign: Campaign, platforms: set[Platform]) -> None:
             raise _incomplete(fault.problem, fault.field, content)
 
 
-def check_size(campaign: Campaign, platforms: set[Platform]) -> dict[Platform, int]:
-    """Bytes the content takes on each platform that has a credential.
+def check_size(
+    campaign: Campaign, platforms: set[Platform], people: Sequence[merging.Values] = ()
+) -> dict[Platform, int]:
+    """Bytes the content takes on each platform that has a credential; of merged ones, the most
+    it takes for one of these people.
 
     Raises ContentTooLargeError with the figures for the first that is over its limit, and
     IncompleteContentError for what a platform cannot show.
@@ -181,16 +197,17 @@ def check_size(campaign: Campaign, platforms: set[Platform]) -> dict[Platform, i
     sizes: dict[Platform, int] = {}
     for platform in sorted(platforms):
         found = [c for (p, _), c in credentials.items() if p == PROVIDER_OF[platform]]
-        for content in campaign.contents.all() if found else ():
-            said = notification(
-                content.as_json(),
-                campaign.application,
-                bulk_id="0" * 36,
-                sent_at_ms=10**12,
-                ttl=campaign.ttl,
-            )
+        for content, said in _said(campaign, people) if found else ():
             try:
-                payload = channels.build(found[0]).compile(said)
+                payload = channels.build(found[0]).compile(
+                    notification(
+                        said,
+                        campaign.application,
+                        bulk_id="0" * 36,
+                        sent_at_ms=10**12,
+                        ttl=campaign.ttl,
+                    )
+                )
             except PayloadTooLarge as problem:
                 raise ContentTooLargeError(
                     f"{platform.label} takes at most {problem.limit:,} bytes, and this"
@@ -204,6 +221,18 @@ def check_size(campaign: Campaign, platforms: set[Platform]) -> dict[Platform, i
                 continue  # the launch says so: no working credential
             sizes[platform] = max(sizes.get(platform, 0), payload.size())
     return sizes
+
+
+def _said(
+    campaign: Campaign, people: Sequence[merging.Values]
+) -> Iterator[tuple[CampaignContent, dict[str, Any]]]:
+    """Each content as it is, or as each of these people reads it."""
+    for content in campaign.contents.all():
+        said = merging.marked(content.as_json())
+        yield content, said
+        for values in people if "merge" in said else ():
+            with suppress(MissingValueError):
+                yield content, {**said, **merging.merged(said, values)}
 
 
 def launch(campaign: Campaign, user: User) -> Bulk:
@@ -233,13 +262,17 @@ def launch(campaign: Campaign, user: User) -> Bulk:
             )
         _check_credentials(campaign, set(reached.by_platform))
         check_options(campaign, set(reached.by_platform))
-        check_size(campaign, set(reached.by_platform))
+        check_size(campaign, set(reached.by_platform), previewing.worst(campaign, rule))
         steps = flows.of_campaign(campaign) if campaign.scenario is not None else []
         bulk = Bulk(
             application=campaign.application,
             campaign=campaign,
             content=[
-                {"language": content.language, "variant": content.variant, **content.as_json()}
+                {
+                    "language": content.language,
+                    "variant": content.variant,
+                    **merging.marked(content.as_json()),
+                }
                 for content in campaign.contents.all()
             ],
             rule=rule,

@@ -26,6 +26,9 @@ class ContentForm(forms.Form):
         max_length=4000,
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
+        help_text='{{ first_name | default: "there" }} says who reads it; without a fallback,'
+        " whoever has no such value gets nothing. {{ person.… }} and {{ device.… }} are"
+        " attributes.",
     )
     image_url = forms.URLField(
         label="Image",

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import F
 
-from campaigns import boarding
+from campaigns import boarding, merging
 from campaigns.errors import IncompleteContentError, NoCredentialError
 from campaigns.models import Bulk, Campaign, Flow, Journey, Reason, RepeatPolicy, WebhookEvent
 from devices.models import Application
@@ -157,6 +157,12 @@ def of_campaign(campaign: Campaign) -> list[Step]:
         raise IncompleteContentError(f"{problem} Choose another scenario.", field="scenario")
     text = campaign.contents.filter(language="").values_list("text", flat=True).first() or ""
     if len(channels) > 1:
+        if merging.has_tags(text):
+            raise IncompleteContentError(
+                "A text message has no merge tags: write this text without them, or choose no"
+                " scenario.",
+                field="text",
+            )
         count = parts(text).count
         if count > MOST_PARTS:
             raise IncompleteContentError(

@@ -4,6 +4,7 @@ Source: contract/mobile-sdk.md 4.2, 4.5; contract/push.md 2.1.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,6 +13,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from campaigns import handing_out, ids, pulling
+from campaigns.merging import MissingValueError
 from campaigns.models import Bulk, Destination, InboxMessage
 from devices import normalizing
 from devices.errors import ExternalIdError
@@ -43,15 +45,15 @@ def copies(application: Application, external_id: str) -> list[Copy]:
         .select_related("bulk")
         .order_by("-sent_at", "-bulk")[:MOST]
     )
-    return [
-        Copy(
-            ids.message_id(row.bulk, row.registration_id),
-            pulling.said(row.bulk, application, row.language, row.variant),
-            row.sent_at,
-            row.seen_at is not None,
-        )
-        for row in rows
-    ]
+    found = []
+    for row in rows:
+        with suppress(MissingValueError):  # nobody could fill it in any more
+            said = pulling.said(
+                row.bulk, application, row.language, row.variant, row.registration_id
+            )
+            message_id = ids.message_id(row.bulk, row.registration_id)
+            found.append(Copy(message_id, said, row.sent_at, row.seen_at is not None))
+    return found
 
 
 def mark_seen(

@@ -33,6 +33,7 @@ from campaigns import (
     windows,
 )
 from campaigns.ledger import ClaimedChunk, LeaseLostError, Retry, Row, WindowResult
+from campaigns.merging import MissingValueError
 from campaigns.models import Bulk, Medium, Message, Reason
 from campaigns.outcomes import Judge, Recipient, repeats_in_doubt
 from campaigns.pacing import Bucket
@@ -223,6 +224,8 @@ class Lane:
             }
         else:
             known = recipients.load(wanted)
+            assert self.renderer is not None
+            self.renderer.learn(wanted)
         first = ids.first_id(self.bulk)
         for pk in wanted:
             device, standing = known.get(pk), standings.get(pk)
@@ -261,6 +264,8 @@ class Lane:
         assert self.renderer is not None
         try:
             credential, payload = self.renderer.payload(chunk.platform, chunk.variant, device)
+        except MissingValueError:
+            return Reason.NO_VALUE
         except PayloadTooLarge:
             return Reason.TOO_LARGE
         except NotPossible:

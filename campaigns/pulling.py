@@ -4,6 +4,7 @@ Source: contract/mobile-sdk.md 4.1.
 """
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
@@ -20,8 +21,9 @@ from django.db.models import (
 )
 from django.utils import timezone
 
-from campaigns import ids, rendering
+from campaigns import ids, merging, rendering
 from campaigns.languages import choose
+from campaigns.merging import MissingValueError
 from campaigns.models import PULLED_REASONS, Bulk, Leg, Message
 from devices.models import Application
 from providers.base import PushNotification
@@ -74,14 +76,28 @@ def waiting(
         .select_related("bulk")
         .order_by("pk")[:MOST]
     )
-    return [Waiting(row.pk, said(row.bulk, application, row.language, row.variant)) for row in rows]
+    found = []
+    for row in rows:
+        with suppress(MissingValueError):  # nobody could fill it in: it is not for this device
+            notification = said(row.bulk, application, row.language, row.variant, registration_id)
+            found.append(Waiting(row.pk, notification))
+    return found
 
 
-def said(bulk: Bulk, application: Application, language: str, variant: int) -> PushNotification:
-    """What a bulk says to a device of this language, for the SDK that asks for it."""
+def said(
+    bulk: Bulk, application: Application, language: str, variant: int, registration_id: int
+) -> PushNotification:
+    """What a bulk says to a device of this language, for the SDK that asks for it.
+
+    Raises MissingValueError.
+    """
     content = choose(bulk.content, language, variant)
+    filled = content
+    if "merge" in content:
+        values = merging.values_of([registration_id]).get(registration_id, merging.NOBODY)
+        filled = {**content, **merging.merged(content, values)}
     notification = rendering.notification(
-        content,
+        filled,
         application,
         bulk_id=bulk.bulk_id,
         sent_at_ms=int(bulk.starts_at.timestamp() * 1000),

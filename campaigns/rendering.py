@@ -1,12 +1,13 @@
 """Content of a bulk → payload of a device."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 
-from campaigns import channels
+from campaigns import channels, merging
 from campaigns.languages import Contents
 from campaigns.models import Bulk, RepeatPolicy
 from campaigns.outcomes import Recipient
@@ -21,9 +22,13 @@ PROVIDER_OF: dict[int, Provider] = {
 }
 
 
+_OURS = ("language", "variant", "merge")  # of a stored content; the rest is the notification's
+COMPILED = 2_000  # payloads of merged contents that are kept: first names repeat themselves
+
+
 def read(content: dict[str, Any]) -> PushNotification:
     """A stored content in the providers' words, before anything of its bulk is known."""
-    said = {key: value for key, value in content.items() if key not in ("language", "variant")}
+    said = {key: value for key, value in content.items() if key not in _OURS}
     items = tuple(CarouselItem(**item) for item in said.pop("carousel", ()))
     return PushNotification(**said, carousel=items)
 
@@ -74,21 +79,32 @@ def carousel_key(application_id: int, bulk_id: str) -> str:
 
 
 class Renderer:
-    """Compiles each content of a bulk once per provider; a device only fills in the gaps."""
+    """Compiles each content of a bulk once per provider; a device only fills in the gaps.
+
+    Contents with merge tags are compiled once for each way they read.
+    """
 
     def __init__(self, bulk: Bulk) -> None:
         self.bulk = bulk
         self.credentials: dict[tuple[str, str], ProviderCredential] = {}
+        self.merges = any("merge" in content for content in bulk.content)
         self._contents = Contents(bulk.content)
         self._compiled: dict[tuple[int, int, int], Payload] = {}
+        self._merged: dict[tuple[int, int, int, tuple[str, ...]], Payload] = {}
+        self._values: dict[int, merging.Values] = {}
+
+    def learn(self, registrations: Collection[int]) -> None:
+        """Look up what merge tags say of the devices of a window."""
+        if self.merges:
+            self._values = merging.values_of(registrations)
 
     def payload(
         self, platform: int, variant: int, device: Recipient
     ) -> tuple[ProviderCredential | None, Payload | None]:
         """What a device gets, and by which credential; (None, None) without a credential.
 
-        Raises PayloadTooLarge, NotPossible, and CredentialError for a credential that cannot be
-        used.
+        Raises MissingValueError, PayloadTooLarge, NotPossible, and CredentialError for a
+        credential that cannot be used.
         """
         provider = device.provider or PROVIDER_OF[platform]
         environment = device.environment if provider == Provider.APNS else Environment.PRODUCTION
@@ -97,17 +113,38 @@ class Renderer:
             return None, None
         place = self._contents.place(device.language, variant)
         key = (credential.pk, credential.version, place)
+        content = self.bulk.content[place]
+        if "merge" in content:
+            said = merging.merged(content, self._values.get(device.id, merging.NOBODY))
+            return credential, self._of_one(credential, key, said)
         compiled = self._compiled.get(key)
         if compiled is None:
-            said = notification(
-                self.bulk.content[place],
-                self.bulk.application,
-                bulk_id=self.bulk.bulk_id,
-                sent_at_ms=int(self.bulk.starts_at.timestamp() * 1000),
-                ttl=self.bulk.ttl,
-                place=place,
-                replace_twin=self.bulk.repeat_policy == RepeatPolicy.WHEN_UNSURE,
-            )
-            compiled = channels.channel(credential).provider.compile(said)
+            compiled = self._compile(credential, place, content)
             self._compiled[key] = compiled
         return credential, compiled
+
+    def _of_one(
+        self, credential: ProviderCredential, key: tuple[int, int, int], said: dict[str, str]
+    ) -> Payload:
+        words = (*key, tuple(said.values()))
+        compiled = self._merged.get(words)
+        if compiled is None:
+            compiled = self._compile(credential, key[2], {**self.bulk.content[key[2]], **said})
+            if len(self._merged) >= COMPILED:
+                self._merged.clear()
+            self._merged[words] = compiled
+        return compiled
+
+    def _compile(
+        self, credential: ProviderCredential, place: int, content: dict[str, Any]
+    ) -> Payload:
+        said = notification(
+            content,
+            self.bulk.application,
+            bulk_id=self.bulk.bulk_id,
+            sent_at_ms=int(self.bulk.starts_at.timestamp() * 1000),
+            ttl=self.bulk.ttl,
+            place=place,
+            replace_twin=self.bulk.repeat_policy == RepeatPolicy.WHEN_UNSURE,
+        )
+        return channels.channel(credential).provider.compile(said)

@@ -5,6 +5,7 @@
   const preview = document.getElementById("preview");
   if (!form || !preview) return;
   const app = preview.dataset.app;
+  const as = document.getElementById("preview-as");
   const mark = document.getElementById("save-mark");
   const heading = document.getElementById("composer-name");
   const status = document.getElementById("composer-status");
@@ -16,11 +17,12 @@
   const shownPanel = () => contents().querySelector("[data-panel]:not([hidden])");
 
   function follow() {
+    if (as.value) as.dispatchEvent(new Event("preview"));
     const panel = shownPanel();
     const said = (name) => panel.querySelector(`[name=${panel.dataset.prefix}${name}]`).value.trim();
     const [title, text] = [said("title"), said("text")];
     heading.textContent = form.elements.name.value.trim() || "Campaign without a name";
-    for (const phone of preview.querySelectorAll(".phone")) {
+    for (const phone of as.value ? [] : preview.querySelectorAll(".phone")) {
       const ios = phone.classList.contains("is-ios");
       phone.querySelector(".push-title").textContent = title || (ios ? app : "");
       phone.querySelector(".push-text").textContent = text || "What you write appears here.";
@@ -131,6 +133,10 @@
       }
     }
   }
+
+  // As whom the preview is: the choice is not part of the draft.
+  for (const type of ["input", "change"]) as.addEventListener(type, (event) => event.stopPropagation());
+  form.addEventListener("htmx:afterSettle", ({ detail }) => { if (detail.target === preview && !as.value) follow(); });
 
   // ------------------------------------------------------------------------------- saving
 

@@ -24,6 +24,8 @@ from campaigns import (
     composing,
     contents,
     counting,
+    merging,
+    previewing,
     scheduling,
     stages,
     tasks,
@@ -31,9 +33,15 @@ from campaigns import (
 )
 from campaigns.audience import AudienceSize
 from campaigns.content_forms import where
-from campaigns.errors import CampaignError, ContentTooLargeError, StaleDraftError
+from campaigns.errors import (
+    CampaignError,
+    ContentTooLargeError,
+    IncompleteContentError,
+    StaleDraftError,
+)
 from campaigns.forms import ComposerForm, typed
 from campaigns.languages import name_of
+from campaigns.merging import Lack
 from campaigns.models import Campaign, CampaignContent
 from campaigns.rendering import PROVIDER_OF
 from campaigns.stages import Reach
@@ -103,6 +111,7 @@ class Review:
     unready: list[tuple[Platform, int]] = field(default_factory=list)  # without a credential
     languages: list[LanguageCount] = field(default_factory=list)  # if there are several
     split: list[tuple[str, int]] = field(default_factory=list)  # likewise variants, in percent
+    lacks: list[Lack] = field(default_factory=list)  # values that templates ask for
     capped: int | None = 0  # devices that the frequency cap leaves out; None: not counted in time
     first: datetime | None = None  # turns, if it were launched now
     last: datetime | None = None
@@ -145,6 +154,36 @@ def _fault(form: ComposerForm, refusal: CampaignError) -> Fault:
     return Fault(str(refusal), form[name] if name in form.fields else None)
 
 
+def _lacks(campaign: Campaign, form: ComposerForm) -> list[Lack]:
+    """Of how many devices of the typed audience a merge tag's value is not known."""
+    asked = previewing.variables_of(campaign)
+    if not asked:
+        return []
+    primary_only = form.cleaned_data["primary_only"]
+    counted = previewing.lacking(
+        campaign.application, form.rule(), asked, primary_only=primary_only
+    )
+    texts = [
+        said[name]
+        for said in (content.as_json() for content in campaign.contents.all())
+        for name in merging.fields_with_tags(said)
+    ]
+    return [
+        Lack(variable, devices, any(merging.needs(text, variable) for text in texts))
+        for variable, devices in (counted or {}).items()
+        if devices
+    ]
+
+
+def _mistakes(campaign: Campaign, form: ComposerForm) -> list[Fault]:
+    """What is wrong with the stored merge tags, beside their fields."""
+    return [
+        _fault(form, IncompleteContentError(str(wrong), field=name, content=content.pk))
+        for content in campaign.contents.all()
+        for name, wrong in composing.mistakes(content)
+    ]
+
+
 def _languages(campaign: Campaign, form: ComposerForm) -> list[LanguageCount]:
     """Devices of the typed audience by the language they are spoken to in."""
     spoken = contents.spoken(campaign)
@@ -168,12 +207,16 @@ def _review(
         faults=_form_faults(form, form.fields),
         split=variants.split_of(campaign.split).named,
     )
+    if mark != "faulty":
+        review.faults += _mistakes(campaign, form)
     if form.audience_is_valid():
         review.size = counting.live(
             campaign.application, form.rule(), primary_only=form.cleaned_data["primary_only"]
         )
         review.sentence = sentence(form.rule())
         review.languages = _languages(campaign, form)
+        review.lacks = _lacks(campaign, form)
+        people = previewing.worst(campaign, form.rule())
         have = {provider for provider, _ in channels.credentials_of(campaign.application_id)}
         review.texts = stages.reach(campaign, form.rule())
         review.capped = _capped(campaign, form)
@@ -184,7 +227,7 @@ def _review(
         ]
         for platform in review.size.by_platform:
             try:
-                sizes = composing.check_size(campaign, {platform})
+                sizes = composing.check_size(campaign, {platform}, people)
             except ContentTooLargeError as refusal:
                 review.meters.append(Meter(platform, None))
                 review.faults.append(_fault(form, refusal))
@@ -273,6 +316,8 @@ def campaign_edit(request: ApplicationRequest, pk: int) -> HttpResponse:
             "form": form,
             "languages": form.known_languages(),
             **shown_contents(form),
+            "picture": True,
+            "candidates": previewing.candidates(campaign, composing.rule_of(campaign)),
         }
         return render(request, "campaigns/campaign_form.html", context)
     form = ComposerForm(request.POST, application=request.application, campaign=campaign)

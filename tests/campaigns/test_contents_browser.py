@@ -14,6 +14,8 @@ from tests.factories import (
     make_application,
     make_campaign,
     make_credential,
+    make_person,
+    make_registration,
     make_registrations,
     make_user,
 )
@@ -114,6 +116,32 @@ def test_a_fault_leads_to_its_language(page: Page, draft: Campaign) -> None:
     expect(image).to_have_value("nothing")
     image.fill("")
     saved(page)
+
+
+def test_the_preview_follows_as_a_real_person(
+    page: Page, draft: Campaign, screenshots: Path
+) -> None:
+    ana = make_person(first_name="Ana", city="Berlin")
+    make_registration(draft.application, person=ana, language="de")
+    opened(page, draft)
+    text = page.get_by_label("Text").and_(page.locator(":visible"))
+    text.fill("Hi {{ first_name }}")
+    shown = page.locator("#preview .push-text").first
+    expect(shown).to_have_text("Hi {{ first_name }}")
+    page.get_by_label("As", exact=True).select_option(label="Ana, Berlin, Android, de")
+    expect(shown).to_have_text("Hi Ana")
+    text.fill("Hello {{ first_name }}")
+    expect(shown).to_have_text("Hello Ana")
+    expect(page.locator("#preview .push-picture:visible")).to_have_count(0)
+    expect(page.locator("[data-lack='first name']")).to_contain_text("5 devices")
+    saved(page)
+    page.screenshot(path=screenshots / "merge-tags.png", full_page=True)
+
+    text.fill("Hello {{ first_nam }}")
+    expect(page.locator("#id_text_field .errorlist")).to_contain_text("Nobody has a first_nam")
+    saved(page)
+    page.get_by_label("As", exact=True).select_option("")
+    expect(shown).to_have_text("Hello {{ first_nam }}")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -8,7 +8,14 @@ from django.urls import reverse
 
 from campaigns.models import Campaign
 from devices.models import Application, Role
-from tests.factories import make_application, make_campaign, make_registrations, make_user
+from tests.factories import (
+    make_application,
+    make_campaign,
+    make_person,
+    make_registration,
+    make_registrations,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 TYPED = {
@@ -140,3 +147,45 @@ def test_removing_a_variant_and_a_language_leaves_the_rest(
     post(client, "contents", campaign, do="remove-language", language="de")
 
     assert list(campaign.contents.values_list("language", "variant")) == [("", 0)]
+
+
+def test_the_preview_is_what_somebody_reads(client: Client, shop: Application) -> None:
+    campaign = make_campaign(shop)
+    post(client, "contents", campaign, do="add-language", language="de")
+    key = f"content-{campaign.contents.get(language='de').pk}"
+    ana = make_registration(shop, language="de-AT", person=make_person(first_name="<Ana>"))
+    typed = {"text": "Hi", f"{key}-text": "Servus {{ first_name }}"}
+
+    page = post(client, "preview", campaign, **typed, preview_as=str(ana.pk)).content.decode()
+    assert "Servus &lt;Ana&gt;" in page
+    other = str(shop.registrations.filter(language="de-AT", person=None)[0].pk)
+    page = post(client, "preview", campaign, **typed, preview_as=other).content.decode()
+    assert "first_name is not known, and there is no fallback" in page
+    stranger = make_registration(make_application(), person=make_person(first_name="Eve"))
+    page = post(client, "preview", campaign, **typed, preview_as=str(stranger.pk)).content.decode()
+    assert "Eve" not in page
+
+
+def test_the_panel_says_who_lacks_a_value_and_what_they_get(
+    client: Client, shop: Application
+) -> None:
+    campaign = make_campaign(shop)
+
+    page = post(client, "edit", campaign, text="Hi {{ first_name }}").content.decode()
+    assert "5 devices have no first name</strong>, and get nothing" in page
+    page = post(
+        client, "edit", campaign, text='Hi {{ first_name | default: "you" }}'
+    ).content.decode()
+    assert "5 devices have no first name</strong>: the fallback stands there" in page
+
+
+def test_a_mistake_in_a_merge_tag_is_saved_and_said_beside_its_field(
+    client: Client, shop: Application
+) -> None:
+    campaign = make_campaign(shop)
+
+    page = post(client, "edit", campaign, text="Hi {{ frist_name }}").content.decode()
+
+    assert 'data-fault="id_text" data-text="Nobody has a frist_name' in page
+    assert "(line 1, column 7)" in page
+    assert campaign.contents.get().text == "Hi {{ frist_name }}"

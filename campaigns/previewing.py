@@ -1,0 +1,124 @@
+"""Real recipients of a draft: to see what they read, and how large it gets at worst."""
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import OperationalError
+from django.db.models import Count, F, QuerySet, TextField
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast, Length
+
+from campaigns import audience, merging
+from campaigns.counting import PATIENCE, PATIENCE_UNSAMPLED, patience
+from campaigns.merging import Variable
+from campaigns.models import Campaign, Sample, SampledRegistration
+from campaigns.sampling import PROBED
+from campaigns.targeting import Rule, compiled
+from devices.models import Application, Registration
+
+OFFERED = 8
+LONGEST = 4  # devices for each value that templates ask for
+LOOKED_AT = 20  # others whose size is measured
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Somebody who would get it."""
+
+    registration: int
+    label: str  # Ana Pop, Berlin, de
+
+
+def variables_of(campaign: Campaign) -> list[Variable]:
+    """What all contents of a draft ask of people and devices."""
+    found: set[Variable] = set()
+    for content in campaign.contents.all():
+        said = content.as_json()
+        for name in merging.fields_with_tags(said):
+            found |= set(merging.variables(said[name]))
+    return sorted(found)
+
+
+def candidates(campaign: Campaign, rule: Rule) -> list[Candidate]:
+    """Some who would get it, those with the longest values first; whoever has a name before
+    whoever has none.
+    """
+    reached = audience.of(campaign.application, rule, primary_only=campaign.primary_only)
+    keys = _longest(reached, variables_of(campaign), most=2)
+    with suppress(OperationalError), patience(PATIENCE):
+        keys += list(reached.filter(person__isnull=False).values_list("pk", flat=True)[:OFFERED])
+    with suppress(OperationalError), patience(PATIENCE):
+        keys += list(reached.values_list("pk", flat=True)[:OFFERED])
+    keys = list(dict.fromkeys(keys))[:OFFERED]
+    devices = Registration.objects.filter(pk__in=keys).select_related("person").in_bulk()
+    return [Candidate(key, _label(devices[key])) for key in keys if key in devices]
+
+
+def _label(device: Registration) -> str:
+    person = device.person
+    who = [str(person), person.city] if person is not None else ["Somebody unknown"]
+    parts = [*who, device.get_platform_display(), device.language]
+    return ", ".join(part for part in parts if part)
+
+
+def worst(campaign: Campaign, rule: Rule) -> list[merging.Values]:
+    """What is known of those for whom a content gets largest, and of some others.
+
+    Empty where no content has merge tags.
+    """
+    asked = variables_of(campaign)
+    if not asked:
+        return []
+    reached = audience.of(campaign.application, rule, primary_only=campaign.primary_only)
+    keys = _longest(reached, asked, most=LONGEST)
+    with suppress(OperationalError), patience(PATIENCE):
+        keys += list(reached.values_list("pk", flat=True)[:LOOKED_AT])
+    return list(merging.values_of(set(keys)).values())
+
+
+def _longest(reached: QuerySet[Any], asked: Sequence[Variable], *, most: int) -> list[int]:
+    keys: list[int] = []
+    for variable in asked:
+        rows = reached.annotate(letters=Length(_text_of(variable)))
+        rows = rows.filter(letters__gt=0).order_by("-letters", "pk")
+        with suppress(OperationalError), patience(PATIENCE):
+            keys += list(rows.values_list("pk", flat=True)[:most])
+    return keys
+
+
+def _text_of(variable: Variable) -> Any:
+    match variable.path:
+        case ("person", name):
+            return KeyTextTransform(name, F("person__attributes"))
+        case ("device", name):
+            return KeyTextTransform(name, F("attributes"))
+        case (name,) if name in merging.DEVICE:
+            return Cast(name, TextField())
+    return Cast(f"person__{variable.path[0]}", TextField())
+
+
+def lacking(
+    application: Application, rule: Rule, asked: Collection[Variable], *, primary_only: bool
+) -> dict[Variable, int] | None:
+    """How many devices that a rule reaches have no such value; None when it took too long.
+
+    By the sample, where an application is large.
+    """
+    sample = Sample.objects.filter(application=application, sampled__gt=0).first()
+    rows: Any = audience.of(application, rule, primary_only=primary_only)
+    scale = 1.0
+    if sample is not None:
+        question = compiled(rule, application, sample=True)
+        drawn = SampledRegistration.objects.filter(question.condition, application=application)
+        rows = audience.reached(drawn, primary_only=primary_only).filter(draw__lt=PROBED)
+        scale = sample.devices / max(1, sample.probed)
+    counts = {
+        f"v{number}": Count("pk", filter=variable.lacking(sample=sample is not None))
+        for number, variable in enumerate(asked)
+    }
+    with suppress(OperationalError), patience(PATIENCE if sample else PATIENCE_UNSAMPLED):
+        found = rows.aggregate(**counts)
+        return {each: round(found[f"v{n}"] * scale) for n, each in enumerate(asked)}
+    return None

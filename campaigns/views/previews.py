@@ -1,0 +1,55 @@
+"""What one real recipient of a draft would read."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_POST
+
+from campaigns import merging, variants
+from campaigns.content_forms import ContentForm
+from campaigns.forms import ComposerForm
+from campaigns.languages import Contents
+from campaigns.merging import MissingValueError
+from campaigns.models import Campaign
+from campaigns.views.campaigns import campaign_of
+from devices.models import Registration
+from devices.permissions import ApplicationRequest, Right, page
+
+
+@require_POST
+@page(Right.EDIT_CAMPAIGNS)
+def campaign_preview(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """What is typed as somebody reads it: in their language and variant, with their name."""
+    campaign = campaign_of(request, pk)
+    form = ComposerForm(request.POST, application=request.application, campaign=campaign)
+    asked = request.POST.get("preview_as", "")
+    device = None
+    if asked.isdecimal() and len(asked) < 19:
+        own = Registration.objects.filter(application=request.application)
+        device = own.filter(pk=int(asked)).first()
+    context: dict[str, Any] = {"campaign": campaign, "picture": True}
+    if device is not None:
+        context |= _read_by(device, campaign, form)
+    return render(request, "campaigns/campaign_form.html#preview", context)
+
+
+def _read_by(device: Registration, campaign: Campaign, form: ComposerForm) -> dict[str, Any]:
+    split = variants.split_of(campaign.split)
+    variant = variants.variant_of(split, seed=campaign.pk, registration=device.pk)
+    if variant is None:
+        return {"picture": False, "not_sent": "They are held out: they get nothing."}
+    forms: list[ContentForm] = [form, *form.others]
+    places = [{"language": "", "variant": 0}]
+    places += [{"language": each.of.language, "variant": each.of.variant} for each in form.others]
+    chosen = forms[Contents(places).place(device.language, variant)]
+    said = merging.marked({name: chosen[name].value() or "" for name in ("title", "text")})
+    values = merging.values_of([device.pk]).get(device.pk, merging.NOBODY)
+    try:
+        said |= merging.merged(said, values)
+    except MissingValueError as problem:
+        return {
+            "picture": False,
+            "not_sent": f"They do not get it: {problem}, and there is no fallback.",
+        }
+    return {"said": said, "picture": bool(chosen["image_url"].value())}
