@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from campaigns import (
+    approving,
     audience,
     canaries,
     channels,
@@ -145,6 +146,11 @@ def rule_of(campaign: Campaign) -> Rule:
     return {"all": [chosen, *(own["all"] if set(own) == {"all"} else [own])]}
 
 
+def rule_now(campaign: Campaign) -> Rule:
+    """The whole audience, with the segments it names as they are now."""
+    return expanded(rule_of(campaign), campaign.application)
+
+
 def check_content(campaign: Campaign) -> None:
     """Raise the first thing that keeps the content from being sent, by field."""
     for content in campaign.contents.all():
@@ -253,8 +259,8 @@ def launch(campaign: Campaign, user: User) -> Bulk:
         check_content(campaign)
         canaries.check(campaign)
         starts_at = scheduling.starts_at(campaign)
-        rule = rule_of(campaign)
-        rule = expanded(rule, campaign.application)
+        rule = rule_now(campaign)
+        approving.check(campaign, rule, user)
         reached = audience.size(campaign.application, rule, primary_only=campaign.primary_only)
         if not reached.total:
             raise EmptyAudienceError(
@@ -434,6 +440,7 @@ def unsent(bulk: Bulk) -> int:
 
 __all__ = [
     "CampaignError", "cancel", "change_pace", "changeable", "check_content", "check_options",
-    "check_size", "create", "duplicate", "launch", "pause", "resume", "rule_of", "save_draft",
+    "check_size", "create", "duplicate", "launch", "pause", "resume", "rule_now", "rule_of",
+    "save_draft",
     "undo", "unsent",
 ]  # fmt: skip

@@ -45,6 +45,12 @@ class WrongStateError(CampaignError):
     code = "wrong_state"
 
 
+class NotApprovedError(CampaignError):
+    """A second person has to approve it, and this is not the one."""
+
+    code = "not_approved"
+
+
 class StaleDraftError(CampaignError):
     """Somebody else saved the draft meanwhile."""
 

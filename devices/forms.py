@@ -61,10 +61,12 @@ class ApplicationSettingsForm(ApplicationForm):
         fields = (
             "name", "description", "sdk", "android_display", "rate", "user_data_from_apps",
             "secure_inbox", "cap_count", "cap_hours", "quiet_from", "quiet_to", "default_zone",
+            "needs_approval",
         )  # fmt: skip
         labels: ClassVar = {
             "cap_count": "Most pushes per person",
             "cap_hours": "In so many hours",
+            "needs_approval": "A second person approves each campaign",
             "quiet_from": "Quiet hours from",
             "quiet_to": "Quiet hours until",
             "sdk": "SDK in the app",
@@ -85,6 +87,8 @@ class ApplicationSettingsForm(ApplicationForm):
             "cap_count": "Of campaigns that are not transactional, and of what Insider's push API "
             "sends with the frequency cap on: who had so many is left out. It counts what is sent "
             "from now on. Empty: no cap.",
+            "needs_approval": "Who writes a campaign asks for it; somebody else who may launch "
+            "campaigns approves it, and another than they launches it.",
             "quiet_from": "By the clock where the recipient is: campaigns wait for their end. "
             "Transactional ones and pushes of other systems do not.",
             "quiet_to": "Past midnight if it is the earlier one.",

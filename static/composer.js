@@ -148,6 +148,10 @@
     follow();
   }
 
+  // What is no part of the draft, such as a note to who wrote it, is not saved with it.
+  for (const type of ["input", "change"]) {
+    status.addEventListener(type, (event) => { if ("apart" in event.target.dataset) event.stopPropagation(); });
+  }
   form.addEventListener("input", changed);
   form.addEventListener("change", changed);
   // Enter in a field does not send anything: the buttons do.

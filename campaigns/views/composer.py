@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
 
 from campaigns import (
+    approving,
     audience,
     canaries,
     capping,
@@ -31,6 +32,7 @@ from campaigns import (
     tasks,
     variants,
 )
+from campaigns.approving import Standing, State
 from campaigns.audience import AudienceSize
 from campaigns.content_forms import where
 from campaigns.errors import (
@@ -113,6 +115,7 @@ class Review:
     split: list[tuple[str, int]] = field(default_factory=list)  # likewise variants, in percent
     lacks: list[Lack] = field(default_factory=list)  # values that templates ask for
     capped: int | None = 0  # devices that the frequency cap leaves out; None: not counted in time
+    approval: Standing | None = None  # for whoever reads it
     first: datetime | None = None  # turns, if it were launched now
     last: datetime | None = None
 
@@ -268,7 +271,16 @@ def _refused(review: Review, refusal: CampaignError) -> Review:
 
 
 def _panel(request: ApplicationRequest, review: Review) -> HttpResponse:
+    review.approval = _standing(request, review.campaign)
     return render(request, STATUS, {"review": review, "campaign": review.campaign})
+
+
+def _standing(request: ApplicationRequest, campaign: Campaign) -> Standing:
+    """Where a draft stands for whoever reads it."""
+    if not request.application.needs_approval:
+        return Standing(State.FREE, request.user)
+    campaign.application = request.application
+    return approving.standing(campaign, composing.rule_now(campaign), request.user)
 
 
 def _posted_version(request: ApplicationRequest) -> int:
@@ -310,8 +322,10 @@ def campaign_edit(request: ApplicationRequest, pk: int) -> HttpResponse:
         return redirect(campaign)
     if request.method == "GET":
         form = ComposerForm(typed(campaign), application=request.application, campaign=campaign)
+        review = _review(campaign, form, mark="saved")
+        review.approval = _standing(request, campaign)
         context = {
-            "review": _review(campaign, form, mark="saved"),
+            "review": review,
             "campaign": campaign,
             "form": form,
             "languages": form.known_languages(),
@@ -448,12 +462,55 @@ def campaign_launch(request: ApplicationRequest, pk: int) -> HttpResponse:
     return HttpResponseClientRedirect(launched)
 
 
+@require_POST
+@page(Right.EDIT_CAMPAIGNS)
+def approval_ask(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """Save what is typed, and ask a second person to approve it."""
+    campaign = campaign_of(request, pk)
+    if not campaign.is_draft:
+        return HttpResponseClientRedirect(address_of(request, campaign))
+    form = ComposerForm(request.POST, application=request.application, campaign=campaign)
+    campaign, refused = _save(request, campaign, form)
+    if refused:
+        return _panel(request, refused)
+    try:
+        composing.check_content(campaign)
+        canaries.check(campaign)
+        scheduling.starts_at(campaign)
+        approving.ask(campaign, composing.rule_now(campaign), request.user)
+    except CampaignError as refusal:
+        return _panel(request, _refused(_review(campaign, form, mark="refused"), refusal))
+    return _panel(request, _review(campaign, form, mark="saved"))
+
+
+@require_POST
+@page(Right.LAUNCH_CAMPAIGNS)
+def approval_decide(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """Approve what is stored, or send it back. What was typed meanwhile voids it."""
+    campaign = campaign_of(request, pk)
+    if not campaign.is_draft:
+        return HttpResponseClientRedirect(address_of(request, campaign))
+    form = ComposerForm(typed(campaign), application=request.application, campaign=campaign)
+    if _posted_version(request) != campaign.version:
+        return _panel(request, _review(campaign, form, mark="stale"))
+    note = request.POST.get("note", "").replace("\x00", "").strip()[:500]
+    approved = request.POST.get("decision") == "approve"
+    try:
+        rule = composing.rule_now(campaign)
+        approving.decide(campaign, rule, request.user, approved=approved, note=note)
+    except CampaignError as refusal:
+        return _panel(request, _refused(_review(campaign, form, mark="refused"), refusal))
+    return _panel(request, _review(campaign, form, mark="saved"))
+
+
 def draft_of(request: ApplicationRequest, campaign: Campaign) -> HttpResponse:
     """A draft for those who may not edit it: to read, and to launch for whoever may."""
     form = ComposerForm(typed(campaign), application=request.application, campaign=campaign)
+    review = _review(campaign, form, mark="saved")
+    review.approval = _standing(request, campaign)
     context = {
         "campaign": campaign,
         "contents": [(where(each), each) for each in campaign.contents.all()],
-        "review": _review(campaign, form, mark="saved"),
+        "review": review,
     }
     return render(request, "campaigns/campaign_draft.html", context)

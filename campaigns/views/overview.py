@@ -16,6 +16,7 @@ from devices.models import Application, Registration
 from devices.permissions import ApplicationRequest, Right, page
 
 DAYS = 30
+UNAPPROVED = 5  # shown
 
 
 @page(Right.SEE_REPORTS)
@@ -42,8 +43,20 @@ def overview(request: ApplicationRequest) -> HttpResponse:
         "running": _paced(numbers.running),
         "latest": _paced(statistics.campaign_rows(list(latest.order_by("-launched_at")[:5]))),
         "steps": _steps(application),
+        "unapproved": _unapproved(application),
     }
     return render(request, "campaigns/overview.html", context)
+
+
+def _unapproved(application: Application) -> list[Campaign]:
+    """Drafts that wait for a second person."""
+    if not application.needs_approval:
+        return []
+    drafts = Campaign.objects.filter(
+        application=application, launched_at=None, archived_at=None,
+        approvals__approved=None, approvals__isnull=False,
+    )  # fmt: skip
+    return list(drafts.distinct()[:UNAPPROVED])
 
 
 def _paced(rows: list[CampaignRow]) -> list[tuple[CampaignRow, str, Pace | None]]:

@@ -273,6 +273,7 @@ def _facts(application: Application) -> dict[str, Any]:
     names = (
         "name", "description", "enabled", "sdk", "android_display", "default_ttl", "rate",
         "user_data_from_apps", "secure_inbox", "cap_count", "cap_hours", "default_zone",
+        "needs_approval",
     )  # fmt: skip
     facts = {name: getattr(application, name) for name in names}
     for name in ("quiet_from", "quiet_to"):
