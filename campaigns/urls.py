@@ -52,6 +52,7 @@ urlpatterns: list[URLPattern] = [
     path(ONE + "pace/", following.campaign_pace, name="pace"),
     path(ONE + "duplicate/", campaigns.campaign_duplicate, name="duplicate"),
     path(ONE + "messages/", messages.message_log, name="messages"),
+    path(ONE + "why-not/", whynot.campaign_why_not, name="why-not"),
     *[
         path(ONE + f"{action}/", following.campaign_act, {"action": action}, name=action)
         for action in ("undo", "pause", "resume", "cancel")

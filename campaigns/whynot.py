@@ -6,13 +6,15 @@ left aside, so each part of the rule is asked again today, and said to be of tod
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from django.utils import timezone
 
-from campaigns import audience, capping, ids, scheduling, turns
-from campaigns.models import Bulk, Chunk, Message, Reason
+from campaigns import audience, capping, explaining, ids, scheduling, turns
+from campaigns.models import Bulk, Chunk, Journey, Leg, Message, Reason, Stage
+from campaigns.reaching import CHANNELS
 from campaigns.targeting import Rule, sentence
 from devices.models import Registration
 
@@ -43,6 +45,7 @@ class Clause:
 
     sentence: str
     matches: bool
+    value: str = ""  # what the device has there today
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +113,21 @@ def _registered(case: Case) -> Gate:
         return Gate(
             name,
             Passage.STOPPED,
-            "The device registered after the audience was written down.",
+            f"The device registered after the audience was written down: {_when(case)}.",
             "Send to newcomers again, if it still matters.",
         )
-    return Gate(name, Passage.PASSED)
+    return Gate(name, Passage.PASSED, f"{_when(case)[:1].upper()}{_when(case)[1:]}.")
+
+
+def _at(case: Case, at: datetime) -> str:
+    return scheduling.written(at, str(case.bulk.delivery.get("zone", "UTC")))
+
+
+def _when(case: Case) -> str:
+    """When the device came, and when the audience was written down."""
+    assert case.bulk.frozen_at is not None
+    came, frozen = _at(case, case.device.created_at), _at(case, case.bulk.frozen_at)
+    return f"the device came {came}, the audience is of {frozen}"
 
 
 def _matched(case: Case) -> Gate:
@@ -123,7 +137,9 @@ def _matched(case: Case) -> Gate:
     clauses = []
     for part in _parts(bulk.rule):
         matching = audience.matching(bulk.application, part)
-        clauses.append(Clause(sentence(part), matching.filter(pk=device.pk).exists()))
+        value = explaining.told(device, part["field"]) if "field" in part else ""
+        matches = matching.filter(pk=device.pk).exists()
+        clauses.append(Clause(sentence(part), matches, value))
     told = "It was not in the audience that was written down at the launch."
     if all(each.matches for each in clauses):
         told += " It matches today, so it has changed since."
@@ -143,7 +159,7 @@ def _notifiable(case: Case) -> Gate:
         if reason in (Reason.CAPPED, *_BY_TIME):
             return Gate(name, Passage.PASSED)
         return Gate(name, Passage.STOPPED, f"{reason.label}, at the launch.", reason.remedy)
-    return Gate(name, Passage.PASSED)
+    return Gate(name, Passage.PASSED, "It was switched on, and notifications were, at the launch.")
 
 
 _BY_TIME = (Reason.ZONE_PASSED, Reason.QUIET_HOURS)
@@ -195,7 +211,7 @@ def _sent(case: Case) -> Gate:
         reason = Reason(message.reason)
         if reason in BEFORE_SENDING:
             return Gate(name, Passage.STOPPED, f"{reason.label}.", reason.remedy, message.answer)
-        return Gate(name, Passage.PASSED)
+        return Gate(name, Passage.PASSED, f"{_at(case, message.sent_at)}.")
     if chunk is not None and chunk.status == Chunk.Status.CANCELLED:
         return Gate(name, Passage.STOPPED, "The campaign was cancelled before its turn came.")
     if bulk.status == Bulk.Status.PAUSED:
@@ -220,7 +236,8 @@ def _accepted(case: Case) -> Gate:
 def _delivered(case: Case) -> Gate:
     name, message = NAMES[7], case.message
     if message is not None and message.state in ACCEPTED - {_S.ACCEPTED}:
-        return Gate(name, Passage.PASSED)
+        told = f"{_at(case, message.delivered_at)}." if message.delivered_at else ""
+        return Gate(name, Passage.PASSED, told)
     return Gate(
         name,
         Passage.WAITING,
@@ -232,5 +249,58 @@ def _delivered(case: Case) -> Gate:
 def _seen(case: Case) -> Gate:
     name, message = NAMES[8], case.message
     if message is not None and message.state in {_S.SEEN, _S.CLICKED}:
-        return Gate(name, Passage.PASSED)
+        told = f"{_at(case, message.seen_at)}." if message.seen_at else ""
+        return Gate(name, Passage.PASSED, told)
     return Gate(name, Passage.WAITING, "It arrived, and nobody has opened it.")
+
+
+# ------------------------------------------------------------------- the steps after the push
+
+_ARRIVED = frozenset({Journey.State.DELIVERED, Journey.State.ACCEPTED})
+
+
+def later_steps(bulk: Bulk, device: Registration) -> list[Gate]:
+    """What came of the other steps of the scenario, for whose device it is."""
+    if bulk.flow is None or len(bulk.flow.steps) < 2:
+        return []
+    legs = Leg.objects.filter(bulk=bulk, recipient=device.pk)
+    journey = Journey.objects.filter(flow=bulk.flow, pk__in=legs.values("journey")).first()
+    if journey is None and device.person_id is not None:  # whose devices were all left out
+        journey = Journey.objects.filter(flow=bulk.flow, person=device.person_id).first()
+    left = {stage.step: stage for stage in journey.stages.all()} if journey is not None else {}
+    bulks = {each.step: each for each in Bulk.objects.filter(flow=bulk.flow).order_by("-pk")}
+    return [
+        _step(bulk, number, said["channel"], journey, left.get(number), bulks.get(number))
+        for number, said in enumerate(bulk.flow.steps)
+        if number
+    ]
+
+
+def _step(
+    first: Bulk,
+    number: int,
+    channel: str,
+    journey: Journey | None,
+    left: Stage | None,
+    bulk: Bulk | None,
+) -> Gate:
+    name = f"{number + 1}. {CHANNELS.get(channel, channel)}"
+    if journey is None or (left is None and journey.step < number):
+        over = journey is not None and journey.state in _ARRIVED
+        told = "Not needed: the step before it arrived." if over else ""
+        return Gate(name, Passage.UNREACHED, told)
+    here: Journey | Stage = journey if left is None else left
+    state, reason = Journey.State(here.state), Reason(here.reason)
+    zone = str(first.delivery.get("zone", "UTC"))
+    began = f"Began {scheduling.written(here.started_at, zone)}."
+    answer = ""
+    if bulk is not None and channel == "SMS":
+        key = ids.message_id(bulk, journey.pk)
+        answer = Message.objects.filter(pk=key).values_list("answer", flat=True).first() or ""
+    if state == Journey.State.RUNNING:
+        until = scheduling.written(journey.deadline, zone)
+        return Gate(name, Passage.WAITING, f"{began} It is waited for until {until}.", "", answer)
+    if state in _ARRIVED:
+        return Gate(name, Passage.PASSED, f"{began} {state.label}.", "", answer)
+    said = reason.label if reason else state.label
+    return Gate(name, Passage.STOPPED, f"{began} {said}.", reason.remedy if reason else "", answer)

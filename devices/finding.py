@@ -53,6 +53,16 @@ def find(application: Application, typed: str) -> Found:
     return Found(sorted(found), more=len(people) > MOST_PEOPLE)
 
 
+def devices_meant(application: Application, typed: str, *, most: int) -> list[Registration]:
+    """Devices by what names them, or by their person; primary ones first."""
+    devices = Registration.objects.filter(application=application)
+    people = find_people(application, typed)
+    found = find(application, typed).keys
+    keys = [*found, *devices.filter(person__in=people.keys).values_list("pk", flat=True)[:50]]
+    known = devices.filter(pk__in=keys).select_related("person", "address", "application")
+    return list(known.order_by("-primary", "-pk")[:most])
+
+
 def find_people(application: Application, typed: str) -> Found:
     """The people that a text names, each lookup by an index.
 

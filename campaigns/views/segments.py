@@ -17,7 +17,7 @@ from campaigns.segmenting import Use
 from campaigns.targeting import sentence
 from campaigns.views.sizes import size_of
 from devices import finding
-from devices.models import Application, AuditEntry, Registration
+from devices.models import AuditEntry, Registration
 from devices.permissions import ApplicationRequest, Right, page
 from pushadmin.web import newest_first, page_or_partial
 
@@ -143,23 +143,13 @@ def segment_match(request: ApplicationRequest, pk: int) -> HttpResponse:
     typed = request.GET.get("q", "").replace("\x00", "").strip()[:4096]
     context: dict[str, Any] = {"segment": segment, "typed": typed}
     if typed:
-        devices = _meant(request.application, typed)
+        devices = finding.devices_meant(request.application, typed, most=DEVICES + 1)
         try:
             context["answers"] = [_answer(segment, device) for device in devices[:DEVICES]]
             context["more"] = len(devices) > DEVICES
         except RuleError as fault:
             context["fault"] = str(fault)
     return render(request, f"{DETAIL}#segment-answers", context)
-
-
-def _meant(application: Application, typed: str) -> list[Registration]:
-    """Devices by what names them, or by their person."""
-    devices = Registration.objects.filter(application=application)
-    people = finding.find_people(application, typed)
-    found = finding.find(application, typed).keys
-    keys = [*found, *devices.filter(person__in=people.keys).values_list("pk", flat=True)[:50]]
-    known = devices.filter(pk__in=keys).select_related("person", "address", "application")
-    return list(known.order_by("-primary", "-pk")[: DEVICES + 1])
 
 
 def _answer(segment: Segment, device: Registration) -> Answer:
