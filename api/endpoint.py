@@ -21,7 +21,17 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.urls import resolve
 from django.views.decorators.csrf import csrf_exempt
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from devices.attributes import is_date
 from devices.audit import Author
@@ -91,13 +101,28 @@ def _day(value: object) -> date:
     raise ValueError("date (YYYY-MM-DD)")
 
 
-Text = Annotated[str, AfterValidator(_without_nul)]  # what Postgres can store
-Text50 = Annotated[str, Field(max_length=50), AfterValidator(_without_nul)]
-Text100 = Annotated[str, Field(max_length=100), AfterValidator(_without_nul)]
-Text255 = Annotated[str, Field(max_length=255), AfterValidator(_without_nul)]
-Text256 = Annotated[str, Field(max_length=256), AfterValidator(_without_nul)]
+class Documented:
+    """What a validator asks for, as JSON Schema says it."""
+
+    def __init__(self, **said: Any) -> None:
+        self.said = said
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(core), **self.said}
+
+
+NO_NUL = Documented(pattern=r"^[^\x00]*$")
+NOT_BLANK = Documented(pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")
+
+Text = Annotated[str, AfterValidator(_without_nul), NO_NUL]  # what Postgres can store
+Text50 = Annotated[str, Field(max_length=50), AfterValidator(_without_nul), NO_NUL]
+Text100 = Annotated[str, Field(max_length=100), AfterValidator(_without_nul), NO_NUL]
+Text255 = Annotated[str, Field(max_length=255), AfterValidator(_without_nul), NO_NUL]
+Text256 = Annotated[str, Field(max_length=256), AfterValidator(_without_nul), NO_NUL]
 StoredObject = Annotated[dict[str, Any], AfterValidator(_storable)]  # any, kept as it came
-Text4000 = Annotated[str, Field(max_length=4000), AfterValidator(_without_nul)]
+Text4000 = Annotated[str, Field(max_length=4000), AfterValidator(_without_nul), NO_NUL]
 Day = Annotated[date, BeforeValidator(_day)]
 
 

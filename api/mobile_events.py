@@ -6,7 +6,16 @@ from typing import Annotated, Any, cast
 from django.utils import timezone
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from api.endpoint import ApiRequest, Json, Schema, StoredObject, Text255, endpoint, reading
+from api.endpoint import (
+    ApiRequest,
+    Documented,
+    Json,
+    Schema,
+    StoredObject,
+    Text255,
+    endpoint,
+    reading,
+)
 from api.mobile import FAMILY, caller_of, path_id, refused
 from api.mobile_people import session as refresh
 from campaigns import events
@@ -72,7 +81,9 @@ class Sessions(Schema):
 class CustomEvent(Schema):
     """Something that the app calls by a name of its own."""
 
-    name: Annotated[Text255, AfterValidator(_not_empty)] = Field(alias="definitionId")
+    name: Annotated[Text255, AfterValidator(_not_empty), Documented(minLength=1)] = Field(
+        alias="definitionId"
+    )
     date: Moment | None = None
     properties: StoredObject | None = None
 

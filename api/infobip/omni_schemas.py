@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from api.endpoint import Schema, StoredObject, Text, Text100, Text255, Text256, Text4000
+from api.endpoint import NOT_BLANK, Schema, StoredObject, Text, Text100, Text255, Text256, Text4000
 from api.infobip.push_schemas import HIGHEST_BADGE, SendTime, Topic, Url, fault
 
 MOST_DESTINATIONS = 1000
@@ -21,7 +21,7 @@ def _not_blank(text: str) -> str:
     return text
 
 
-Words = Annotated[Text, AfterValidator(_not_blank)]
+Words = Annotated[Text, AfterValidator(_not_blank), NOT_BLANK]
 Words2000 = Annotated[Words, Field(max_length=2000)]
 Words4000 = Annotated[Words, Field(max_length=4000)]
 Names = Annotated[list[Text255], Field(max_length=50)]

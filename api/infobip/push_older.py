@@ -12,7 +12,7 @@ from django.utils import timezone
 from pydantic import AfterValidator, Field
 
 from api import idempotency
-from api.endpoint import Json, Schema, StoredObject, Text, Text255, endpoint
+from api.endpoint import NOT_BLANK, Json, Schema, StoredObject, Text, Text255, endpoint
 from api.infobip import statuses
 from api.infobip.push import SHORTEST_VALIDITY, compact, faults_of, notification_of, sender_of
 from api.infobip.push_family import SEND, KnownRequest, family, read
@@ -77,7 +77,9 @@ _SHARED = set(OlderOptions.model_fields) & set(Options.model_fields)
 
 
 class OlderMessage(Schema):
-    sender: Annotated[Text, Field(max_length=80), AfterValidator(not_blank)] = Field(alias="from")
+    sender: Annotated[Text, Field(max_length=80), AfterValidator(not_blank), NOT_BLANK] = Field(
+        alias="from"
+    )
     to: dict[str, Any]
     text: Words | None = None
     validity: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = Field(None, alias="validityPeriod")

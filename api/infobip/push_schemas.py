@@ -9,7 +9,16 @@ from django.utils import timezone
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.endpoint import Schema, StoredObject, Text, Text100, Text255, Text4000
+from api.endpoint import (
+    NOT_BLANK,
+    Documented,
+    Schema,
+    StoredObject,
+    Text,
+    Text100,
+    Text255,
+    Text4000,
+)
 from campaigns import windows
 
 MOST_MESSAGES = 1000
@@ -68,10 +77,15 @@ def not_blank(text: str) -> str:
 
 
 SendTime = Annotated[datetime, BeforeValidator(read_time), AfterValidator(_not_too_far)]
-Url = Annotated[str, Field(max_length=2048), AfterValidator(_url)]
-Id = Annotated[Text255, AfterValidator(not_blank)]
+Url = Annotated[
+    Text,
+    Field(max_length=2048),
+    AfterValidator(_url),
+    Documented(pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\x00]+$"),
+]
+Id = Annotated[Text255, AfterValidator(not_blank), NOT_BLANK]
 Whole = Annotated[int, Field(ge=1, le=2**31 - 1)]
-Topic = Annotated[Text255, AfterValidator(not_blank)]
+Topic = Annotated[Text255, AfterValidator(not_blank), NOT_BLANK]
 
 
 # ------------------------------------------------------------------- whom
@@ -89,7 +103,7 @@ class ToRegistration(Named):
 
 class ToExternalId(Named):
     type: Literal["EXTERNAL_USER_ID"]
-    id: Annotated[Text, Field(max_length=256), AfterValidator(not_blank)] = Field(
+    id: Annotated[Text, Field(max_length=256), AfterValidator(not_blank), NOT_BLANK] = Field(
         alias="externalUserId"
     )
 
@@ -141,7 +155,7 @@ Destination = Annotated[
 # ------------------------------------------------------------------- what
 
 Title = Annotated[Text, Field(max_length=50)]
-Words = Annotated[Text4000, AfterValidator(not_blank)]
+Words = Annotated[Text4000, AfterValidator(not_blank), NOT_BLANK]
 
 
 class TextContent(Schema):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
-from api.endpoint import Refusal, Schema, Text, Text255, Text4000
+from api.endpoint import Documented, Refusal, Schema, Text, Text255, Text4000
 
 MOST_NOTIFICATIONS = 20
 MOST_ITEMS = 20
@@ -72,10 +72,12 @@ def _no_repeats(items: list["Item"]) -> list["Item"]:
     return items
 
 
-Web = Annotated[Text, AfterValidator(_web)]
-Link = Annotated[Text, BeforeValidator(_as_text)]
+Web = Annotated[Text, AfterValidator(_web), Documented(pattern=r"^https?://[^\x00]+$")]
+Link = Annotated[Text, BeforeValidator(_as_text), Documented(type=["string", "number", "boolean"])]
 Links = dict[Text, Link]
-Identifier = Annotated[Any, AfterValidator(_plain)]
+Identifier = Annotated[
+    Any, AfterValidator(_plain), Documented(type=["string", "number", "boolean"])
+]
 Whole = Annotated[int, Field(ge=-HIGHEST, le=HIGHEST)]
 
 

@@ -173,8 +173,10 @@ OMNI = Family(
             says="Oldest first.",
             parameters=(
                 Parameter("isDefault", "The default one only.", SWITCH),
-                Parameter("limit", "How many at most; over 1,000 is 1,000.", whole(0, 10**9, 100)),
-                Parameter("page", "Which page, from 0.", whole(0, 10**9, 0)),
+                Parameter(
+                    "limit", "How many at most; over 1,000 is 1,000.", whole(0, 999_999_999, 100)
+                ),
+                Parameter("page", "Which page, from 0.", whole(0, 999_999_999, 0)),
             ),
             answer=only({"scenarios": array(_SCENARIO)}),
             refusals=(400,),

@@ -87,7 +87,11 @@ RECEIVER = Family(
             example={
                 "subscription": {
                     "endpoint": "https://updates.push.services.mozilla.com/wpush/v2/gAAAA",
-                    "keys": {"p256dh": "BNcR…", "auth": "tBHI…"},
+                    "keys": {
+                        "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6"
+                        "-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+                        "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+                    },
                 },
                 "language": "en",
             },

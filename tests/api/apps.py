@@ -42,7 +42,7 @@ class App:
         answer = self.client.generic(
             method, path, data, content_type="application/json", headers={**self.headers, **headers}
         )
-        documented.check(headers.get("X-HTTP-Method-Override", method).upper(), path, answer)
+        documented.check(headers.get("X-HTTP-Method-Override", method).upper(), path, answer, body)
         return answer
 
     def post(self, path: str, body: Any = None, **headers: str) -> Any:

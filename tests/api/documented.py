@@ -1,9 +1,13 @@
 """What the OpenAPI document says of an answer: tests of the APIs compare every one with it."""
 
 import json
+import os
 import re
+from collections.abc import Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
@@ -37,6 +41,47 @@ def template_of(path: str) -> str | None:
     return next((told for pattern, told in paths() if pattern.fullmatch(plain)), None)
 
 
+def members_of(value: Any, path: str = "") -> Iterator[str]:
+    """The members of a body that say something, by their paths: `messages[].content.text`."""
+    if isinstance(value, Mapping):
+        for name, member in value.items():
+            if member is not None:
+                inner = f"{path}.{name}" if path else str(name)
+                yield inner
+                yield from members_of(member, inner)
+    elif isinstance(value, list):
+        for member in value:
+            yield from members_of(member, f"{path}[]")
+
+
+def _record(folder: Path, call: str, path: str, answer: Any, sent: Any) -> None:
+    """Write down what a test sent and got, for tests/api/compatibility.py."""
+    test = os.environ["PYTEST_CURRENT_TEST"].partition(" ")[0].partition("[")[0]
+    got = json.loads(answer.content) if answer["Content-Type"] == "application/json" else None
+    told = {
+        "test": test,
+        "call": call,
+        "status": answer.status_code,
+        "sent": sorted({*members_of(sent), *parse_qs(path.partition("?")[2])}),
+        "got": sorted(set(members_of(got))),
+        "states": sorted(set(_states_in(got))),
+    }
+    with (folder / f"{os.getpid()}.jsonl").open("a") as file:
+        file.write(json.dumps(told) + "\n")
+
+
+def _states_in(value: Any) -> Iterator[str]:
+    """Statuses and errors of messages, wherever an answer has them."""
+    if isinstance(value, Mapping):
+        if {"groupId", "id", "name"} <= set(value):
+            yield f"{value['id']} {value['name']}"
+        for member in value.values():
+            yield from _states_in(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _states_in(member)
+
+
 @cache
 def _validator(template: str, method: str, status: str) -> Draft202012Validator | None:
     """None: the answer has no body. Raises KeyError for an answer nobody documented."""
@@ -48,9 +93,14 @@ def _validator(template: str, method: str, status: str) -> Draft202012Validator 
     return Draft202012Validator({**schema, "components": told["components"]})
 
 
-def check(method: str, path: str, answer: Any) -> None:
-    """See that an answer is as the document tells: its status, its type, each of its members."""
+def check(method: str, path: str, answer: Any, sent: Any = None) -> None:
+    """See that an answer is as the document tells: its status, its type, each of its members.
+
+    `sent`: the body. Who sent and got what is written down where somebody asks for it.
+    """
     template = template_of(path)
+    if template is not None and (folder := os.environ.get("PUSHADMIN_RECORD")):
+        _record(Path(folder), f"{method} {template}", path, answer, sent)
     if template is None or method in _PREFLIGHTS:
         return
     operations = document("http://testserver")["paths"][template]

@@ -114,7 +114,7 @@ class Caller:
             headers=headers,
             REMOTE_ADDR=self.address,
         )
-        documented.check("POST", path, answer)
+        documented.check("POST", path, answer, body)
         return answer
 
     def send(self, *notifications: dict[str, Any], **members: Any) -> Any:

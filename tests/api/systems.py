@@ -57,7 +57,7 @@ class System:
             content_type="application/json",
             headers={name: value for name, value in known.items() if value},
         )
-        documented.check(headers.get("X-HTTP-Method-Override", method).upper(), path, answer)
+        documented.check(headers.get("X-HTTP-Method-Override", method).upper(), path, answer, body)
         return answer
 
     def get(self, path: str, **headers: str) -> Any:

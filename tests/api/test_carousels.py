@@ -116,6 +116,7 @@ def test_what_was_not_sent_is_not_found(
     answer = client.get(f"/sdk/1/carousels/{key}/{place}/{message_id or ids.message_id(bulk, 7)}")
 
     assert answer.status_code == 404
+    assert answer.json() == {"error": {"code": "NOT_FOUND", "message": "There is no such carousel"}}
 
 
 def test_the_address_is_asked_for_with_one_query(

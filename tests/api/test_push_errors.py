@@ -317,6 +317,28 @@ def test_what_cannot_be_stored_is_refused(system: System, hostile: dict[str, Any
     assert violations_of(system.post(SEND, with_options(**hostile)))
 
 
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        (
+            {"content": {"type": "IMAGE", "text": "x", "url": "https://a.b/\0"}},
+            "messages[0].content.url",
+        ),
+        (
+            {"webhooks": {"delivery": {"url": "https://a.b/\0"}}},
+            "messages[0].webhooks.delivery.url",
+        ),
+    ],
+)
+def test_an_address_that_cannot_be_stored_is_refused(
+    system: System, given: dict[str, Any], place: str
+) -> None:
+    body = with_options()
+    body["messages"][0] |= given
+
+    assert violations_of(system.post(SEND, body)) == [(place, "a string without NUL")]
+
+
 def test_no_number_in_a_payload_is_infinite(system: System) -> None:
     body = json.dumps(with_options(customPayload={"a": float("nan")})).encode()
     assert violations_of(system.post(SEND, body))
