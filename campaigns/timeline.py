@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from uuid import UUID
 
 from django.db.models import F, Q
 
@@ -126,7 +125,9 @@ def read(subject: Subject, kinds: Iterable[Kind], most: int, place: Place | None
 def _messages(subject: Subject, until: datetime | None, most: int) -> list[Entry]:
     before = ids.lowest_id(until + _ID_TELLS) if until else None
     pushed = Message.objects.all().newest_of(subject.devices, most, before)
-    texted = Message.objects.filter(pk__in=_texts(subject, until, most), platform=Medium.SMS)
+    texted: Iterable[Message] = ()
+    if subject.person is not None:
+        texted = texts(subject.application, subject.person, until, most)
     return [
         Entry(
             ids.moment_of(message.pk),
@@ -134,25 +135,30 @@ def _messages(subject: Subject, until: datetime | None, most: int) -> list[Entry
             device=subject.devices.get(message.registration_id),
             message=message,
         )
-        for messages in (pushed, texted)
-        for message in messages.select_related("bulk__campaign")
+        for messages in (pushed.select_related("bulk__campaign"), texted)
+        for message in messages
     ]
 
 
-def _texts(subject: Subject, until: datetime | None, most: int) -> list[UUID]:
-    """Ids that text messages to the person have: a text has no device, its journey has a person."""
-    if subject.person is None:
-        return []
-    selves = [subject.person, *personalizing.merged_into(subject.person)]
+def texts(
+    application: Application,
+    person: int,
+    until: datetime | None = None,
+    most: int | None = None,
+) -> Iterable[Message]:
+    """Text messages to a person, newest first: a text has no device, its journey has a person."""
+    selves = [person, *personalizing.merged_into(person)]
     legs = Leg.objects.filter(
         journey__person__in=selves,
         recipient=F("journey_id"),  # of a text; a push has the number of its device
-        bulk__application=subject.application,
+        bulk__application=application,
     )
     if until is not None:
         legs = legs.filter(bulk__starts_at__lt=until + _ID_TELLS)
     newest = legs.order_by("-bulk__starts_at", "-journey_id").select_related("bulk")[:most]
-    return [ids.message_id(leg.bulk, leg.recipient) for leg in newest]
+    keys = [ids.message_id(leg.bulk, leg.recipient) for leg in newest]
+    sent = Message.objects.filter(pk__in=keys, platform=Medium.SMS)
+    return sent.select_related("bulk__campaign").order_by("-pk")
 
 
 # ------------------------------------------------------------------- changes and events

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404
 from django.utils.text import slugify
 from django.views.decorators.http import require_GET
 
+from campaigns import timeline
 from campaigns.languages import choose
 from campaigns.models import Message, Reason
 from devices import audit, personal_data
@@ -46,6 +47,7 @@ def _document(person: Person, application: Application) -> Iterator[str]:
         "devices": map(personal_data.described, devices),
         "changes": personal_data.changes(person),
         "messages": _messages(devices),
+        "text_messages": map(_as_text, timeline.texts(application, person.pk)),
         "events": personal_data.events(person, application),
     }
     for name, rows in lists.items():
@@ -75,13 +77,16 @@ def _messages(devices: Iterable[Registration]) -> Iterator[dict[str, Any]]:
 
 
 def _described(message: Message, device: Registration) -> dict[str, Any]:
+    return {"registration_id": device.address.public_id, **_as_text(message)}
+
+
+def _as_text(message: Message) -> dict[str, Any]:
     """As it was written: what it says before names were filled in."""
     contents = message.bulk.content
     content = choose(contents, message.language, message.variant) if contents else {}
     campaign = message.bulk.campaign
     return {
         "message_id": message.pk,
-        "registration_id": device.address.public_id,
         "campaign": campaign.name if campaign else None,
         "title": content.get("title", ""),
         "text": content.get("text", ""),

@@ -117,9 +117,9 @@ def _lines(entry: AuditEntry, people: dict[int, str]) -> list[str]:
 
 
 def _short(value: Any) -> str:
+    if value in (None, "", [], {}):
+        return "nothing"
     match value:
-        case None | "" | [] | {}:
-            return "nothing"
         case bool():
             return "yes" if value else "no"
         case list():

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from campaigns import ids
-from campaigns.models import Bulk, Message, Reason
+from campaigns.models import Bulk, Flow, Journey, Leg, Medium, Message, Reason
 from campaigns.views import personal_data as pages
 from devices import personal_data, personalizing
 from devices.audit import Author
@@ -94,7 +94,15 @@ def test_everything_known_of_a_person_is_exported(client: Client, application: A
 
     told = json.loads(text)
     assert response["Content-Disposition"] == 'attachment; filename="anna-ukasz.json"'
-    assert list(told) == ["person", "identities", "devices", "changes", "messages", "events"]
+    assert list(told) == [
+        "person",
+        "identities",
+        "devices",
+        "changes",
+        "messages",
+        "text_messages",
+        "events",
+    ]
     assert (told["person"]["first_name"], told["person"]["last_name"]) == ("Anna", "Łukasz")
     assert told["person"]["attributes"] == {"size": 9223372036854775807}
     assert {each["value"] for each in told["identities"]} == {
@@ -102,6 +110,30 @@ def test_everything_known_of_a_person_is_exported(client: Client, application: A
     }  # fmt: skip
     assert [each["platform"] for each in told["devices"]] == ["Android"]
     assert "TAILTAIL" not in text
+
+
+def test_text_messages_are_exported_with_what_they_say(
+    client: Client, application: Application
+) -> None:
+    person = make_person(phone="447700900123")
+    flow = Flow.objects.create()
+    bulk = make_bulk(
+        application, flow=flow, content=[{"language": "", "variant": 0, "text": "Your parcel"}]
+    )
+    journey = Journey.objects.create(
+        flow=flow, person=person, started_at=bulk.starts_at, deadline=bulk.starts_at
+    )
+    Leg.objects.create(bulk=bulk, recipient=journey.pk, journey=journey)
+    message = Message.objects.create(
+        id=ids.message_id(bulk, journey.pk), bulk=bulk, registration_id=0, platform=Medium.SMS,
+        sent_at=timezone.now(), state=Message.State.DELIVERED,
+    )  # fmt: skip
+
+    (told,) = export(client, application, person)["text_messages"]
+
+    assert (told["message_id"], told["text"], told["state"]) == (
+        str(message.pk), "Your parcel", "Delivered",
+    )  # fmt: skip
 
 
 def test_an_export_stands_in_the_audit_trail(client: Client, application: Application) -> None:

@@ -232,7 +232,7 @@ def test_the_charts_have_every_day_of_the_period(
 
     page = client.get(url(application, asked))
 
-    chart, moves = page.context["reachable"], page.context["moves"]
+    chart, moves = page.context["by_platform"], page.context["moves"]
     assert chart["points"] == [day(each).isoformat() for each in range(days - 1, -1, -1)]
     assert [(each["name"], each["values"][-6:]) for each in chart["series"]] == [
         ("Android", [1, 1, 1, 1, 1, 1]),
@@ -245,6 +245,30 @@ def test_the_charts_have_every_day_of_the_period(
     assert (page.context["moved"].new, page.context["moved"].lost) == (2, 1)
 
 
+@pytest.mark.parametrize(
+    ("show", "android", "ios"),
+    [
+        ("reachable", [1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]),
+        ("active", [1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]),
+        ("opt-in", [100.0] * 6, [100.0] * 3 + [None] * 3),
+        ("new", [1, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0]),
+        ("lost", [0, 0, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0]),
+        ("shoes", [1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]),
+    ],
+)
+def test_the_chart_shows_each_figure_by_day_and_platform(
+    client: Client, application: Application, show: str, android: list[Any], ios: list[Any]
+) -> None:
+    come(application, 5)
+    close(come(application, 5, platform=Platform.IOS), 2)
+    device_base.roll_up()
+
+    page = client.get(url(application, f"?show={show}"))
+
+    series = page.context["by_platform"]["series"]
+    assert [each["values"][-6:] for each in series] == [android, ios]
+
+
 def test_a_day_nobody_counted_has_the_devices_of_the_day_before(
     client: Client, application: Application
 ) -> None:
@@ -254,5 +278,5 @@ def test_a_day_nobody_counted_has_the_devices_of_the_day_before(
 
     page = client.get(url(application, "?days=7"))
 
-    (series,) = page.context["reachable"]["series"]
+    (series,) = page.context["by_platform"]["series"]
     assert series["values"] == [0, 1, 1, 1, 1, 1, 1]

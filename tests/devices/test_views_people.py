@@ -400,6 +400,9 @@ def test_a_device_that_was_switched_is_switched_back(
     client.post(url("device-switch", application, device.pk), {"enabled": "0"})
     client.post(url("device-attribute", application, device.pk), {"name": "a", "value": "x"})
 
+    assert [each.lines for each in timeline(client, device)] == [
+        ["attributes: nothing → a x"], ["enabled: yes → no"],
+    ]  # fmt: skip
     for change in timeline(client, device):
         assert change.undo == "change"
         client.post(url("change-undo", application, change.entry.pk))
