@@ -15,6 +15,7 @@ from campaigns.views import (
     personal_data,
     previews,
     push_api,
+    reports,
     scenarios,
     segments,
     system,
@@ -35,6 +36,8 @@ SCENARIO = APP + "scenarios/<int:pk>/"
 urlpatterns: list[URLPattern] = [
     path(APP, overview.overview, name="overview"),
     path(APP + "campaigns/", campaigns.campaign_list, name="list"),
+    path(APP + "campaigns/compare/", reports.campaign_compare, name="compare"),
+    path(APP + "reports/", reports.period_report, name="reports"),
     path(APP + "campaigns/new/", campaigns.campaign_new, name="new"),
     path(ONE, following.campaign_detail, name="detail"),
     path(ONE + "edit/", composer.campaign_edit, name="edit"),

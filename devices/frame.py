@@ -40,6 +40,7 @@ PAGES = (
     ("devices:list", "Devices", "device-mobile", Right.SEE_DEVICES, "g d"),
     ("campaigns:lists", "Lists", "list-details", Right.SEE_CAMPAIGNS, "g l"),
     ("campaigns:attributes", "Attributes", "list-letters", Right.SEE_CAMPAIGNS, "g r"),
+    ("campaigns:reports", "Reports", "chart-bar", Right.SEE_REPORTS, "g u"),
     ("devices:base", "Device base", "device-analytics", Right.SEE_REPORTS, "g b"),
     ("devices:imports", "Imports", "table-import", Right.IMPORT_DEVICES, "g i"),
     ("devices:team", "Team", "users-group", Right.MANAGE_TEAM, "g t"),
