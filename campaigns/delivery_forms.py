@@ -102,6 +102,16 @@ class DeliveryForm(forms.Form):
     )  # fmt: skip
 
     application: Application
+    # They are offered filled in, and asked for where their choice is made: no "optional" there.
+    WANTED = (
+        "start_date", "start_time", "zone", "passed", "every", "try_first", "try_size",
+        "try_minutes", "try_then", "try_failed",
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in self.WANTED:
+            self.fields[name].wanted = True  # type: ignore[attr-defined]
 
     def _clean_canary(self) -> None:
         first, size = self.cleaned_data.get("try_first"), self.cleaned_data.get("try_size")

@@ -6,6 +6,7 @@ run starts once, however often it is planned: its time is unique in its campaign
 time passed while nothing planned them are left out.
 """
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -67,10 +68,14 @@ def runs_of(campaign: Campaign) -> Any:
     return launched.select_related("flow").order_by("-starts_at", "-pk")
 
 
-def _next(last: Bulk) -> datetime | None:
+def runs_after(last: Bulk, earliest: datetime) -> Iterator[datetime]:
+    """The times that follow a run, from `earliest` on."""
     timing = Timing.of(last.delivery.get("timing", {}))
-    after = max(timezone.now(), last.starts_at + timedelta(seconds=1))
-    return next(timing.runs(after), None)
+    return timing.runs(max(earliest, last.starts_at + timedelta(seconds=1)))
+
+
+def _next(last: Bulk) -> datetime | None:
+    return next(runs_after(last, timezone.now()), None)
 
 
 def next_run(campaign: Campaign) -> datetime | None:

@@ -5,6 +5,7 @@ from django.urls import URLPattern, path
 from campaigns.views import (
     attributes,
     builder,
+    calendars,
     campaigns,
     composer,
     credentials,
@@ -38,6 +39,7 @@ urlpatterns: list[URLPattern] = [
     path(APP + "campaigns/", campaigns.campaign_list, name="list"),
     path(APP + "campaigns/compare/", reports.campaign_compare, name="compare"),
     path(APP + "reports/", reports.period_report, name="reports"),
+    path(APP + "calendar/", calendars.calendar, name="calendar"),
     path(APP + "campaigns/new/", campaigns.campaign_new, name="new"),
     path(ONE, following.campaign_detail, name="detail"),
     path(ONE + "edit/", composer.campaign_edit, name="edit"),

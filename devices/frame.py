@@ -36,6 +36,7 @@ PAGES = (
     ("campaigns:list", "Campaigns", "send", Right.SEE_CAMPAIGNS, "g c"),
     ("campaigns:segments", "Segments", "filter", Right.SEE_CAMPAIGNS, "g s"),
     ("campaigns:scenarios", "Scenarios", "route", Right.SEE_CAMPAIGNS, "g n"),
+    ("campaigns:calendar", "Calendar", "calendar-month", Right.SEE_CAMPAIGNS, "g e"),
     ("devices:people", "People", "users", Right.SEE_DEVICES, "g p"),
     ("devices:list", "Devices", "device-mobile", Right.SEE_DEVICES, "g d"),
     ("campaigns:lists", "Lists", "list-details", Right.SEE_CAMPAIGNS, "g l"),

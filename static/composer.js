@@ -185,9 +185,13 @@
   follow();
   showFaults();
   countDevices();
+  const isTouched = (field) => {
+    if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+    return field.type !== "hidden" && "defaultValue" in field && field.value !== field.defaultValue;
+  };
   // What was typed while the page still loaded is saved as well.
   window.addEventListener("load", () => {
-    const early = [...form.elements].some((field) => field.type !== "hidden" && "defaultValue" in field && field.value !== field.defaultValue);
+    const early = [...form.elements].some(isTouched);
     if (early) form.dispatchEvent(new Event("input", { bubbles: true }));
   });
 })();
