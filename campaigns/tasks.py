@@ -20,6 +20,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from campaigns import (
+    calls,
     canaries,
     capping,
     channels,
@@ -187,6 +188,11 @@ def expire_messages() -> None:
 @shared_task
 def consume_events() -> None:
     events.consume(seconds=WORK_SECONDS)
+
+
+@shared_task
+def keep_calls() -> None:
+    calls.consume(seconds=WORK_SECONDS / 5)
 
 
 @shared_task

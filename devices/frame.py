@@ -45,6 +45,7 @@ PAGES = (
     ("devices:base", "Device base", "device-analytics", Right.SEE_REPORTS, "g b"),
     ("devices:imports", "Imports", "table-import", Right.IMPORT_DEVICES, "g i"),
     ("devices:team", "Team", "users-group", Right.MANAGE_TEAM, "g t"),
+    ("campaigns:calls", "API calls", "api", Right.SEE_SETTINGS, "g x"),
     ("campaigns:webhooks", "Webhooks", "webhook", Right.SEE_SETTINGS, "g w"),
 )
 

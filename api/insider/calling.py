@@ -117,6 +117,8 @@ class Endpoint:
         if request.method != "POST":
             raise Refusal(405, "method_not_allowed", "This path answers POST", {"Allow": "POST"})
         limits.take(f"insider:{key.pk if key else _place(request)}", CALLS_PER_MINUTE, 60)
+        if key is not None:
+            request.key_name = key.name  # type: ignore[attr-defined]
         if fault is not None:
             raise fault
         if not isinstance(body, dict):

@@ -1,7 +1,7 @@
 """What is said, to whom, what became of it."""
 
 from campaigns.models.approvals import Approval
-from campaigns.models.calls import ApiCall
+from campaigns.models.calls import ApiCall, RecordedCall
 from campaigns.models.campaigns import (
     Campaign,
     CampaignContent,
@@ -73,6 +73,7 @@ __all__ = [
     "Reason",
     "ReasonCounter",
     "Reconciliation",
+    "RecordedCall",
     "Rejection",
     "RepeatPolicy",
     "Report",

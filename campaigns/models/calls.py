@@ -1,7 +1,10 @@
 """Calls of other systems that may be repeated without being done again."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
+
+from devices.models import Application
 
 
 class ApiCall(models.Model):
@@ -22,3 +25,30 @@ class ApiCall(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class RecordedCall(models.Model):
+    """A call of another system as it came and was answered, without secrets.
+
+    The newest of each application are kept, and as many of those that belong to none.
+    """
+
+    application = models.ForeignKey(
+        Application, null=True, on_delete=models.CASCADE, related_name="+", db_index=False
+    )  # NULL: of the whole account, or of nobody
+    at = models.DateTimeField()
+    caller = models.CharField(max_length=255, blank=True, default="")  # name of a key or user
+    method = models.CharField(max_length=10)
+    path = models.CharField(max_length=500)  # with its query, masked
+    status = models.PositiveSmallIntegerField()
+    milliseconds = models.PositiveIntegerField()
+    request_id = models.CharField(max_length=36, blank=True, default="")
+    body = models.TextField(blank=True, default="")  # its beginning, masked
+    answer = models.TextField(blank=True, default="")
+    names = ArrayField(models.CharField(max_length=100), default=list)  # ids of bulks, messages
+
+    class Meta:
+        indexes = [models.Index(fields=["application", "-id"], name="recorded_call_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
