@@ -68,7 +68,7 @@ def _receive(request: ApplicationRequest, form: ImportForm) -> ImportRun:
         )  # fmt: skip
         audit.record(
             request.user,
-            "import devices",
+            "upload file" if run.status == ImportRun.Status.REVIEW else "import devices",
             run,
             after={"file": run.filename, "bytes": run.size},
             request=request,
@@ -129,7 +129,7 @@ def import_start(request: ApplicationRequest, pk: int) -> HttpResponse:
     if form is not None and import_reviews.start(run, form.mapping(), dry=dry):
         if not dry:
             audit.record(
-                request.user, "start import", run, after={"file": run.filename}, request=request
+                request.user, "import devices", run, after={"file": run.filename}, request=request
             )
         transaction.on_commit(partial(tasks.run_import.delay, run.pk))
     else:
