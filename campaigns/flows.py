@@ -82,10 +82,14 @@ def _policy(bulk: Bulk) -> RepeatPolicy:
     return RepeatPolicy.WHEN_UNSURE if knows_our_ids else RepeatPolicy.WHEN_REFUSED
 
 
-# People whose devices were all left out have a journey too: the next step may reach them.
+# Whom a campaign shall leave alone: no other step writes to them either.
+_LEFT_ALONE = (Reason.HELD_OUT, Reason.CAPPED, Reason.ZONE_PASSED, Reason.QUIET_HOURS)
+
+# People whose devices can show no push have a journey too: the next step may reach them.
 _EMBARK = """
 WITH devices AS (
     SELECT d.id, c.status = 0 AS sent, r.person_id,
+           c.status <> 0 AND c.reason = ANY(%(left_alone)s) AS left_alone,
            coalesce(c.starts_at, %(start)s) + %(validity)s::interval AS deadline
     FROM campaigns_chunk c, unnest(c.recipients) d (id)
     JOIN devices_registration r ON r.id = d.id
@@ -95,7 +99,8 @@ journeys AS (
     INSERT INTO campaigns_journey (flow_id, person_id, registration_id, step, state, started_at,
                                    deadline)
     SELECT %(flow)s, person_id, NULL::bigint, 0, 0, %(start)s, max(deadline)
-    FROM devices WHERE person_id IS NOT NULL GROUP BY person_id
+    FROM devices WHERE person_id IS NOT NULL
+    GROUP BY person_id HAVING bool_or(sent) OR NOT bool_or(left_alone)
     UNION ALL
     SELECT %(flow)s, NULL, id, 0, 0, %(start)s, deadline
     FROM devices WHERE person_id IS NULL AND sent
@@ -125,6 +130,7 @@ def embark(bulk: Bulk) -> bool:
             {
                 "bulk": bulk.pk, "flow": bulk.flow.pk, "start": bulk.starts_at,
                 "validity": f"{validity} seconds",
+                "left_alone": [int(each) for each in _LEFT_ALONE],
             },
         )  # fmt: skip
     # Later steps have as much more time as the last of the recipients had to wait.

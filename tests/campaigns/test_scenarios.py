@@ -12,12 +12,13 @@ from django.utils import timezone
 
 from campaigns import composing, dispatch, failover, fanout, stages
 from campaigns.errors import IncompleteContentError, NoCredentialError
-from campaigns.models import Bulk, Campaign, Flow, Journey, Scenario
-from devices.models import Application, ProviderCredential, Role
+from campaigns.models import Bulk, Campaign, Chunk, Flow, Journey, Reason, Scenario
+from devices.models import Application, ProviderCredential, Registration, Role
 from providers.base import Cause, Outcome, Verdict
 from tests.campaigns.conftest import Cloud
 from tests.factories import (
     make_application,
+    make_bulk,
     make_campaign,
     make_credential,
     make_gateway,
@@ -29,6 +30,7 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 
 CloudFor = Callable[[ProviderCredential], Cloud]
+CAP = {"count": 1, "hours": 24}
 DEAD = Outcome(verdict=Verdict.UNREGISTERED, cause=Cause.UNINSTALLED, status=404)
 
 
@@ -220,3 +222,41 @@ def test_the_composer_shows_whom_texts_reach_and_what_they_cost_at_most(
     assert "People with a number</dt><dd>3</dd>" in shown
     assert "SMS for each</dt><dd>2</dd>" in shown
     assert "0.27 EUR" in shown
+
+
+def test_whom_a_campaign_leaves_alone_gets_no_text_either(
+    shop: Application, marketer: User, cloud_for: CloudFor
+) -> None:
+    """The cap holds for all three; a second device that is switched off changes nothing."""
+    Application.objects.filter(pk=shop.pk).update(cap_count=1, cap_hours=24)
+    cloud_for(make_credential(shop))
+    texted = cloud_for(make_gateway(shop))
+    owner = shop.registrations.filter(person__isnull=False).first()
+    assert owner is not None
+    make_registration(shop, person=owner.person, enabled=False)
+    first = make_bulk(shop, campaign=make_campaign(shop), delivery={"cap": CAP})
+    fanout.freeze(first)
+    go()
+
+    capped = launched(shop, marketer)
+    go()
+
+    assert capped.left_out == 5
+    assert not Journey.objects.filter(flow=capped.flow).exists()
+    assert texted.taken == []
+
+
+def test_whoever_is_held_out_gets_no_text_either(
+    shop: Application, marketer: User, cloud_for: CloudFor
+) -> None:
+    cloud_for(make_credential(shop)).answer = lambda one: DEAD
+    texted = cloud_for(make_gateway(shop))
+    bulk = launched(shop, marketer, split={"shares": [1], "holdout": 99})
+    go()
+
+    held_out = Chunk.objects.filter(bulk=bulk, reason=Reason.HELD_OUT)
+    owners = {pk for chunk in held_out for pk in chunk.recipients}
+    people = Registration.objects.filter(pk__in=owners, person__isnull=False)
+    assert people.exists()
+    assert not Journey.objects.filter(person__in=people.values("person")).exists()
+    assert len(texted.taken) == 3 - people.count()
