@@ -44,6 +44,7 @@ urlpatterns: list[URLPattern] = [
     path(APP + "campaigns/new/", campaigns.campaign_new, name="new"),
     path(ONE, following.campaign_detail, name="detail"),
     path(ONE + "edit/", composer.campaign_edit, name="edit"),
+    path(ONE + "languages/", following.campaign_languages, name="languages"),
     path(ONE + "preview/", previews.campaign_preview, name="preview"),
     path(ONE + "contents/", composer.campaign_contents, name="contents"),
     path(ONE + "audience/", composer.audience_size, name="audience-size"),

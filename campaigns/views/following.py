@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.http import Http404, HttpResponse, JsonResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
@@ -21,6 +21,7 @@ from campaigns import (
     stages,
     statistics,
     tasks,
+    variant_figures,
 )
 from campaigns.content_forms import where_stored
 from campaigns.errors import CampaignError
@@ -96,6 +97,7 @@ def _progress(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:
         "left_out": [each for each in reasons if each.kind == "left_out"],
         "platforms": statistics.platforms(bulk),
         "steps": stages.figures(bulk),
+        **_variants(bulk),
         "content": bulk.content[0],
         "contents": [(where_stored(each), each) for each in bulk.content[1:] and bulk.content],
         "sentence": sentence(bulk.rule),
@@ -103,6 +105,28 @@ def _progress(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:
         "live": ended is None or now - ended < RECEIPTS_COME_FOR,
         "every": _every(bulk),
     }
+
+
+def _variants(bulk: Bulk) -> dict[str, Any]:
+    """The variants with their figures, and what can be said of them."""
+    figures = variant_figures.figures(bulk)
+    if not figures:
+        return {}
+    held_out = bulk.split["holdout"]
+    verdicts = variant_figures.verdicts(figures)
+    return {"variants": figures, "verdicts": verdicts, "held_out": held_out}
+
+
+@require_GET
+@page(Right.SEE_CAMPAIGNS)
+def campaign_languages(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """What became of it by the languages that devices reported; asked for when it is opened."""
+    campaign = campaign_of(request, pk)
+    asked = request.GET.get("bulk", "")
+    number = int(asked) if asked.isdecimal() and len(asked) < 19 else 0
+    bulk = get_object_or_404(Bulk, pk=number, campaign=campaign)
+    context = {"languages": variant_figures.languages(bulk)}
+    return render(request, "campaigns/_languages.html", context)
 
 
 def _runs(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:

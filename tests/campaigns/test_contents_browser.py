@@ -1,6 +1,6 @@
 """The composer's languages and variants in a browser, by mouse and by keyboard."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,15 @@ from tests.factories import (
 )
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
+PATIENCE = 30_000  # milliseconds
+
+
+@pytest.fixture(autouse=True)
+def _patience() -> Iterator[None]:
+    """A busy machine may take its time: what is waited for is a state, not a speed."""
+    expect.set_options(timeout=PATIENCE)
+    yield
+    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture
