@@ -47,6 +47,7 @@ class Call:
     also: Mapping[int, Shape | None] = field(default_factory=dict)  # other answers of success
     replays: bool = False  # takes an Idempotency-Key
     refusals: tuple[int, ...] = ()  # beyond those of its family
+    plain: tuple[int, ...] = ()  # refusals that are, or may be, plain text
     scopes: tuple[str, ...] = ()  # one of them opens it
     example: Any = None
     answer_example: Any = None

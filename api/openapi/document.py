@@ -186,6 +186,8 @@ def _responses(family: Family, call: Call) -> Iterator[tuple[str, Json]]:
         if status not in family.empty:
             reference = _REFERENCE.format(model=_error_name(family))
             reason["content"] = {JSON: {"schema": {"$ref": reference}}}
+        if status in call.plain:
+            reason["content"]["text/plain"] = {"schema": {"type": "string"}}
         if status == 429:
             reason["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
         yield str(status), reason

@@ -203,6 +203,7 @@ INSIDER = Family(
                     "total_open_rate": _RATE,
                 }
             ),
+            plain=(401,),
             limit="1,000 a minute",
             example={"api_key": "YOUR_KEY"},
             answer_example={
@@ -249,6 +250,7 @@ INSIDER = Family(
                     }
                 )
             ),
+            plain=(400,),
             limit="1,000 a minute",
             example={"identifiers": {"Email": "ana@example.com"}, "limit": 10},
             answer_example=[

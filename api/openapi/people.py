@@ -266,7 +266,12 @@ _BODY_EXAMPLE = {
 
 def _identifier(*, required: bool) -> tuple[Parameter, ...]:
     return (
-        Parameter("identifier", "Whom is meant.", LINE, required=required),
+        Parameter(
+            "identifier",
+            "Whom is meant.",
+            {"type": "string", "pattern": r"^[^\x00]+$"},
+            required=required,
+        ),
         Parameter(
             "type",
             "What the identifier is.",
