@@ -1,14 +1,16 @@
 """Campaign → devices."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Case, Count, QuerySet, SmallIntegerField, Value, When
 
-from campaigns import variants
+from campaigns import excluding, variants
+from campaigns.excluding import Gate
 from campaigns.models import Bulk, Reason
 from campaigns.targeting import Rule, to_q
+from campaigns.targeting.expressions import complement
 from devices.models import Application, Platform, Registration, RegistrationQuerySet
 
 
@@ -43,22 +45,29 @@ def matching(application: Application, rule: Rule) -> RegistrationQuerySet:
 
 def of(application: Application, rule: Rule, *, primary_only: bool = False) -> RegistrationQuerySet:
     """The devices a rule reaches."""
-    found: RegistrationQuerySet = reached(matching(application, rule), primary_only=primary_only)
+    devices = matching(application, rule)
+    excluded = excluding.gates(application)
+    found: RegistrationQuerySet = reached(devices, excluded, primary_only=primary_only)
     return found
 
 
-def reached(devices: QuerySet[Any], *, primary_only: bool) -> Any:
+def reached(devices: QuerySet[Any], excluded: Iterable[Gate], *, primary_only: bool) -> Any:
     """Those of some devices, or of their sample, that a push can be shown on."""
     found = devices.filter(enabled=True, notifications_enabled=True)
+    for gate in excluded:
+        found = found.filter(complement(gate.condition))
     return found.filter(primary=True) if primary_only else found
 
 
-def with_reason(devices: QuerySet[Any], *, primary_only: bool) -> QuerySet[Any]:
+def with_reason(
+    devices: QuerySet[Any], excluded: Iterable[Gate], *, primary_only: bool
+) -> QuerySet[Any]:
     """Say of each device why it is left out; Reason.NONE when it is not."""
     gates = [
         When(enabled=False, then=Value(int(Reason.SWITCHED_OFF))),
         When(notifications_enabled=False, then=Value(int(Reason.NOTIFICATIONS_OFF))),
     ]
+    gates += [When(gate.condition, then=Value(int(gate.reason))) for gate in excluded]
     if primary_only:
         gates.append(When(primary=False, then=Value(int(Reason.NOT_PRIMARY))))
     reason = Case(*gates, default=Value(0), output_field=SmallIntegerField())
@@ -68,13 +77,14 @@ def with_reason(devices: QuerySet[Any], *, primary_only: bool) -> QuerySet[Any]:
 
 def size(application: Application, rule: Rule, *, primary_only: bool = False) -> AudienceSize:
     """Count an audience exactly, by platform and by reason of being left out."""
-    return count(matching(application, rule), primary_only=primary_only)
+    devices = matching(application, rule)
+    return count(devices, excluding.gates(application), primary_only=primary_only)
 
 
-def count(devices: QuerySet[Any], *, primary_only: bool) -> AudienceSize:
-    """Count rows of Registration, or of its sample."""
+def count(devices: QuerySet[Any], excluded: Iterable[Gate], *, primary_only: bool) -> AudienceSize:
+    """Count rows of Registration, or of its sample; gates are those of the same table."""
     rows = (
-        with_reason(devices, primary_only=primary_only)
+        with_reason(devices, excluded, primary_only=primary_only)
         .values_list("platform", "reason")
         .annotate(devices=Count("pk"))
         .order_by("platform", "reason")
@@ -91,7 +101,11 @@ def count(devices: QuerySet[Any], *, primary_only: bool) -> AudienceSize:
 
 def statement(bulk: Bulk) -> tuple[str, Sequence[Any]]:
     """The SELECT of id, platform, variant and reason that a bulk freezes, with its parameters."""
-    devices = with_reason(matching(bulk.application, bulk.rule), primary_only=bulk.primary_only)
+    devices = with_reason(
+        matching(bulk.application, bulk.rule),
+        excluding.gates(bulk.application),
+        primary_only=bulk.primary_only,
+    )
     sql, parameters = (
         variants.drawn(devices, variants.split_of(bulk.split), seed=bulk.campaign_id or bulk.pk)
         .values_list("id", "platform", "variant", "reason")

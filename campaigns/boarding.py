@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import F, Q
 
+from campaigns import excluding
 from campaigns.models import Bulk, Chunk, Journey, Leg, Medium, Reason
 from devices import numbers
 from devices.models import Identity, Provider, ProviderCredential, Registration
@@ -33,11 +34,15 @@ def board(
 def _board_sms(bulk: Bulk, journeys: Sequence[Journey]) -> dict[int, Reason]:
     if bulk.origin == Bulk.Origin.CAMPAIGN:  # other systems say which number they mean
         _find_numbers(journeys)
+    people = {journey.person_id for journey in journeys if journey.person_id is not None}
+    excluded = excluding.people(bulk.application, people)
     closed = numbers.closings(journey.number for journey in journeys if journey.number)
     refused, taken = {}, []
     count, (price, currency) = parts(bulk.content[0]["text"]).count, price_of(bulk.application_id)
     for journey in journeys:
-        if not journey.number:
+        if journey.person_id is not None and journey.person_id in excluded:
+            refused[journey.pk] = excluded[journey.person_id]
+        elif not journey.number:
             refused[journey.pk] = Reason.NO_NUMBER
         elif journey.number in closed:
             why = closed[journey.number].reason

@@ -16,7 +16,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from campaigns import audience
+from campaigns import audience, excluding
 from campaigns.audience import AudienceSize
 from campaigns.models import Reason, Sample, SampledRegistration
 from campaigns.sampling import KEEP, PROBED
@@ -64,12 +64,13 @@ def _in_time(
 def _estimate(sample: Sample, rule: Rule, *, primary_only: bool) -> AudienceSize | None:
     """By the sample; `at_most` with too few hits, None when even that took too long."""
     question = compiled(rule, sample.application, sample=True)
+    excluded = excluding.gates(sample.application, sample=True)
     rows = SampledRegistration.objects.filter(question.condition, application=sample.application)
     asked = sample.sampled
-    if question.probes:
+    if question.probes or any(gate.probes for gate in excluded):
         rows, asked = rows.filter(draw__lt=PROBED), sample.probed
     with suppress(OperationalError), patience(PATIENCE):
-        hits = audience.count(rows, primary_only=primary_only)
+        hits = audience.count(rows, excluded, primary_only=primary_only)
         return _scaled(hits, sample.devices, asked)
     return None
 
@@ -105,10 +106,11 @@ def by_language(
         question = compiled(rule, application, sample=True)
         rows = audience.reached(
             SampledRegistration.objects.filter(question.condition, application=application),
+            excluding.gates(application, sample=True),
             primary_only=primary_only,
         )
         scale = sample.devices / max(1, sample.sampled)
-        if question.probes:
+        if question.probes or any(gate.probes for gate in excluding.gates(application)):
             rows = rows.filter(draw__lt=PROBED)
             scale = sample.devices / max(1, sample.probed)
     with suppress(OperationalError), patience(PATIENCE if sample else PATIENCE_UNSAMPLED):
@@ -136,8 +138,10 @@ def some(application: Application, rule: Rule, *, most: int) -> list[int]:
     """
     if Sample.objects.filter(application=application, sampled__gt=0).exists():
         condition = compiled(rule, application, sample=True).condition
-        sampled = SampledRegistration.objects.filter(
-            condition, application=application, enabled=True, notifications_enabled=True
+        sampled = audience.reached(
+            SampledRegistration.objects.filter(condition, application=application),
+            excluding.gates(application, sample=True),
+            primary_only=False,
         )
         found = list(sampled.values_list("id", flat=True)[:most])
         if found:
@@ -149,7 +153,8 @@ def some(application: Application, rule: Rule, *, most: int) -> list[int]:
 
 
 def _key(application: Application, rule: Rule, *, primary_only: bool) -> str:
-    written = json.dumps([rule, primary_only], sort_keys=True).encode()
+    excluded = list(excluding.of(application.pk).rules)
+    written = json.dumps([rule, primary_only, excluded], sort_keys=True).encode()
     return f"audience:{application.pk}:{hashlib.sha256(written).hexdigest()}"
 
 

@@ -45,7 +45,8 @@ def resulted(call: RecordedCall, application: Application) -> list[Resulted]:
     rows = found.select_related("bulk__application", "registration").order_by("pk")[:MOST]
     shown = list(rows)
     messages = _messages(row.message_from for row in shown)
-    devices = recipients.load([row.registration_id for row in shown if row.registration_id])
+    keys = [row.registration_id for row in shown if row.registration_id]
+    devices = recipients.load(keys, application)
     credentials = channels.credentials_of(application.pk) if shown else {}
     return [_resulted(row, devices, credentials, messages) for row in shown]
 

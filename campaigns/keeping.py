@@ -12,7 +12,10 @@ from campaigns.models import Bulk, Message, Reason
 TOPIC_LENGTH = 100  # characters
 LONGEST = 10 * 366 * 86_400  # seconds that anybody may ask for
 # What was not for the device any more, or cannot be said to it, is not for the inbox either.
-_NOT_KEPT = {Reason.REGISTRATION_GONE, Reason.DISABLED, Reason.NO_VALUE}
+_NOT_KEPT = {
+    Reason.REGISTRATION_GONE, Reason.DISABLED, Reason.NO_VALUE, Reason.DO_NOT_CONTACT,
+    Reason.EXCLUDED,
+}  # fmt: skip
 
 
 class Recorded(Protocol):

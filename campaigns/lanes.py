@@ -223,7 +223,7 @@ class Lane:
                 pk: recipients.phone(pk, standing.number) for pk, standing in standings.items()
             }
         else:
-            known = recipients.load(wanted)
+            known = recipients.load(wanted, self.bulk.application)
             assert self.renderer is not None
             self.renderer.learn(wanted)
         first = ids.first_id(self.bulk)

@@ -52,11 +52,39 @@ def delete(deleted: StaticList, author: Author) -> None:
         stored = rows.filter(pk=deleted.pk).first()
         if stored is None:
             return
+        if stored.do_not_contact:
+            raise ListInUseError(
+                "Nobody on it gets anything. Send to them again first; nothing was deleted."
+            )
         if found := usage.of_lists(deleted.application).get(deleted.pk):
             raise ListInUseError(f"It is in use by {usage.said(found)}. Nothing was deleted.")
         audit.note(author, "delete list", stored, before={"name": stored.name})
         ImportRun.objects.filter(list_upload__list=stored).delete()
         stored.delete()
+
+
+def refuse_contact(static: StaticList, author: Author, *, refused: bool) -> bool:
+    """Let nobody on it get anything, or send to them again; False if it is so already.
+
+    Raises ListError where the application has another such list.
+    """
+    try:
+        with transaction.atomic():
+            rows = StaticList.objects.filter(pk=static.pk).exclude(do_not_contact=refused)
+            if not rows.update(do_not_contact=refused):
+                return False
+            action = "make do-not-contact list" if refused else "release do-not-contact list"
+            audit.note(
+                author, action, static,
+                before={"do not contact": not refused}, after={"do not contact": refused},
+            )  # fmt: skip
+    except IntegrityError as error:
+        other = StaticList.objects.get(application=static.application, do_not_contact=True)
+        raise ListError(
+            f"“{other}” is this application's do-not-contact list. Add these members to it."
+        ) from error
+    static.do_not_contact = refused
+    return True
 
 
 def add_one(to: StaticList, author: Author, *, key: str, text: str) -> bool:

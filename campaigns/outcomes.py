@@ -72,6 +72,7 @@ class Recipient:
     environment: str
     kind: str
     token: str
+    excluded: int = 0  # the Reason for which nothing is sent to it
 
 
 @dataclass(slots=True)

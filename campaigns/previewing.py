@@ -10,7 +10,7 @@ from django.db.models import Count, F, QuerySet, TextField
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Length
 
-from campaigns import audience, merging
+from campaigns import audience, excluding, merging
 from campaigns.counting import PATIENCE, PATIENCE_UNSAMPLED, patience
 from campaigns.merging import Variable
 from campaigns.models import Campaign, Sample, SampledRegistration
@@ -112,7 +112,9 @@ def lacking(
     if sample is not None:
         question = compiled(rule, application, sample=True)
         drawn = SampledRegistration.objects.filter(question.condition, application=application)
-        rows = audience.reached(drawn, primary_only=primary_only).filter(draw__lt=PROBED)
+        excluded = excluding.gates(application, sample=True)
+        reached = audience.reached(drawn, excluded, primary_only=primary_only)
+        rows = reached.filter(draw__lt=PROBED)
         scale = sample.devices / max(1, sample.probed)
     counts = {
         f"v{number}": Count("pk", filter=variable.lacking(sample=sample is not None))

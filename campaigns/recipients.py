@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from django.db import connection
 
+from campaigns import excluding
 from campaigns.ledger import ClaimedChunk, Row, WindowResult
 from campaigns.models import Message, Reason
 from campaigns.outcomes import Recipient
-from devices.models import Environment, Provider
+from devices.models import Application, Environment, Provider
 
 
 def never_sent(result: WindowResult) -> list[Row]:
@@ -20,8 +21,9 @@ def never_sent(result: WindowResult) -> list[Row]:
     ]
 
 
-def load(wanted: Sequence[int]) -> dict[int, Recipient]:
-    """Addresses and what the content needs of a window's devices."""
+def load(wanted: Sequence[int], application: Application) -> dict[int, Recipient]:
+    """Addresses and what the content needs of a window's devices, and whom nothing is sent to."""
+    excluded = excluding.reasons(application, wanted)
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -33,7 +35,8 @@ def load(wanted: Sequence[int]) -> dict[int, Recipient]:
             """,
             [list(wanted)],
         )
-        return {row[0]: Recipient(*row) for row in cursor.fetchall()}
+        rows = [(*row, excluded.get(row[0], 0)) for row in cursor.fetchall()]
+    return {row[0]: Recipient(*row) for row in rows}
 
 
 def phone(pk: int, number: str) -> Recipient:
@@ -50,6 +53,8 @@ def gate(device: Recipient | None) -> Reason | None:
         return Reason.REGISTRATION_GONE
     if not device.enabled:
         return Reason.DISABLED
+    if device.excluded:  # before what an app may fetch without a token
+        return Reason(device.excluded)
     if not device.token:
         return Reason.NO_TOKEN
     return None

@@ -150,6 +150,10 @@ def delete(segment: Segment, by: User | Author) -> None:
         stored = {each.pk: each for each in rows.order_by("pk")}.get(segment.pk)
         if stored is None:
             return
+        if stored.excludes:
+            raise SegmentInUseError(
+                "It leaves people out of every send. Send to them again first; nothing was deleted."
+            )
         found = uses(segment.application).get(segment.pk, [])
         if found:
             named = ", ".join(f"the {each.kind} “{each.user}”" for each in found[:SHOWN])
@@ -158,6 +162,24 @@ def delete(segment: Segment, by: User | Author) -> None:
         before = {"name": stored.name, "rule": stored.rule}
         audit.note(_author(by), "delete segment", stored, before=before)
         stored.delete()
+
+
+def exclude(segment: Segment, by: User | Author, *, excludes: bool) -> bool:
+    """Leave whoever is in it out of every send, or send to them again.
+
+    False if it is so already.
+    """
+    with transaction.atomic():
+        rows = Segment.objects.filter(pk=segment.pk).exclude(excludes=excludes)
+        if not rows.update(excludes=excludes):
+            return False
+        segment.excludes = excludes
+        action = "exclude segment" if excludes else "include segment"
+        audit.note(
+            _author(by), action, segment,
+            before={"left out": not excludes}, after={"left out": excludes},
+        )  # fmt: skip
+    return True
 
 
 def uses(application: Application) -> dict[int, list[Use]]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from django.db import OperationalError
 from django.db.models import Count, F, Sum
 
-from campaigns import audience, boarding, counting
+from campaigns import audience, boarding, counting, excluding
 from campaigns.models import Bulk, Campaign, Journey, Stage
 from campaigns.targeting import Rule
 from devices.models import Identity
@@ -106,7 +106,8 @@ def reach(campaign: Campaign, rule: Rule) -> Reach | None:
     if not any(step["channel"] == "SMS" for step in steps):
         return None
     devices = audience.matching(campaign.application, rule)
-    owners = devices.filter(person__isnull=False).values("person")
+    allowed = excluding.without(devices, campaign.application)
+    owners = allowed.filter(person__isnull=False).values("person")
     phones = Identity.objects.filter(kind=Identity.Kind.PHONE, person__in=owners)
     people = None
     with suppress(OperationalError), counting.patience(PATIENCE):

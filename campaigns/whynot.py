@@ -12,7 +12,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from campaigns import audience, capping, explaining, ids, scheduling, turns
+from campaigns import audience, capping, excluding, explaining, ids, scheduling, turns
 from campaigns.models import Bulk, Chunk, Journey, Leg, Message, Reason, Stage
 from campaigns.reaching import CHANNELS
 from campaigns.targeting import Rule, sentence
@@ -24,6 +24,8 @@ BEFORE_SENDING = frozenset(
     {
         Reason.REGISTRATION_GONE,
         Reason.DISABLED,
+        Reason.DO_NOT_CONTACT,
+        Reason.EXCLUDED,
         Reason.NO_TOKEN,
         Reason.PROVIDER_OFF,
         Reason.TOO_LATE,
@@ -158,7 +160,8 @@ def _notifiable(case: Case) -> Gate:
         reason = Reason(chunk.reason)
         if reason in (Reason.CAPPED, *_BY_TIME):
             return Gate(name, Passage.PASSED)
-        return Gate(name, Passage.STOPPED, f"{reason.label}, at the launch.", reason.remedy)
+        told = f"{reason.label}, at the launch.{_segments(case, reason)}"
+        return Gate(name, Passage.STOPPED, told, reason.remedy)
     return Gate(name, Passage.PASSED, "It was switched on, and notifications were, at the launch.")
 
 
@@ -205,12 +208,21 @@ def _awake(case: Case) -> Gate:
     return Gate(name, Passage.PASSED, told)
 
 
+def _segments(case: Case, reason: Reason) -> str:
+    """Which segments leave it out, as they stand today."""
+    if reason != Reason.EXCLUDED:
+        return ""
+    names = [f"“{segment.name}”" for segment in excluding.segments_with(case.device)]
+    return f" Today it is in {' and '.join(names)}." if names else " Today it is in none."
+
+
 def _sent(case: Case) -> Gate:
     name, bulk, chunk, message = NAMES[5], case.bulk, case.chunk, case.message
     if message is not None:
         reason = Reason(message.reason)
         if reason in BEFORE_SENDING:
-            return Gate(name, Passage.STOPPED, f"{reason.label}.", reason.remedy, message.answer)
+            told = f"{reason.label}.{_segments(case, reason)}"
+            return Gate(name, Passage.STOPPED, told, reason.remedy, message.answer)
         return Gate(name, Passage.PASSED, f"{_at(case, message.sent_at)}.")
     if chunk is not None and chunk.status == Chunk.Status.CANCELLED:
         return Gate(name, Passage.STOPPED, "The campaign was cancelled before its turn came.")

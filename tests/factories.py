@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from campaigns import flows, outbox
 from campaigns.flows import Step
-from campaigns.models import Bulk, Campaign, CampaignContent, Webhook
+from campaigns.models import Bulk, Campaign, CampaignContent, StaticList, Webhook
 from devices import normalizing, subscriptions
 from devices.models import (
     Address,
@@ -232,6 +232,17 @@ def make_campaign(application: Application, *, text: str = "Today only", **given
     )
     CampaignContent.objects.create(campaign=campaign, text=text, **content)
     return campaign
+
+
+def do_not_contact(application: Application, *members: Person | Registration) -> StaticList:
+    """Put people and devices on the application's do-not-contact list."""
+    made, _ = StaticList.objects.get_or_create(
+        application=application, do_not_contact=True, defaults={"name": "Do not contact"}
+    )
+    for member in members:
+        kind = "person" if isinstance(member, Person) else "registration"
+        made.members.create(**{kind: member})
+    return made
 
 
 def make_bulk(application: Application | None = None, **given: Any) -> Bulk:

@@ -36,6 +36,8 @@ FAILED: Mapping[Reason, tuple[Status, Fault]] = {
     Reason.NO_TOPIC: (statuses.REJECTED[Rejection.UNKNOWN_TOPIC], NO_ERROR),
     Reason.NUMBER_REFUSED: (BAD_NUMBER, _BAD_ADDRESS),
     Reason.OPTED_OUT: (BLOCKLISTED, NO_ERROR),
+    Reason.DO_NOT_CONTACT: (BLOCKLISTED, NO_ERROR),
+    Reason.EXCLUDED: (BLOCKLISTED, NO_ERROR),
     Reason.ACCOUNT_REFUSED: (NO_ROUTE, NO_ERROR),
     Reason.UNDELIVERABLE: (statuses.NOT_DELIVERED, _NO_DELIVERY),
 }

@@ -113,6 +113,8 @@ FAULTS: Mapping[Reason, Fault] = {
     Reason.NO_TOKEN: _GONE,
     Reason.DISABLED: _DISABLED,
     Reason.SWITCHED_OFF: _DISABLED,
+    Reason.DO_NOT_CONTACT: _DISABLED,  # no vendor has a word for it: disabled by us
+    Reason.EXCLUDED: _DISABLED,
     Reason.PAYLOAD_REFUSED: _PAYLOAD,
     Reason.TOO_LARGE: _PAYLOAD,
     Reason.NO_VALUE: _PAYLOAD,

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -27,7 +27,7 @@ from api.insider.calling import FAMILY, Call, Endpoint, json_answer
 from api.insider.identifiers import named
 from api.insider.payload import any_links, content_of, ttl_of
 from api.insider.schemas import Notification, Options, notifications_of, read
-from campaigns import capping, push_api, submitting, tasks
+from campaigns import capping, excluding, push_api, submitting, tasks
 from campaigns.intake import Kind
 from campaigns.models import Bulk
 from campaigns.push_api import Described, Sent
@@ -98,8 +98,9 @@ def _send(call: Call) -> Json:
         raise Refusal(400, "invalid_certificate", text)
     now = timezone.now()
     addressees = _find(notifications, call.key.application)
+    excluded = _excluded(addressees)
     for each in addressees:
-        each.reason = _refusal(each, credentials)
+        each.reason = _refusal(each, credentials, excluded)
     with transaction.atomic():
         _cap(addressees, now)
         _submit(addressees, now)
@@ -136,13 +137,26 @@ def _find(
     ]
 
 
-def _refusal(addressee: Addressee, credentials: Sequence[ProviderCredential]) -> Reason | None:
+def _excluded(addressees: Sequence[Addressee]) -> set[int]:
+    """Devices that get nothing, whoever sends it."""
+    devices: dict[Application, set[int]] = {}
+    for each in addressees:
+        if each.device is not None:
+            devices.setdefault(each.device.application, set()).add(each.device.pk)
+    return {
+        pk for application, keys in devices.items() for pk in excluding.reasons(application, keys)
+    }
+
+
+def _refusal(
+    addressee: Addressee, credentials: Sequence[ProviderCredential], excluded: Container[int]
+) -> Reason | None:
     device = addressee.device
     if device is None:
         return Reason.NO_USER
     if device.address.closed_at is not None or not device.address.token:
         return Reason.UNREGISTERED
-    if not push_optin(device):
+    if not push_optin(device) or device.pk in excluded:
         return Reason.OPT_OUT
     if not any(_carries(each, device) for each in credentials):
         return Reason.BAD_CERTIFICATE

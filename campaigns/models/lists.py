@@ -13,6 +13,8 @@ class StaticList(models.Model):
 
     application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="lists")
     name = models.CharField(max_length=100)
+    # Nobody on it gets anything (campaigns/excluding.py).
+    do_not_contact = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now())
     changed_at = models.DateTimeField(auto_now=True)
 
@@ -21,6 +23,11 @@ class StaticList(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["application", "name"], name="list_names_differ_in_an_application"
+            ),
+            models.UniqueConstraint(
+                fields=["application"],
+                condition=Q(do_not_contact=True),
+                name="an_application_has_one_do_not_contact_list",
             ),
         ]
 

@@ -159,6 +159,8 @@ class Reason(models.IntegerChoices):
     ZONE_PASSED = 71, "The time had passed in its zone"
     CAPPED = 72, "Its person had the most pushes allowed"
     QUIET_HOURS = 73, "Quiet hours lasted until its time was over"
+    DO_NOT_CONTACT = 81, "On the do-not-contact list"
+    EXCLUDED = 82, "In a segment that gets nothing"
 
     @property
     def sentence(self) -> str:
@@ -334,6 +336,14 @@ REASONS: dict[Reason, Explanation] = {
     Reason.QUIET_HOURS: Explanation(
         "It was night for these devices until the time to live was over.",
         "Give it a longer time to live, or send it in the day.",
+    ),
+    Reason.DO_NOT_CONTACT: Explanation(
+        "They, or their owners, are on the do-not-contact list.",
+        "Take them off the list if they want to hear from you again.",
+    ),
+    Reason.EXCLUDED: Explanation(
+        "They are in a segment that is left out of every send.",
+        "Look at that segment: change its rule, or send to those in it again.",
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
@@ -18,6 +19,8 @@ class Segment(models.Model):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )  # nobody: another system made it
+    # Nobody in it gets anything (campaigns/excluding.py).
+    excludes = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
 
@@ -26,6 +29,12 @@ class Segment(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["application", "name"], name="segment_names_differ_in_an_application"
+            ),
+        ]
+        indexes = [
+            # every send: whom it leaves out
+            models.Index(
+                fields=["application"], condition=Q(excludes=True), name="segment_excluding"
             ),
         ]
 

@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import audience, counting, explaining, segmenting
+from campaigns import audience, counting, excluding, explaining, segmenting
 from campaigns.errors import RuleError, SegmentInUseError
 from campaigns.explaining import Verdict
 from campaigns.models import Reason, Segment
@@ -159,6 +159,8 @@ def _answer(segment: Segment, device: Registration) -> Answer:
         reason = Reason.SWITCHED_OFF
     elif not device.notifications_enabled:
         reason = Reason.NOTIFICATIONS_OFF
+    elif excluded := excluding.reasons(device.application, {device.pk}):
+        reason = excluded[device.pk]
     else:
         return answer
     answer.hindrance, answer.remedy = str(reason.label), reason.remedy

@@ -11,7 +11,7 @@ import time_machine
 from django.db import connection
 from django.utils import timezone
 
-from campaigns.models import Bulk, Chunk, Destination, PushApiCampaign, PushApiSend
+from campaigns.models import Bulk, Chunk, Destination, PushApiCampaign, PushApiSend, Segment
 from devices.models import Address, Application, Environment, Person, Platform, Registration
 from tests.api.insider import (
     KEY,
@@ -22,7 +22,7 @@ from tests.api.insider import (
     notification,
     sample,
 )
-from tests.factories import make_application, make_person, make_registration
+from tests.factories import do_not_contact, make_application, make_person, make_registration
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 
@@ -296,6 +296,16 @@ def delete(device: Registration) -> None:
     Registration.objects.filter(pk=device.pk).delete()
 
 
+def refuse_contact(device: Registration) -> None:
+    assert device.person is not None
+    do_not_contact(device.application, device.person)
+
+
+def leave_out(device: Registration) -> None:
+    rule = {"field": "registration_id", "op": "is", "value": str(device.address.public_id)}
+    Segment.objects.create(application=device.application, name="Out", rule=rule, excludes=True)
+
+
 @pytest.mark.parametrize(
     ("happen", "reason"),
     [
@@ -305,6 +315,8 @@ def delete(device: Registration) -> None:
         (silence, "OptOut"),
         (switch_off, "OptOut"),
         (withdraw, "OptOut"),
+        (refuse_contact, "OptOut"),
+        (leave_out, "OptOut"),
         (lose_credential, "InvalidCertificate"),
         (refuse_credential, "InvalidCertificate"),
     ],
@@ -503,9 +515,9 @@ def test_a_request_costs_the_same_queries_for_twenty_as_for_one(
         assert len(caller.send(*each).json()["successes"]) == count
 
     ask(1)
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         ask(1)
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         ask(20)
 
 

@@ -126,7 +126,7 @@ def test_an_exact_count_uses_the_index_of_an_attribute(
 ) -> None:
     """Whoever matches is counted, also who cannot be reached."""
     definition = AttributeDefinition.objects.get(name=name)
-    counted = audience.with_reason(audience.matching(shop, rule), primary_only=False)
+    counted = audience.with_reason(audience.matching(shop, rule), (), primary_only=False)
     plan = explained(counted.values_list("platform", "reason"))
 
     assert indexing.name_of(definition) in {node.get("Index Name") for node in plan}, plan
