@@ -19,7 +19,6 @@ from devices.personalizing.locking import hold_people
 from devices.personalizing.people import change
 from devices.personalizing.portrait import Described, Portrait
 from devices.racing import Raced
-from devices.registering import Device
 
 OF_PERSON = ("change person",)
 OF_DEVICE = ("change device", "switch device on", "switch device off")
@@ -101,10 +100,14 @@ def revert_device(entry: AuditEntry, author: Author) -> Registration:
         if "attributes" in said:
             said["attributes"] = _taken_back(entry)
         application = registration.application
-        done = registering.refresh(application, address.public_id, Device(**said), author=author)
+        done = registering.refresh(
+            application, address.public_id, registering.Device(**said), author=author
+        )
         other = Address.objects.filter(
             pk=before.get("primary_was") or 0, registration__person=registration.person_id
         ).first()
         if other is not None and registration.person_id is not None:
-            registering.refresh(application, other.public_id, Device(primary=True), author=author)
+            registering.refresh(
+                application, other.public_id, registering.Device(primary=True), author=author
+            )
         return done
