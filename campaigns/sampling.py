@@ -11,12 +11,13 @@ from devices.models import Application, Person, Registration
 SIZE = 100_000  # devices of a sample
 LEAST = 200_000  # devices of an application that is worth one; fewer are counted themselves
 KEEP = timedelta(minutes=15)
+DRAWS = 100  # parts of a sample, each as random as the whole, and lying together
 PROBED = 10  # of a hundred sampled devices: asked when a rule looks into other tables for each
 LOCK = 0x73616D70  # of advisory locks: "samp", and the application
 
 DRAW = """
 INSERT INTO {sample} (draw, {columns}, {person_columns})
-SELECT floor(random() * 100), {registration_columns}, {people}
+SELECT ntile({draws}) OVER (ORDER BY random()) - 1, {registration_columns}, {people}
 FROM {registration} r LEFT JOIN {person} p ON p.id = r.person_id
 WHERE r.application_id = %s AND random() < %s
 """
@@ -33,15 +34,15 @@ def rebuild(application: Application) -> int:
             return 0
         devices = Registration.objects.filter(application=application).count()
         SampledRegistration.objects.filter(application=application).delete()
+        cursor.execute("SET LOCAL work_mem = '64MB'")  # the parts are sorted
         cursor.execute(_statement(), [application.pk, min(1, SIZE / max(1, devices))])
         sampled: int = cursor.rowcount
-        drawn = SampledRegistration.objects.filter(application=application)
         Sample.objects.update_or_create(
             application=application,
             defaults={
                 "devices": devices,
                 "sampled": sampled,
-                "probed": drawn.filter(draw__lt=PROBED).count(),
+                "probed": drawn(sampled, PROBED),
                 "built_at": timezone.now(),
             },
         )
@@ -49,10 +50,16 @@ def rebuild(application: Application) -> int:
     return sampled
 
 
+def drawn(sampled: int, draws: int) -> int:
+    """How many devices of a sample are in its first parts: ntile() makes them alike."""
+    return sampled // DRAWS * draws + min(draws, sampled % DRAWS)
+
+
 def _statement() -> str:
     """Names of tables and columns alone are put together here; values are parameters."""
     columns = [field.column for field in Registration._meta.concrete_fields]
     return DRAW.format(
+        draws=DRAWS,
         sample=SampledRegistration._meta.db_table,
         registration=Registration._meta.db_table,
         person=Person._meta.db_table,

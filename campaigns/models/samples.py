@@ -48,7 +48,7 @@ class SampledRegistration(models.Model):
     last_seen_day = models.DateField()
     timezone_offset = models.SmallIntegerField(null=True)
     platform = models.SmallIntegerField(choices=Platform)
-    draw = models.SmallIntegerField()  # 0 to 99, at random: a share of the sample
+    draw = models.SmallIntegerField()  # 0 to 99, at random: a hundredth of the sample
     enabled = models.BooleanField()
     notifications_enabled = models.BooleanField()
     primary = models.BooleanField()

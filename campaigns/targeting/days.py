@@ -45,10 +45,10 @@ def day_test(context: Context, test: Test) -> Q:
     zone = values.zone(test.rule.get("zone", "UTC"), values.join(test.path, "zone"))
 
     def compare(op: str, day: date) -> Q:
-        return _compare(context, test, zone, op, day)
+        return _compare(context, test, zone, (op, day))
 
     def between(first: date, last: date) -> Q:
-        return compare("on_or_after", first) & compare("on_or_before", last)
+        return _compare(context, test, zone, ("on_or_after", first), ("on_or_before", last))
 
     if test.op in COMPARISONS:
         return compare(test.op, values.day(test.value, test.place))
@@ -86,18 +86,25 @@ def _relative(context: Context, zone: ZoneInfo | None, on: Callable[[date], Q]) 
     )
 
 
-def _compare(context: Context, test: Test, zone: ZoneInfo | None, op: str, day: date) -> Q:
+def _compare(context: Context, test: Test, zone: ZoneInfo | None, *bounds: tuple[str, date]) -> Q:
+    """All of some comparisons with a day, each by its operator."""
     column = context.column(test.field)
-    comparison = COMPARISONS[op]
     if test.field.kind in ("attribute", "property"):
         name = test.field.column
-        is_day = matches(attribute_text(column, name), ISO_DAY)
         stored = attribute(column, name)
-        return is_day & Q(comparison(stored, Value(day.isoformat(), JSONField())))
+        compared = [
+            Q(COMPARISONS[op](stored, Value(day.isoformat(), JSONField()))) for op, day in bounds
+        ]
+        # Last, and once: to look at a text costs several comparisons.
+        return Q(*compared, matches(attribute_text(column, name), ISO_DAY))
+    return Q(*(_compare_column(column, test, zone, op, day) for op, day in bounds))
+
+
+def _compare_column(column: str, test: Test, zone: ZoneInfo | None, op: str, day: date) -> Q:
     if test.field.column != "created_at":
-        return Q(comparison(F(column), Value(day, DateField())))
+        return Q(COMPARISONS[op](F(column), Value(day, DateField())))
     if zone is None:
-        return Q(comparison(day_at_recipient(column), Value(day, DateField())))
+        return Q(COMPARISONS[op](day_at_recipient(column), Value(day, DateField())))
     return _moment(column, op, day, zone)
 
 

@@ -188,3 +188,27 @@ def test_a_page_with_an_estimate_asks_for_the_exact_count(
 
 def run_now(*, kwargs: dict[str, Any], expires: int) -> None:
     tasks.count_audience(**kwargs)
+
+
+def test_parts_of_a_sample_are_alike_and_lie_together(large: Application) -> None:
+    sampled = SampledRegistration.objects.filter(application=large)
+    whole = sampled.count()
+    for draws in (1, sampling.PROBED, counting.FIRST, 99, sampling.DRAWS):
+        assert sampled.filter(draw__lt=draws).count() == sampling.drawn(whole, draws)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT draw FROM campaigns_sampledregistration ORDER BY ctid")
+        found = [draw for (draw,) in cursor.fetchall()]
+    assert found == sorted(found)
+
+
+def test_a_part_of_the_sample_answers_where_the_rest_would_take_too_long(
+    large: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = counting.live(large, EVERYBODY)
+    monkeypatch.setattr(counting, "FIRST", 30)
+    monkeypatch.setattr(counting, "DRAWS", 10**12)  # so much is left
+
+    part = counting.live(large, EVERYBODY)
+
+    assert part.error > whole.error
+    assert abs(part.total - 3000) <= part.error
