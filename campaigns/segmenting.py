@@ -9,9 +9,9 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import BooleanField, F, Func, Q, Value
 
-from campaigns.errors import NameTakenError, SegmentInUseError, StaleDraftError
+from campaigns.errors import NameTakenError, RuleError, SegmentInUseError, StaleDraftError
 from campaigns.models import Campaign, Segment, SegmentVersion
-from campaigns.targeting import Rule, to_q
+from campaigns.targeting import DEPTH, Rule, to_q
 from devices import audit
 from devices.audit import Author
 from devices.models import Application
@@ -42,9 +42,26 @@ def _author(by: User | Author) -> Author:
     return by if isinstance(by, Author) else audit.author_of(by)
 
 
+def _refuse_empty_groups(rule: Any, path: str = "") -> None:
+    """A group without conditions is forgotten more often than meant; all of nothing is everybody.
+
+    What else is wrong with a rule is said when it is compiled.
+    """
+    if not isinstance(rule, dict) or path.count(".") > DEPTH:
+        return
+    for kind in ("all", "any"):
+        place, members = f"{path}.{kind}" if path else kind, rule.get(kind)
+        if members == [] and place != "all":
+            raise RuleError(place, "a group needs at least one condition.")
+        for number, member in enumerate(members if isinstance(members, list) else ()):
+            _refuse_empty_groups(member, f"{place}[{number}]")
+    _refuse_empty_groups(rule.get("not"), f"{path}.not" if path else "not")
+
+
 def create(application: Application, by: User | Author, *, name: str, rule: Rule) -> Segment:
     """Raises RuleError for a rule that cannot be read, NameTakenError for a second of a name."""
     author = _author(by)
+    _refuse_empty_groups(rule)
     with transaction.atomic():
         to_q(rule, application)
         segment = Segment(
@@ -72,6 +89,8 @@ def change(
     A rule that differs becomes a version of its own, and the one before it stays.
     """
     author = _author(by)
+    _refuse_empty_groups(rule)
+    to_q(rule, segment.application)  # a fault is said with its place in this rule
     with transaction.atomic():
         # All of them: two changes at once could make two segments name each other.
         rows = Segment.objects.select_for_update().filter(application=segment.application)
