@@ -44,7 +44,7 @@
 
   // One action after the other, each on the form as the one before left it: a click while an
   // answer is under way is neither lost nor done on an old tree.
-  async function ask(what, url = form.dataset.build) {
+  async function ask(what, url = form.action) {
     // a list walked through with the arrow keys asks once more, for where it stopped
     if (/^(field|op):/.test(what) && waiting.some((one) => one.what === what)) return;
     waiting.push({ what, url, from: document.activeElement });

@@ -195,7 +195,9 @@ def _page(request: ApplicationRequest, draft: Draft) -> HttpResponse:
 
 
 def _builder(request: ApplicationRequest, draft: Draft, **more: Any) -> HttpResponse:
-    return render(request, f"{FORM}#segment-builder", _context(request, draft, **more))
+    """The part that changed; the whole page to a click that came before the script."""
+    template = f"{FORM}#segment-builder" if request.htmx else FORM
+    return render(request, template, _context(request, draft, **more))
 
 
 def _context(

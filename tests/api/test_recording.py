@@ -36,6 +36,7 @@ def _nothing_seen() -> Iterator[None]:
 
 
 def _see_anew() -> None:
+    store().delete(calls.STREAM)
     calls._sample = calls._Sample()
     calls._sample.planned = True  # tests write by themselves, and not after a second
 

@@ -346,6 +346,22 @@ def test_values_that_exist_are_suggested_the_commonest_first(shop: Application) 
     assert page.index('<option value="de">') < page.index('<option value="en">')
 
 
+def test_a_click_before_the_script_is_there_gets_a_whole_page_and_saves_nothing(
+    shop: Application,
+) -> None:
+    form = {"node": "0::all:0", "k0": "all", "name": "Early", "do": "add-test:0"}
+
+    plain = signed_in(shop).post(url("segment-build", shop), form).content.decode()
+    by_script = signed_in(shop).post(
+        url("segment-build", shop), form, headers={"HX-Request": "true"}
+    )
+
+    assert plain.startswith("<!DOCTYPE html>")
+    assert 'id="f1"' in plain
+    assert "<html" not in by_script.content.decode()
+    assert not Segment.objects.exists()
+
+
 @pytest.mark.parametrize("name", ["segment-new", "segment-build", "segment-count"])
 def test_only_who_may_edit_builds(shop: Application, name: str) -> None:
     assert signed_in(shop, Role.ANALYST).post(url(name, shop)).status_code == 403

@@ -294,7 +294,7 @@ def test_pages_of_segments_are_accessible_and_fit_the_screen(
         ("segment-new", None),
     ):
         page.goto(reverse(f"campaigns:{name}", args=[shop.pk, *([one.pk] if one else [])]))
-        expect(page.locator(".skeleton")).to_have_count(0)
+        expect(page.locator(".skeleton:visible")).to_have_count(0)
         if name == "segment":
             page.get_by_label("Find a device by").fill("Carl")
             expect(page.locator("#segment-answers")).to_contain_text("It does not match")

@@ -55,6 +55,7 @@ def test_the_old_key_can_be_dropped_afterwards(settings: Any) -> None:
     assert said == (
         "ProviderCredential.data: 3 values, 3 re-encrypted, 0 were under the first key already.\n"
         "UserTokenKey.data: 1 values, 1 re-encrypted, 0 were under the first key already.\n"
+        "WebhookSecret.data: 0 values, 0 re-encrypted, 0 were under the first key already.\n"
     )
     settings.FIELD_KEYS = [NEW]
     assert [data_of(each) for each in credentials] == before

@@ -93,7 +93,7 @@ def test_everybody_reads_their_language_their_variant_and_their_name(
     expect(page.locator("[data-lack='first name']")).to_contain_text("the fallback stands there")
     expect(page.locator("#save-mark")).to_contain_text("Saved")
     page.get_by_role("button", name="Send to 16 devices").click()
-    expect(page.get_by_text("Sending starts in")).to_be_visible()
+    expect(page.get_by_text("Sending starts in").first).to_be_visible()
 
     bulk = Bulk.objects.get(campaign__application=shop)
     Bulk.objects.filter(pk=bulk.pk).update(starts_at=timezone.now() - timedelta(seconds=1))

@@ -137,6 +137,6 @@ def test_from_a_csv_to_a_delivered_campaign(
     failed = Message.objects.of_bulk(bulk).filter(state=Message.State.FAILED).count()
     expect(page.locator("tbody tr")).to_have_count(failed)
     page.locator("tbody tr a").first.click()
-    expect(page.get_by_text("Back in stock").first).to_be_visible()
+    expect(page.get_by_text("Back in stock").filter(visible=True).first).to_be_visible()
     expect(page.get_by_text("The app was removed from the device").first).to_be_visible()
     page.screenshot(path=screenshots / "device.png", full_page=True)
