@@ -137,7 +137,7 @@ def cpu_of_this() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--receipts", type=int, default=100_000)
+    parser.add_argument("--receipts", type=int, default=400_000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     partitions.make_ahead()
