@@ -126,7 +126,7 @@ def main() -> None:
         "message log, one state": f"{one}messages/?state=3",
         "devices": f"{base}devices/",
         "device": f"{base}devices/{device}/",
-        "messages of a device": f"{base}devices/{device}/messages/",
+        "timeline of a device": f"{base}devices/{device}/timeline/",
     }
     rows = []
     for name, address in pages.items():

@@ -6,8 +6,9 @@ import hashlib
 import re
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from providers import advice
@@ -24,7 +25,7 @@ from providers.certificates import ClientCertificate
 from providers.credentials import AppleTokens, Clock
 from providers.dialects import Fields, compact, encoded, given, infobip_ios_keys, ios_keys
 from providers.fitting import fitted
-from providers.http2 import Answer, Common, Limits, Request, Result, connect
+from providers.http2 import Answer, Common, Limits, Request, Result, Sender, connect
 from providers.http2.connection import UNGREETED
 
 HOSTS = {"production": "api.push.apple.com", "sandbox": "api.sandbox.push.apple.com"}
@@ -102,6 +103,15 @@ def _collapse_id(key: str) -> str:
     return hashlib.sha256(encoded(key)).hexdigest()
 
 
+@dataclass(slots=True)
+class _Login:
+    """Connections and the one provider token they have seen ("": none yet, or a certificate)."""
+
+    pool: Sender
+    token: str = ""
+    windows: int = 0  # in their hands
+
+
 class ApnsProvider:
     """One app in one of Apple's two environments, by a team's key or by a certificate."""
 
@@ -142,7 +152,7 @@ class ApnsProvider:
         if self._certificate:  # TLS may refuse it after we believe the handshake is over
             limits = replace(limits, first_streams=0)
         self._limits = limits
-        self._pool = connect(self._network, self._host, limits=limits)
+        self._login = _Login(connect(self._network, self._host, limits=limits))
         self._commons: dict[tuple[tuple[str, str], ...], Common] = {}
         self._commons_token = ""
 
@@ -174,12 +184,36 @@ class ApnsProvider:
     ) -> list[Outcome]:
         now = int(self._clock())
         requests = [self._request(window[index], token, now) for index in indexes]
-        results = await self._pool.send_many(requests, **when)
+        async with self._connections(token) as pool:
+            results = await pool.send_many(requests, **when)
         own = {"", self._environment}
         return [
             self._read(result, foreign_token=window[index].environment not in own)
             for index, result in zip(indexes, results, strict=True)
         ]
+
+    @asynccontextmanager
+    async def _connections(self, token: str) -> AsyncIterator[Sender]:
+        """Those that have seen no other token: a second one within 20 minutes spoils them (3.3).
+
+        When the token changes, new ones are made; the old ones finish what they have.
+        """
+        before = self._login
+        if before.token not in {"", token}:
+            self._login = _Login(connect(self._network, self._host, limits=self._limits))
+        login = self._login
+        login.token = token
+        login.windows += 1
+        try:
+            await self._leave(before)
+            yield login.pool
+        finally:
+            login.windows -= 1
+            await self._leave(login)
+
+    async def _leave(self, login: _Login) -> None:
+        if login is not self._login and not login.windows:
+            await login.pool.close()
 
     def _token(self) -> str:
         """What proves who we are; "" where the connection does."""
@@ -191,9 +225,9 @@ class ApnsProvider:
         """Once, with a new token or on a new connection; None when there is no other token."""
         reasons = {outcome.reason for index in indexes if (outcome := outcomes[index])}
         if "IdleTimeout" in reasons:
-            self._pool.renew()
+            self._login.pool.renew()
         if "ExpiredProviderToken" not in reasons:
-            return used
+            return self._token()
         return (self._tokens.renew(used) if self._tokens else "") or None
 
     def _request(self, item: Addressed, token: str, now: int) -> Request:
@@ -284,7 +318,7 @@ class ApnsProvider:
         return self._advised(replace(MISCONFIGURED, reason="CertificateExpired"))
 
     async def close(self) -> None:
-        await self._pool.close()
+        await self._login.pool.close()
 
     def _common(self, headers: tuple[tuple[str, str], ...], token: str) -> Common:
         if token != self._commons_token or len(self._commons) > 1000:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import hashlib
 import json
@@ -24,10 +25,10 @@ from providers.base import (
     Scope,
     Verdict,
 )
-from providers.http2 import Answer, NoAnswer, NotSent
+from providers.http2 import Answer, Limits, NoAnswer, NotSent
 from tests.providers.certificates import Authority
 from tests.providers.keys import ec_key, make_service_account, pem
-from tests.providers.running import run
+from tests.providers.running import run, until
 from tests.providers.server import Behaviour, Received, Server, serving
 
 NOW = 1_760_000_000.0
@@ -481,6 +482,53 @@ def test_no_token_is_made_up_against_apples_rule_of_20_minutes(
 
     assert sent.outcomes[0].verdict is Verdict.MISCONFIGURED
     assert len(sent.requests) == 1
+
+
+def test_a_connection_sees_one_provider_token_all_its_life(
+    authority: Authority, tls: ssl.SSLContext
+) -> None:
+    """Apple spoils a connection that sees another within twenty minutes: 3.3."""
+    clock = Clock(2400 * 733_334 + 60 - 1.0)  # the last second of a token
+    held: list[Received] = []
+    tokens: dict[int, set[str]] = {}
+
+    def handler(request: Received) -> None:
+        own = tokens.setdefault(id(request.session), set())
+        own.add(request.headers["authorization"])
+        if len(own) > 1:
+            refuse(429, "TooManyProviderTokenUpdates")(request)
+        elif len(tokens) == 1:
+            held.append(request)  # until the token has changed
+        else:
+            accept(request)
+
+    async def scenario() -> list[Outcome]:
+        async with serving(tls, Behaviour(handler, streams=2)) as server:
+            network = Network(("127.0.0.1", server.port), str(authority.file))
+            limits = Limits(connections=1)
+            provider = make_provider(network, clock=clock, limits=limits)
+            payload = provider.compile(PushNotification(text="Hello"))
+            window = [Addressed(payload, UUID(int=n), TOKEN, ttl=60) for n in range(5)]
+            early = asyncio.create_task(provider.send(window))
+            await until(lambda: len(held) == 2)  # three more wait for a stream
+            clock.now += 2.0
+            late = await provider.send(window)
+            for request in held[:2]:
+                accept(request)
+            outcomes = [*late, *await early]
+            assert len(server.sessions) == 2
+            await asyncio.wait_for(server.sessions[0].closed.wait(), 5)
+            again = await provider.send(window)
+            assert len(server.sessions) == 2
+            await provider.close()
+        assert server.violations == []
+        return [*outcomes, *again]
+
+    outcomes = run(scenario())
+
+    assert {(outcome.verdict, outcome.reason) for outcome in outcomes} == {(Verdict.ACCEPTED, "")}
+    assert len(outcomes) == 15
+    assert [len(seen) for seen in tokens.values()] == [1, 1]
 
 
 def test_idle_timeout_is_repeated_on_a_fresh_connection(
