@@ -74,10 +74,20 @@ def _without_nul(text: str) -> str:
 
 
 DEEPEST = 50  # levels of an object that is kept as it came
+READ_LEVELS = 200  # levels of a body that are read at all: pydantic's own limit
 
 
-def _storable(value: Any, depth: int = 0) -> Any:
+def _storable(value: Any) -> Any:
     """What PostgreSQL keeps as JSON: no NUL, no infinity, and nobody nests for ever."""
+    return _kept(value, DEEPEST)
+
+
+def _tree(value: Any) -> Any:
+    """The same of an object whose reader says itself how deep it may be."""
+    return _kept(value, READ_LEVELS)
+
+
+def _kept(value: Any, deepest: int, depth: int = 0) -> Any:
     match value:
         case str() if "\0" in value:
             raise ValueError("object without NUL")
@@ -86,11 +96,11 @@ def _storable(value: Any, depth: int = 0) -> Any:
         case int() if not -(10**100) < value < 10**100:
             raise ValueError("object with numbers of at most 100 digits")
         case dict() | list():
-            if depth == DEEPEST:
-                raise ValueError(f"object of at most {DEEPEST} levels")
+            if depth == deepest:
+                raise ValueError(f"object of at most {deepest} levels")
             for each in value.items() if isinstance(value, dict) else value:
                 for part in each if isinstance(each, tuple) else (each,):
-                    _storable(part, depth + 1)
+                    _kept(part, deepest, depth + 1)
     return value
 
 
@@ -122,6 +132,7 @@ Text100 = Annotated[str, Field(max_length=100), AfterValidator(_without_nul), NO
 Text255 = Annotated[str, Field(max_length=255), AfterValidator(_without_nul), NO_NUL]
 Text256 = Annotated[str, Field(max_length=256), AfterValidator(_without_nul), NO_NUL]
 StoredObject = Annotated[dict[str, Any], AfterValidator(_storable)]  # any, kept as it came
+StoredTree = Annotated[dict[str, Any], AfterValidator(_tree)]
 Text4000 = Annotated[str, Field(max_length=4000), AfterValidator(_without_nul), NO_NUL]
 Day = Annotated[date, BeforeValidator(_day)]
 
@@ -179,7 +190,7 @@ def reading(
             try:
                 body = schema.model_validate_json(raw)
             except ValidationError as errors:
-                raise Refusal(400, family.bad_format, explain(errors)) from errors
+                raise Refusal(400, family.bad_format, explain(errors, raw)) from errors
             return handler(request, body, *args, **kwargs)
 
         return handle
@@ -231,10 +242,12 @@ _TYPES = {
 }
 
 
-def explain(errors: ValidationError) -> str:
+def explain(errors: ValidationError, raw: bytes = b"") -> str:
     """The first thing wrong with a body: `{Field name} should be {supported type}`."""
     first = errors.errors(include_url=False, include_input=False)[0]
     if first["type"] == "json_invalid":
+        if "recursion limit" in first.get("ctx", {}).get("error", ""):
+            return f"{_deep_place(raw)} should be nested at most {READ_LEVELS} levels deep"
         return "Request body should be valid JSON"
     name = ".".join(str(part)[:100] for part in first["loc"]) or "Request body"
     context = first.get("ctx", {})
@@ -252,6 +265,32 @@ def explain(errors: ValidationError) -> str:
         case kind:
             wanted = _TYPES.get(kind) or first["msg"]
     return f"{name} should be {wanted}"
+
+
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],:]')
+PLACE_LENGTH = 100  # characters of a place that are said
+
+
+def _deep_place(raw: bytes) -> str:
+    """Where a body goes deeper than it is read, like `rule.all.0.not…`. It is JSON until there."""
+    steps: list[str | int] = []  # a name or a number for each level that is open
+    last = ""
+    for match in _TOKENS.finditer(raw):
+        token = match.group()
+        if token in (b"{", b"["):
+            steps.append("" if token == b"{" else 0)
+        elif token in (b"}", b"]"):
+            steps.pop()
+        elif token == b"," and isinstance(steps[-1], int):
+            steps[-1] += 1
+        elif token == b":":
+            steps[-1] = last
+        elif token.startswith(b'"'):
+            last = token[1:-1].decode(errors="replace")
+        if len(steps) > READ_LEVELS or not steps:
+            break
+    place = ".".join(map(str, steps)) or "Request body"
+    return place if len(place) <= PLACE_LENGTH else f"{place[:PLACE_LENGTH]}…"
 
 
 def endpoint(family: Family, **handlers: Callable[..., Json | None]) -> View:

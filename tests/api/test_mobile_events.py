@@ -207,7 +207,10 @@ DATE = "date-time such as 2024-01-01T10:00:00Z"
             b'{"definitionId":"a","properties":{"a":-1e999}}',
             "events.0.properties should be object with finite numbers",
         ),
-        (b'{"properties":{"a":%s' % (b"[" * 100_000), "Request body should be valid JSON"),
+        (
+            b'{"properties":{"a":%s' % (b"[" * 100_000),
+            "events.0.properties.a.0.0.0",
+        ),
         (b'{"definitionId":"\xff"}', "Request body should be valid JSON"),
     ],
 )
