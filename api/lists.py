@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
+from django.db import transaction
 from django.db.models import Count, Prefetch
 from pydantic import Field
 
@@ -37,6 +38,7 @@ Names = Annotated[list[Text256], Field(max_length=MOST_NAMES)]
 
 class ListBody(Schema):
     name: Text100 = Field(min_length=1)
+    doNotContact: bool | None = None  # noqa: N815 - left out: as it is
 
 
 class MembersBody(Schema):
@@ -48,8 +50,19 @@ class MembersBody(Schema):
 
 def _create(request: ApiRequest, body: ListBody) -> Json:
     """POST /lists/1/lists: an empty list."""
-    with _refusing():
-        return list_json(listing.create(request.application, request.author, body.name), 0, 0)
+    with _refusing(), transaction.atomic():
+        created = listing.create(request.application, request.author, body.name)
+        _refuse_contact(request, created, body)
+    return list_json(created, 0, 0)
+
+
+def _refuse_contact(request: ApiRequest, static: StaticList, body: ListBody) -> None:
+    if body.doNotContact is None:
+        return
+    try:
+        listing.refuse_contact(static, request.author, refused=body.doNotContact)
+    except ListError as fault:
+        raise Refusal(409, "DO_NOT_CONTACT", str(fault)) from fault
 
 
 def _list(request: ApiRequest) -> Json:
@@ -75,9 +88,12 @@ def _read(request: ApiRequest, number: int) -> Json:
 
 
 def _rename(request: ApiRequest, body: ListBody, number: int) -> Json:
-    """PUT …/{id}: another name."""
-    with _refusing():
-        return _sized(listing.rename(_found(request, number), request.author, body.name))
+    """PUT …/{id}: another name; and whether nobody on it gets anything."""
+    found = _found(request, number)
+    with _refusing(), transaction.atomic():
+        renamed = listing.rename(found, request.author, body.name)
+        _refuse_contact(request, renamed, body)
+    return _sized(renamed)
 
 
 def _sized(found: StaticList) -> Json:
@@ -162,6 +178,7 @@ def list_json(found: StaticList, people: int, devices: int) -> Json:
         "name": found.name,
         "people": people,
         "devices": devices,
+        "doNotContact": found.do_not_contact,
         "createdAt": time_of(found.created_at),
         "changedAt": time_of(found.changed_at),
     }

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from django.db import transaction
 from django.http import HttpRequest
 from pydantic import Field
 
@@ -20,7 +21,7 @@ from api.endpoint import (
     Json,
     Refusal,
     Schema,
-    StoredObject,
+    StoredTree,
     Text100,
     elsewhere,
     endpoint,
@@ -70,7 +71,8 @@ FAMILY = Family(
 
 class SegmentBody(Schema):
     name: Text100 = Field(min_length=1)
-    rule: StoredObject
+    rule: StoredTree
+    excludes: bool | None = None  # of every send; left out: as it is
 
 
 class SegmentChange(SegmentBody):
@@ -79,20 +81,31 @@ class SegmentChange(SegmentBody):
 
 def _create(request: ApiRequest, body: SegmentBody) -> Json:
     """POST /segments/1/segments: check a rule and keep it under a name."""
-    with _refusing():
-        return segment_json(
-            segmenting.create(request.application, request.author, name=body.name, rule=body.rule)
+    with _refusing(), transaction.atomic():
+        created = segmenting.create(
+            request.application, request.author, name=body.name, rule=body.rule
         )
+        _exclude(request, created, body)
+    return segment_json(created)
 
 
 def _change(request: ApiRequest, body: SegmentChange, number: int) -> Json:
-    """PUT …/{id}: name and rule as a whole, by whoever has seen the version that there is."""
+    """PUT …/{id}: name and rule as a whole, by whoever has seen the version that there is.
+
+    Whether nobody in it gets anything stays as it is where that is left out.
+    """
     segment = _segment(request, number)
-    with _refusing():
+    with _refusing(), transaction.atomic():
         changed = segmenting.change(
             segment, request.author, version=body.version, name=body.name, rule=body.rule
         )
+        _exclude(request, changed, body)
     return segment_json(changed)
+
+
+def _exclude(request: ApiRequest, segment: Segment, body: SegmentBody) -> None:
+    if body.excludes is not None:
+        segmenting.exclude(segment, request.author, excludes=body.excludes)
 
 
 def _delete(request: ApiRequest, number: int) -> None:
@@ -197,6 +210,7 @@ def segment_json(segment: Segment) -> Json:
         "version": segment.version,
         "rule": segment.rule,
         "sentence": sentence(segment.rule),
+        "excludes": segment.excludes,
         "createdAt": time_of(segment.created_at),
         "changedAt": time_of(segment.changed_at),
     }

@@ -2,6 +2,7 @@
 
 from api import lists, segments
 from api.openapi.calls import (
+    FLAG,
     TEXT,
     UUID,
     WHOLE,
@@ -17,7 +18,11 @@ from api.openapi.calls import (
     whole,
 )
 
-_NAME = {"name": "What people call it; of its own inside the application."}
+_NAME = {
+    "name": "What people call it; of its own inside the application.",
+    "doNotContact": "Whether nobody on it gets anything, of any send: one list of an application."
+    " Left out: as it is, no at first.",
+}
 _NAMES = "None of them may be known: whoever is nobody comes back."
 WORDS: Words = {
     lists.ListBody: _NAME,
@@ -38,6 +43,7 @@ _LIST = only(
         "name": TEXT,
         "people": told(WHOLE, "Who stand on it with all their devices."),
         "devices": told(WHOLE, "Which stand on it themselves."),
+        "doNotContact": told(FLAG, "Whether nobody on it gets anything, of any send."),
         "createdAt": TEXT,
         "changedAt": TEXT,
     }
@@ -47,6 +53,7 @@ _EXAMPLE = {
     "name": "Beta testers",
     "people": 2,
     "devices": 1,
+    "doNotContact": False,
     "createdAt": "2026-01-01T10:00:00+00:00",
     "changedAt": "2026-01-01T10:00:00+00:00",
 }
@@ -112,7 +119,8 @@ LISTS = Family(
         Call(
             method="put",
             path=_ONE,
-            title="Rename a list",
+            title="Change a list",
+            says="Its name, and whether nobody on it gets anything.",
             parameters=(_APP_CODE,),
             body=known(lists.ListBody),
             answer=_LIST,

@@ -27,6 +27,7 @@ from devices.models import Platform
 _BODY = {
     "name": "What people call it; of its own inside the application.",
     "rule": "What its members are like: docs/targeting.md.",
+    "excludes": "Whether nobody in it gets anything, of any send. Left out: as it is, no at first.",
 }
 WORDS: Words = {
     segments.SegmentBody: _BODY,
@@ -43,6 +44,7 @@ _SEGMENT = only(
         "version": told(WHOLE, "Of the segment; a change names the one it has seen."),
         "rule": ANY_OBJECT,
         "sentence": told(TEXT, "The rule in words."),
+        "excludes": told(FLAG, "Whether nobody in it gets anything, of any send."),
         "createdAt": TEXT,
         "changedAt": TEXT,
     }
@@ -54,6 +56,7 @@ _SEGMENT_EXAMPLE = {
     "version": 1,
     "rule": _RULE,
     "sentence": "platform is iOS",
+    "excludes": False,
     "createdAt": "2026-01-01T10:00:00+00:00",
     "changedAt": "2026-01-01T10:00:00+00:00",
 }

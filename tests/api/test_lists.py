@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from campaigns import audience
-from campaigns.models import ListMember, Segment, StaticList
+from campaigns import audience, excluding
+from campaigns.models import ListMember, Reason, Segment, StaticList
 from devices.models import Application, AuditEntry
 from tests.api.systems import System, make_key
 from tests.factories import make_application, make_person, make_registration
@@ -197,3 +197,32 @@ def test_pages_of_members_cost_as_many_statements_as_one(
 def test_elsewhere_there_is_nothing(system: System) -> None:
     assert answer(system.get("/lists/2/x"), 404)["error"]["code"] == "NOT_FOUND"
     assert answer(system.call("DELETE", PATH), 405)["error"]["code"] == "METHOD_NOT_ALLOWED"
+
+
+def test_a_list_becomes_the_do_not_contact_list_and_there_is_one_alone(system: System) -> None:
+    device = make_registration(application_of(system))
+    made = answer(system.post(PATH, {"name": "Never", "doNotContact": True}))
+    one = f"{PATH}/{made['id']}"
+    answer(system.post(f"{one}/members", {"registrationIds": [str(device.address.public_id)]}))
+
+    assert answer(system.get(one))["doNotContact"] is True
+    expected = {device.pk: Reason.DO_NOT_CONTACT}
+    assert excluding.reasons(device.application, [device.pk]) == expected
+
+    second = answer(system.post(PATH, {"name": "Second", "doNotContact": True}), 409)["error"]
+    assert second["code"] == "DO_NOT_CONTACT"
+    assert "“Never” is this application's do-not-contact list" in second["text"]
+    assert [each["name"] for each in answer(system.get(PATH))["lists"]] == ["Never"]
+
+    kept = answer(system.call("PUT", one, {"name": "Nobody"}))
+    assert (kept["name"], kept["doNotContact"]) == ("Nobody", True)  # nothing was said of it
+    released = answer(system.call("PUT", one, {"name": "Nobody", "doNotContact": False}))
+    assert released["doNotContact"] is False
+    assert not excluding.reasons(device.application, [device.pk])
+
+
+@pytest.mark.parametrize("said", ["yes", 1, []])
+def test_whether_nobody_is_contacted_is_true_or_false(system: System, said: Any) -> None:
+    refused = answer(system.post(PATH, {"name": "Never", "doNotContact": said}), 400)["error"]
+    assert "doNotContact should be boolean" in refused["text"]
+    assert not StaticList.objects.exists()

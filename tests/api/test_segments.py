@@ -3,7 +3,9 @@ from typing import Any
 
 import pytest
 
-from campaigns.models import Segment
+from campaigns import excluding
+from campaigns.models import Reason, Segment
+from campaigns.targeting import DEPTH
 from devices.models import Application, AuditEntry, Platform
 from tests.api.systems import System, make_key
 from tests.factories import (
@@ -82,7 +84,7 @@ def test_pages_of_members_cost_one_query_each(
     ("body", "code", "part"),
     [
         (b"{", "BAD_REQUEST", "valid JSON"),
-        (b"[" * 100_000, "BAD_REQUEST", "valid JSON"),
+        (b"[" * 100_000, "BAD_REQUEST", "nested at most 200 levels deep"),
         ({"rule": IOS}, "BAD_REQUEST", "name should be given"),
         ({"name": "", "rule": IOS}, "BAD_REQUEST", "name"),
         ({"name": "x", "rule": []}, "BAD_REQUEST", "rule should be object"),
@@ -249,11 +251,80 @@ def test_a_fault_of_a_rule_is_said_with_its_place(system: System, rule: Any, pla
     assert Segment.objects.get().rule == IOS
 
 
-def test_a_rule_that_nests_a_thousand_deep_is_refused(system: System) -> None:
-    rule = '{"not":' * 1000 + json.dumps(IOS) + "}" * 1000
-    body = b'{"name":"x","rule":' + rule.encode() + b"}"
-    assert answer(system.call("POST", PATH, body), 400)["error"]["code"] == "BAD_REQUEST"
+@pytest.mark.parametrize("group", ["all", "not"])
+def test_a_rule_nests_as_deep_as_it_is_documented(system: System, group: str) -> None:
+    make_registration(application_of(system), platform=Platform.IOS)
+
+    def nested(groups: int) -> Any:
+        rule: Any = {**IOS, "op": "in", "value": ["iOS"]}
+        for _ in range(groups):
+            rule = {group: [rule] if group == "all" else rule}
+        return rule
+
+    made = answer(create(system, rule=nested(DEPTH)))
+    assert made["rule"] == nested(DEPTH)
+    assert answer(system.get(f"{PATH}/{made['id']}/count"))["total"] == 1
+    deeper = answer(create(system, "Deeper", nested(DEPTH + 1)), 400)["error"]
+    assert deeper["code"] == "RULE"
+    place, _, problem = deeper["text"].partition(": ")
+    assert (place.count(group), problem) == (DEPTH + 1, f"groups nest at most {DEPTH} deep.")
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "place"),
+    [
+        ('{"not":', "}", "rule.not.not.not."),
+        ('{"all":[', "]}", "rule.all.0.all.0."),
+        ('{"any":[{"field":"known","value":true},', "]}", "rule.any.1.any.1."),
+    ],
+)
+def test_a_rule_that_nests_a_thousand_deep_is_refused_with_its_place(
+    system: System, begins: str, ends: str, place: str
+) -> None:
+    rule = begins * 1000 + json.dumps(IOS) + ends * 1000
+    body = b'{"name":"[{,\\"","rule":' + rule.encode() + b"}"
+    error = answer(system.call("POST", PATH, body), 400)["error"]
+    assert error["code"] == "BAD_REQUEST"
+    assert error["text"].startswith(place)
+    assert error["text"].endswith("should be nested at most 200 levels deep")
     assert not Segment.objects.exists()
+
+
+def test_a_segment_is_left_out_of_every_send_and_sent_to_again(system: System) -> None:
+    device = make_registration(application_of(system), platform=Platform.IOS)
+    body = {"name": "iPhones", "rule": IOS, "excludes": True}
+
+    made = answer(system.call("POST", PATH, body))
+    one = f"{PATH}/{made['id']}"
+
+    assert made["excludes"] is True
+    assert excluding.reasons(device.application, [device.pk]) == {device.pk: Reason.EXCLUDED}
+    assert answer(system.call("DELETE", one), 409)["error"]["code"] == "IN_USE"
+    renamed = answer(system.call("PUT", one, {"name": "Phones", "rule": IOS, "version": 1}))
+    assert (renamed["name"], renamed["excludes"]) == ("Phones", True)  # nothing was said of it
+    change = {"name": "Phones", "rule": IOS, "version": 2, "excludes": False}
+    assert answer(system.call("PUT", one, change))["excludes"] is False
+    assert not excluding.reasons(device.application, [device.pk])
+    actions = AuditEntry.objects.filter(object_type="segment").values_list("action", flat=True)
+    assert {"exclude segment", "include segment"} <= set(actions)
+
+
+@pytest.mark.parametrize("said", ["yes", 1, []])
+def test_whether_a_segment_is_left_out_is_true_or_false(system: System, said: Any) -> None:
+    body = {"name": "iPhones", "rule": IOS, "excludes": said}
+    assert (
+        "excludes should be boolean"
+        in answer(system.call("POST", PATH, body), 400)["error"]["text"]
+    )
+    assert not Segment.objects.exists()
+
+
+def test_a_change_that_is_refused_leaves_nobody_out(system: System) -> None:
+    made = answer(create(system))
+    answer(create(system, "Other"))
+    body = {"name": "Other", "rule": IOS, "version": 1, "excludes": True}
+    answer(system.call("PUT", f"{PATH}/{made['id']}", body), 409)
+    assert answer(system.get(f"{PATH}/{made['id']}"))["excludes"] is False
 
 
 @pytest.mark.parametrize(
