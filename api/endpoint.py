@@ -44,6 +44,8 @@ Json: TypeAlias = dict[str, Any]
 View: TypeAlias = Callable[..., HttpResponse]
 
 BODY_LIMIT = 2**20  # bytes
+AWAY = (OperationalError, InterfaceError)  # the database is, and comes back in a moment
+COME_BACK = {"Retry-After": "1"}  # second
 
 
 class ApiRequest(HttpRequest):
@@ -160,7 +162,7 @@ class Family:
     empty: HTTPStatus = HTTPStatus.NO_CONTENT  # of an answer that has nothing to say
     most: int = BODY_LIMIT  # bytes of a body
     success: HTTPStatus = HTTPStatus.OK  # of an answer with content
-    explains_503: bool = False  # apps repeat a 5xx without a body, and no other
+    explains_503: bool = True  # Infobip's SDKs repeat a 5xx without a body, and no other
 
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -318,11 +320,13 @@ def endpoint(family: Family, **handlers: Callable[..., Json | None]) -> View:
             return _answer(family, family.success, content, headers)
         except Refusal as refusal:
             return _refuse(family, refusal, refusal.headers)
-        except (OperationalError, InterfaceError):  # gone in a moment
+        except AWAY:
             if family.explains_503:
-                away = Refusal(503, family.fault, "Try again in a moment")
-                return _refuse(family, away, {"Retry-After": "1"})
-            return HttpResponse(status=503, headers={**family.headers(), "Content-Length": "0"})
+                return _refuse(
+                    family, Refusal(503, family.fault, "Try again in a moment"), COME_BACK
+                )
+            empty = {**family.headers(), **COME_BACK, "Content-Length": "0"}
+            return HttpResponse(status=503, headers=empty)
         except Exception:
             log.exception("%s failed", request.path_info)
             return _refuse(family, Refusal(500, family.fault, "Something went wrong here"))

@@ -51,6 +51,7 @@ FAMILY = Family(
     not_found="NOT_FOUND",
     fault="0",
     headers=base_url_headers,
+    explains_503=False,
 )
 
 # ------------------------------------------------------------------- registration

@@ -28,6 +28,7 @@ from api.endpoint import (
     method_of,
 )
 from api.infobip.people import Contacts, contacts_of, registration_json
+from api.infobip.violations import EXCEPTIONS, exception_json
 from devices import personalizing, registering
 from devices.audit import Author
 from devices.errors import (
@@ -65,7 +66,8 @@ def error_json(refusal: Refusal) -> Json:
     """The vendor's third body for its own numbers, the usual one for the rest (1)."""
     if refusal.code.isdecimal():
         return {"errorCode": int(refusal.code), "errorMessage": refusal.text}
-    return {"requestError": {"serviceException": {"messageId": refusal.code, "text": refusal.text}}}
+    code, text = EXCEPTIONS.get(refusal.status, (refusal.code, refusal.text))
+    return exception_json(code, text)
 
 
 def _authorize(request: HttpRequest, *, call: str) -> Application:

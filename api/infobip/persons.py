@@ -27,6 +27,7 @@ from api.endpoint import (
 )
 from api.infobip.people import Contacts, contacts_of, registration_json
 from api.infobip.person_data import PersonData
+from api.infobip.violations import EXCEPTIONS, exception_json
 from devices import personalizing, registering
 from devices.audit import Author
 from devices.errors import (
@@ -69,8 +70,12 @@ class SystemRequest(ApiRequest):
 
 
 def error_json(refusal: Refusal) -> Json:
-    code = {"TOO_MANY_REQUESTS": "42901"}.get(refusal.code, refusal.code)
-    return {"requestError": {"serviceException": {"messageId": code, "text": refusal.text}}}
+    code, text = refusal.code, refusal.text
+    if refusal.status == 429:
+        code = "42901"
+    elif refusal.status == 500:
+        code, text = EXCEPTIONS[500]
+    return exception_json(code, text)
 
 
 def _authorize(request: HttpRequest) -> None:

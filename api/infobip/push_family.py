@@ -72,7 +72,6 @@ def family(
         headers=dict,
         most=LARGEST,
         success=success,
-        explains_503=True,
     )
 
 

@@ -72,20 +72,28 @@ def error_json(refusal: Refusal) -> Json:
     }
 
 
+EXCEPTIONS = {
+    401: ("UNAUTHORIZED", "Unauthorized"),
+    403: ("FORBIDDEN", "Forbidden"),
+    404: ("NOT_FOUND", "Not found"),
+    429: ("TOO_MANY_REQUESTS", "Too many requests"),
+    500: ("GENERAL_ERROR", "Something went wrong. Please contact support."),
+}
+
+
+def exception_json(code: str, text: str) -> Json:
+    return {"requestError": {"serviceException": {"messageId": code, "text": text}}}
+
+
 def older_error_json(refusal: Refusal) -> Json:
     """`ApiException`: of the calls under /push/1 and /push/2."""
-    codes = {
-        400: "BAD_REQUEST", 401: "UNAUTHORIZED", 403: "FORBIDDEN", 404: "NOT_FOUND",
-        429: "TOO_MANY_REQUESTS", 500: "GENERAL_ERROR",
-    }  # fmt: skip
-    text = refusal.text
+    code, text = EXCEPTIONS.get(refusal.status, (refusal.code, refusal.text))
+    if refusal.status == 400:
+        code = "BAD_REQUEST"
     if isinstance(refusal, Violated) and refusal.violations:
         first = refusal.violations[0]
         text = f"{first.property} {first.violation}".strip()
-    if refusal.status == 500:
-        text = "Something went wrong. Please contact support."
-    code = codes.get(refusal.status, refusal.code)
-    return {"requestError": {"serviceException": {"messageId": code, "text": text}}}
+    return exception_json(code, text)
 
 
 # ------------------------------------------------------------------- reading pydantic's errors

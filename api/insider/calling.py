@@ -18,7 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 from pydantic_core import from_json
 
 from api import keys, limits
-from api.endpoint import ApiRequest, Family, Json, Refusal, body_of
+from api.endpoint import AWAY, COME_BACK, ApiRequest, Family, Json, Refusal, body_of
 from api.insider.schemas import invalid_payload
 from devices.models import ApiKey
 
@@ -59,6 +59,8 @@ FAMILY = Family(
     fault="internal_error",
     headers=dict,
 )
+
+OUR_FAULT = {"error": FAMILY.fault, "message": "Temporarily unavailable. Try again."}
 
 
 def bad_key(told: str) -> Exception:
@@ -102,10 +104,11 @@ class Endpoint:
                 return json_answer(error_json(refusal), refusal.status, refusal.headers)
             except PlainRefusal as refusal:
                 return refusal.response
+            except AWAY:
+                return json_answer(OUR_FAULT, 503, COME_BACK)
             except Exception:
                 log.exception("%s failed", request.path_info)
-                text = "Temporarily unavailable. Try again."
-                return json_answer({"error": FAMILY.fault, "message": text}, 500)
+                return json_answer(OUR_FAULT, 500)
 
         return view
 

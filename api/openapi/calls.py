@@ -66,7 +66,7 @@ class Family:
     calls: tuple[Call, ...]
     words: Words = field(default_factory=dict)
     refusals: tuple[int, ...] = (401, 405, 429, 500, 503)
-    empty: frozenset[int] = frozenset({503})  # refusals without a body
+    empty: frozenset[int] = frozenset()  # refusals without a body
     body_refusals: tuple[int, ...] = (400, 413)  # of calls with a body
 
 

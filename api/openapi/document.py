@@ -64,7 +64,7 @@ REASONS = {
     415: "The body is no JSON.",
     429: "Too many calls; the header Retry-After says how many seconds to wait.",
     500: "A fault of ours.",
-    503: "Something we need is away; repeat it in a moment.",
+    503: "Something we need is away; the header Retry-After says when to repeat it.",
 }
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _REFERENCE = "#/components/schemas/{model}"
@@ -188,7 +188,7 @@ def _responses(family: Family, call: Call) -> Iterator[tuple[str, Json]]:
             reason["content"] = {JSON: {"schema": {"$ref": reference}}}
         if status in call.plain:
             reason["content"]["text/plain"] = {"schema": {"type": "string"}}
-        if status == 429:
+        if status in {429, 503}:
             reason["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
         yield str(status), reason
 

@@ -208,6 +208,7 @@ MOBILE = Family(
     error=exception(),
     words=WORDS,
     refusals=(401, 405, 500, 503),
+    empty=frozenset({503}),
     body_refusals=(400, 413),
     calls=(
         Call(

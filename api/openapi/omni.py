@@ -152,7 +152,6 @@ OMNI = Family(
     words=WORDS,
     refusals=(401, 403, 405, 429, 500, 503),
     body_refusals=(400, 413, 415),
-    empty=frozenset(),
     calls=(
         Call(
             method="post",

@@ -160,7 +160,6 @@ PUSH = Family(
     words=WORDS,
     refusals=(400, 401, 403, 405, 429, 500, 503),
     body_refusals=(413, 415),
-    empty=frozenset(),
     calls=(
         Call(
             method="post",
@@ -330,7 +329,6 @@ OLDER = Family(
     words=OLDER_WORDS,
     refusals=(401, 403, 405, 429, 500, 503),
     body_refusals=(400, 413, 415),
-    empty=frozenset(),
     calls=(
         Call(
             method="post",

@@ -72,7 +72,8 @@ def refusals() -> list[tuple[str, int]]:
 
 
 def _families() -> dict[str, str]:
-    return {f"{call.method.upper()} {call.path}": family.name for family, call in calls()}
+    """Which family a path is of: also a method that it does not know is refused in its words."""
+    return {call.path: family.name for family, call in calls()}
 
 
 def states() -> list[str]:
@@ -100,7 +101,8 @@ def write(folder: str) -> None:
     for file in Path(folder).glob("*.jsonl"):
         for line in file.read_text().splitlines():
             told = json.loads(line)
-            for what, weight in _seen(told, families.get(told["call"], "")):
+            path = told["call"].partition(" ")[2]
+            for what, weight in _seen(told, families.get(path, "")):
                 tests[what][told["test"]] = min(weight, tests[what].get(told["test"], weight))
     head = PAGE.read_text().partition(BEGINS)[0]
     PAGE.write_text("\n".join([head + BEGINS.rstrip(), *_lines(tests)]) + "\n")

@@ -153,7 +153,7 @@ def test_an_unknown_path_answers_in_the_words_of_the_family(system: System, path
         {
             "requestError": {
                 "serviceException": {
-                    "messageId": "NOT_FOUND", "text": "There is nothing at this path",
+                    "messageId": "NOT_FOUND", "text": "Not found",
                 }
             }
         },
