@@ -141,7 +141,10 @@ def searches(first: int, last: int) -> dict[str, list[str]]:
         ],
         "beginning of a name": [people[key].first_name[:4] for key in keys],
         "beginning of a phone": [str(447000000000 + key)[:9] for key in keys],
+        "beginning of a registration id": [str(public_id)[:8] for public_id, _ in ids_and_tokens],
         "tag": ["vip"],
+        "beginning of a tag": ["VI"],
+        "beginning of a tag that everybody has": ["ne"],
     }
 
 

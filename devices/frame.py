@@ -48,6 +48,10 @@ PAGES = (
     ("campaigns:calls", "API calls", "api", Right.SEE_SETTINGS, "g x"),
     ("campaigns:webhooks", "Webhooks", "webhook", Right.SEE_SETTINGS, "g w"),
 )
+# The four that a phone shows at the bottom: who cannot write campaigns helps people with devices.
+BOTTOM = ("Overview", "Campaigns", "People", "Segments", "Devices")
+BOTTOM_OF_SUPPORT = ("Overview", "Campaigns", "People", "Devices")
+MOST_AT_THE_BOTTOM = 4
 
 
 @dataclass
@@ -94,6 +98,18 @@ class Frame:
                 url = reverse(name, args=[application.pk])
                 entries.append(Entry(label, icon, url, keys, self._stands_under(name, url)))
         return entries
+
+    @cached_property
+    def bottom_pages(self) -> list[Entry]:
+        """The pages a phone shows at the bottom; the others are behind "More"."""
+        writes = Right.EDIT_CAMPAIGNS in self.rights or Right.EDIT_DEVICES not in self.rights
+        wanted = BOTTOM if writes else BOTTOM_OF_SUPPORT
+        known = {entry.label: entry for entry in self.pages}
+        return [known[label] for label in wanted if label in known][:MOST_AT_THE_BOTTOM]
+
+    @cached_property
+    def more_pages(self) -> list[Entry]:
+        return [entry for entry in self.pages if entry not in self.bottom_pages]
 
     @cached_property
     def administers(self) -> bool:

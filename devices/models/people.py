@@ -2,6 +2,7 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
@@ -54,6 +55,11 @@ class Person(models.Model):
         verbose_name_plural = "people"
         indexes = [
             GinIndex(fields=["tags"], name="person_tags"),  # people page: everybody with a tag
+            # people page: everybody with a tag that begins like this, in whatever case
+            GinIndex(
+                models.Func("tags", function="tag_words", output_field=SearchVectorField()),
+                name="person_tag_words",
+            ),
             # other systems know people by an attribute of their own
             GinIndex(
                 OpClass(models.F("attributes"), name="jsonb_path_ops"), name="person_attributes"

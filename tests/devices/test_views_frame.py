@@ -92,3 +92,25 @@ def test_the_component_page_is_for_developers_alone(client: Client) -> None:
     client.force_login(make_user(Role.ADMINISTRATOR))
 
     assert client.get("/settings/components/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("role", "labels"),
+    [
+        (Role.SUPPORT, ["Overview", "Campaigns", "People", "Devices"]),
+        (Role.MARKETER, ["Overview", "Campaigns", "People", "Segments"]),
+        (Role.ADMINISTRATOR, ["Overview", "Campaigns", "People", "Segments"]),
+        (Role.ANALYST, ["Overview", "Campaigns", "Segments"]),
+    ],
+)
+def test_a_phone_shows_the_pages_a_role_needs_most_and_the_others_behind_more(
+    client: Client, role: Role, labels: list[str]
+) -> None:
+    application = make_application()
+    client.force_login(make_user(role, application))
+
+    frame = client.get(reverse("campaigns:overview", args=[application.pk])).context["frame"]
+
+    assert [entry.label for entry in frame.bottom_pages] == labels
+    assert {*frame.bottom_pages, *frame.more_pages} == set(frame.pages)
+    assert not {*frame.bottom_pages} & {*frame.more_pages}

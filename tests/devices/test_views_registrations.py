@@ -143,7 +143,10 @@ def test_typing_fills_the_list_alone(client: Client) -> None:
 
 def test_a_device_is_found_by_everything_it_is_known_by() -> None:
     application = make_application()
-    person = make_person(external_id="ana-7", phone="491512345678", email="ana@example.com")
+    person = make_person(
+        external_id="ana-7", phone="491512345678", email="ana@example.com",
+        first_name="Ana", last_name="Ruiz", tags=["gold card"],
+    )  # fmt: skip
     device = make_registration(application, person=person)
     make_registration(application, person=make_person(external_id="other"))
     token = device.address.token
@@ -157,9 +160,14 @@ def test_a_device_is_found_by_everything_it_is_known_by() -> None:
         "Ana@Example.com ",
         str(device.address.public_id),
         str(device.address.public_id).upper(),
+        str(device.address.public_id)[:13],
+        "ruiz",
+        "ana ru",
+        "GOLD",
         token,
         token[-8:],
         "…" + token[-8:],
+        "…" + token[-8:-3],
         token[-20:],
     ):
         assert finding.find(application, typed).keys == [device.pk], typed
