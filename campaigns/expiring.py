@@ -14,7 +14,8 @@ from django.db import connection
 from django.utils import timezone
 
 from campaigns import ids, reports
-from campaigns.folding import fold, packed
+from campaigns.batches import packed
+from campaigns.folding import fold
 from campaigns.models import Bulk, Message, Reason
 
 BULKS = 500  # looked at together

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns import audience, capping, flows, freezing, ledger, starting
+from campaigns import audience, capping, flows, freezing, starting
 from campaigns.models import Bulk
 from campaigns.wall_clocks import Quiet
 
@@ -29,11 +29,13 @@ def freeze(bulk: Bulk) -> int:
         if bulk.origin in Bulk.SUBMITTED:
             bulk.audience = starting.freeze(bulk)
         elif _asks_for_more(bulk):
-            frozen = freezing.write_chunks(bulk, audience.statement(bulk), size=settings.CHUNK_SIZE)
+            frozen = freezing.write_in_turns(
+                bulk, audience.statement(bulk), size=settings.CHUNK_SIZE
+            )
             bulk.audience, bulk.left_out = frozen.audience, frozen.left_out
             bulk.span = math.ceil(frozen.span.total_seconds())
         else:
-            bulk.audience, bulk.left_out = ledger.write_chunks(
+            bulk.audience, bulk.left_out = freezing.write_chunks(
                 bulk,
                 audience.statement(bulk),
                 size=settings.CHUNK_SIZE,

@@ -4,7 +4,7 @@ Nothing here is done per receipt that can be done per batch: a campaign's receip
 fast as it is sent, on the machine that sends it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,85 +14,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from campaigns import ids, outbox, partitions
+from campaigns.batches import Batch, Call, Said, packed, put_together
 from campaigns.models import Bulk, Chunk, EarlyReceipt, Message, Reason
 
 BATCH = 2000  # early receipts that are tried together
 EARLY_FOR = timedelta(minutes=10)  # a receipt waits so long for its message
-
-# Receipts of one application, as the stream carries them: its key, the key of the device
-# that says it (None: not known), and of each receipt the message's id in 32 hexadecimal
-# digits, its state, the time in milliseconds and, if there are any, reason and answer.
-Call = tuple[int, int | None, Sequence[Sequence[Any]]]
-
-_ACCEPTED = Message.State.ACCEPTED.value
-_DELIVERED = Message.State.DELIVERED.value
-_SEEN = Message.State.SEEN.value
-_CLICKED = Message.State.CLICKED.value
-_FAILED = Message.State.FAILED.value
-
-
-def packed(
-    message_id: UUID, state: int, at: datetime, reason: int = 0, answer: str = ""
-) -> list[object]:
-    """A receipt as a Call holds it."""
-    receipt = [message_id.hex, int(state), round(at.timestamp() * 1000)]
-    return [*receipt, int(reason), answer[:200]] if reason or answer else receipt
-
-
-class _Said:
-    """All receipts of one message in a batch, in milliseconds. Of each kind the first counts."""
-
-    __slots__ = ("accepted", "clicked", "delivered", "end", "seen")
-
-    def __init__(self) -> None:
-        self.accepted: int | None = None
-        self.delivered: int | None = None
-        self.seen: int | None = None
-        self.clicked: int | None = None
-        self.end: tuple[int, int, int, str] | None = None  # time, state, reason, answer
-
-    def add(self, state: int, at: int, reason: int = 0, answer: str = "") -> None:
-        """Later states imply the earlier ones."""
-        if state >= _FAILED:
-            if self.end is None or at < self.end[0]:
-                self.end = at, state, reason, answer
-            return
-        if state == _ACCEPTED:
-            self.accepted = at if self.accepted is None else min(at, self.accepted)
-            return
-        if self.delivered is None or at < self.delivered:
-            self.delivered = at
-        if state >= _SEEN and (self.seen is None or at < self.seen):
-            self.seen = at
-        if state == _CLICKED and (self.clicked is None or at < self.clicked):
-            self.clicked = at
-
-    @property
-    def state(self) -> int:
-        """What arrived has arrived, whatever else was said of it in the same breath."""
-        if self.delivered is not None:
-            if self.seen is None:
-                return _DELIVERED
-            return _SEEN if self.clicked is None else _CLICKED
-        return _ACCEPTED if self.end is None else self.end[1]
-
-    def receipts(self) -> Iterable[tuple[int, int, int, str]]:
-        """State, time, reason and answer of each receipt it is made of."""
-        for state, at in (
-            (_ACCEPTED, self.accepted),
-            (_DELIVERED, self.delivered),
-            (_SEEN, self.seen),
-            (_CLICKED, self.clicked),
-        ):
-            if at is not None:
-                yield state, at, 0, ""
-        if self.end is not None:
-            at, state, reason, answer = self.end
-            yield state, at, reason, answer
-
-
-_Batch = Mapping[str, _Said]  # by message, in the order in which every fold locks
-
 
 # Times before the start of a bulk are those of a wrong clock. LATERAL takes the rows one by
 # one by their keys, however few the planner thinks there are, and in the order given, which
@@ -238,7 +164,7 @@ def fold(calls: Iterable[Call]) -> int:
     Unless no cloud could carry it and the app fetched it by itself: then it was delivered.
     What was delivered cannot fail any more.
     """
-    count, applications = _put_together(calls)
+    count, applications = put_together(calls)
     with transaction.atomic():
         missing = {key: _fold(key, batch) for key, batch in applications.items()}
     if any(missing.values()):
@@ -248,30 +174,7 @@ def fold(calls: Iterable[Call]) -> int:
     return count
 
 
-def _put_together(calls: Iterable[Call]) -> tuple[int, dict[int, _Batch]]:
-    """How many receipts, and what they say of each message, by application.
-
-    What a device says of another device's message is left out: ids name their recipient.
-    """
-    count = 0
-    applications: dict[int, dict[str, _Said]] = {}
-    for application_id, said_by, receipts in calls:
-        count += len(receipts)
-        batch = applications.setdefault(application_id, {})
-        for identifier, *what in receipts:
-            if said_by is not None and said_by != int(identifier, 16) & ids.RECIPIENT_MASK:
-                continue
-            said = batch.get(identifier)
-            if said is None:
-                said = batch[identifier] = _Said()
-            said.add(*what)
-    return count, {
-        key: {each: batch[each] for each in sorted(batch)}
-        for key, batch in sorted(applications.items())
-    }
-
-
-def _fold(application_id: int, batch: _Batch) -> list[str]:
+def _fold(application_id: int, batch: Batch) -> list[str]:
     """Change the rows and counters of one application; the messages that have no row."""
     if not batch:
         return []
@@ -296,7 +199,7 @@ def _fold(application_id: int, batch: _Batch) -> list[str]:
         return sorted(identifier.hex for (identifier,) in cursor.fetchall())
 
 
-def _any_end(told: Iterable[_Said]) -> bool:
+def _any_end(told: Iterable[Said]) -> bool:
     return any(said.end is not None for said in told)
 
 
@@ -309,7 +212,7 @@ def _time(milliseconds: int | None) -> str:
     return "NULL" if milliseconds is None else str(milliseconds)
 
 
-def _fold_or_keep(application_id: int, batch: _Batch) -> None:
+def _fold_or_keep(application_id: int, batch: Batch) -> None:
     """What had no row when it was folded: it has one now, will get one, or never will.
 
     Rows are looked for once more after the bulks, as a window's rows are committed before its
@@ -346,7 +249,7 @@ def _without_row(wanted: Iterable[str]) -> list[str]:
     return [key.hex for key in keys if key not in present]
 
 
-def _keep(application_id: int, early: _Batch) -> None:
+def _keep(application_id: int, early: Batch) -> None:
     """Keep receipts until their message is there."""
     EarlyReceipt.objects.bulk_create(
         EarlyReceipt(
@@ -367,7 +270,7 @@ def withdraw(application_id: int, messages: Iterable[UUID], at: datetime) -> Non
     """Let messages without a sign of having arrived expire, as another takes their place."""
     reason = Reason.WITHDRAWN.value
     told = [packed(message, Message.State.EXPIRED, at, reason) for message in messages]
-    _, applications = _put_together([(application_id, None, told)])
+    _, applications = put_together([(application_id, None, told)])
     for key, batch in applications.items():
         _fold(key, batch)
 
@@ -396,7 +299,7 @@ def fold_early() -> int:
 
 def _try_again(waiting: Iterable[EarlyReceipt]) -> set[str]:
     """Fold receipts once more; the messages that are still to come."""
-    _, applications = _put_together(
+    _, applications = put_together(
         (
             each.application_id,
             each.registration_id,

@@ -1,6 +1,6 @@
-"""An audience → chunks, where more is asked than who matches: turns, the cap, a canary.
+"""An audience → chunks, plainly or where more is asked than who matches: turns, the cap, a canary.
 
-One statement, as in ledger.write_chunks: what it writes is what it has counted.
+One statement each: what it writes is what it has counted.
 """
 
 import re
@@ -18,6 +18,49 @@ from campaigns.wall_clocks import FURTHEST
 UNKNOWN = 32_767  # stands for an offset that nobody told
 
 
+_FREEZE = """
+WITH matched AS ({matched}),
+numbered AS (
+    SELECT id, platform, reason,
+           variant,
+           (row_number() OVER (PARTITION BY platform, variant, reason ORDER BY id) - 1) / %s
+               AS part
+    FROM matched
+),
+written AS (
+    INSERT INTO campaigns_chunk (bulk_id, platform, reason, status, not_before, size, recipients,
+                                 fence, cursor, variant, attempt, urgent, held,
+                                 repeated)
+    SELECT %s, platform, reason, CASE WHEN reason = 0 THEN 0 ELSE 2 END, %s,
+           count(*), array_agg(id ORDER BY id), 0, 0, variant, 0, %s, false, false
+    FROM numbered
+    GROUP BY platform, variant, reason, part
+    ORDER BY reason, part, platform, variant
+    RETURNING status, size
+)
+SELECT coalesce(sum(size) FILTER (WHERE status = 0), 0),
+       coalesce(sum(size) FILTER (WHERE status = 2), 0)
+FROM written
+"""
+
+
+def write_chunks(
+    bulk: Bulk, matched: tuple[str, Sequence[Any]], *, size: int, urgent: bool = False
+) -> tuple[int, int]:
+    """Freeze an audience: how many will be sent to, and how many were left out.
+
+    `matched` is a SELECT of id, platform, variant and reason (0: may be sent) with its
+    parameters.
+    """
+    sql, parameters = matched
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _FREEZE.format(matched=sql), [*parameters, size, bulk.pk, bulk.starts_at, urgent]
+        )
+        sent_to, left_out = cursor.fetchone()
+    return int(sent_to), int(left_out)
+
+
 @dataclass(frozen=True, slots=True)
 class Frozen:
     """What was written."""
@@ -29,7 +72,7 @@ class Frozen:
 
 
 # Rows of the audience find their turn by a hash of the offset, not by a search for each.
-_FREEZE = """
+_FREEZE_IN_TURNS = """
 WITH matched AS ({matched}),
 turn (zone, starts_at, not_before, reason) AS (
     SELECT * FROM unnest(%(zones)s::int4[], %(starts)s::timestamptz[], %(opens)s::timestamptz[],
@@ -77,8 +120,8 @@ def is_needed(bulk: Bulk) -> bool:
     return turns.are_needed(bulk) or capping.holds(bulk) or canaries.wanted(bulk)
 
 
-def write_chunks(bulk: Bulk, matched: tuple[str, Sequence[Any]], *, size: int) -> Frozen:
-    """Freeze an audience; the bulk's row is locked.
+def write_in_turns(bulk: Bulk, matched: tuple[str, Sequence[Any]], *, size: int) -> Frozen:
+    """Freeze an audience where more is asked; the bulk's row is locked.
 
     `matched` is a SELECT of id, platform, variant and reason (0: may be sent) with its
     parameters.
@@ -107,7 +150,7 @@ def write_chunks(bulk: Bulk, matched: tuple[str, Sequence[Any]], *, size: int) -
     numbers = {"unknown": UNKNOWN, "furthest": FURTHEST, "waiting": int(Reason.WAITING_FOR_DAY)}
     with connection.cursor() as cursor:
         cursor.execute(
-            _FREEZE.format(matched=sql, judged=judged, ranked=ranked, **numbers),
+            _FREEZE_IN_TURNS.format(matched=sql, judged=judged, ranked=ranked, **numbers),
             given | parameters,
         )
         sent_to, left_out, last, first = cursor.fetchone()

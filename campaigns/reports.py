@@ -16,7 +16,8 @@ from uuid import UUID
 import redis
 
 from campaigns import ids
-from campaigns.folding import Call, fold, fold_early, packed
+from campaigns.batches import Call, packed
+from campaigns.folding import fold, fold_early
 from campaigns.models import Bulk, Message, Reason
 from campaigns.store import store
 from campaigns.streams import Stream

@@ -445,7 +445,7 @@ class Message(models.Model):
     """What became of one step for one device. Written once, with its outcome.
 
     The table is range-partitioned by its own id (a UUIDv8 of time, bulk and recipient, see
-    campaigns/ledger.py), so it has no foreign keys: partitions are dropped whole.
+    campaigns/ids.py), so it has no foreign keys: partitions are dropped whole.
     """
 
     class State(models.IntegerChoices):

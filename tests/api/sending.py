@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from campaigns import fanout, folding, ids, ledger
+from campaigns import batches, fanout, folding, ids, ledger
 from campaigns.ledger import Row, WindowResult
 from campaigns.models import Bulk, Chunk, Message, Reason
 from devices.models import Application
@@ -59,5 +59,5 @@ def receive(
 ) -> None:
     """Let the devices say that they have it."""
     moment = at or timezone.now()
-    receipts = [folding.packed(each, state, moment) for each in messages]
+    receipts = [batches.packed(each, state, moment) for each in messages]
     folding.fold([(application.pk, None, receipts)])

@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from campaigns import fanout, folding, ids, ledger
+from campaigns import batches, fanout, folding, ids, ledger
 from campaigns.ledger import Row, WindowResult
 from campaigns.models import Bulk, Message, Reason
 from devices.models import Application
@@ -55,8 +55,8 @@ def test_all_figures_of_a_bulk(system: System, application: Application) -> None
     messages = record(bulk, [ACCEPTED] * 3 + [failed(each) for each in gone + cloud] + late)
     at = timezone.now().replace(microsecond=155_000)
     receipts = [
-        folding.packed(messages[0], Message.State.DELIVERED, at - timedelta(seconds=9)),
-        folding.packed(messages[1], Message.State.SEEN, at),
+        batches.packed(messages[0], Message.State.DELIVERED, at - timedelta(seconds=9)),
+        batches.packed(messages[1], Message.State.SEEN, at),
     ]
     folding.fold([(application.pk, None, receipts)])
 

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from campaigns import folding, ids, partitions
+from campaigns import batches, folding, ids, partitions
 from campaigns.models import Bulk, Message
 from devices.models import Platform
 from tests.factories import make_application, make_bulk
@@ -41,7 +41,7 @@ def test_new_rows_are_found_by_their_keys_however_few_the_planner_expects() -> N
         # The bulk lies between two bounds of the histogram, as one does among millions.
         cursor.execute("SET LOCAL default_statistics_target = 1")
         cursor.execute("ANALYZE campaigns_message")
-    said = [folding.packed(ids.message_id(bulk, n), Message.State.DELIVERED, today)
+    said = [batches.packed(ids.message_id(bulk, n), Message.State.DELIVERED, today)
             for n in range(1000)]  # fmt: skip
     plans: list[dict[str, Any]] = []
 

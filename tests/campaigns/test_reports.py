@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from campaigns import dispatch, fanout, folding, ids, reconciling, reports, statistics, streams
-from campaigns.folding import Call
+from campaigns.batches import Call
 from campaigns.models import Bulk, Chunk, Counter, EarlyReceipt, Message, Reason, ReasonCounter
 from campaigns.reports import Receipt
 from campaigns.store import store
