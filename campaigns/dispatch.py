@@ -71,6 +71,8 @@ class _Lanes:
         most = settings.WINDOWS_IN_FLIGHT * settings.WINDOW_SIZE
         if lane.window is not None or sum(each.in_flight for each in self.all) < most:
             lane.fill(urgent=self._urgent)
+        else:
+            lane.soon = 0.0  # an answer makes room, and then every lane looks for work
 
     def _land(self, lane: Lane) -> None:
         with about(lane.chunk):
@@ -91,17 +93,20 @@ class _Lanes:
 
 
 def _idle(lanes: Sequence[Lane], until: float) -> float | None:
-    """Seconds until a lane has something to do that is not on the wire; None without any."""
+    """Seconds until a lane has something to do that is not on the wire; None without any.
+
+    What became due while other lanes were filled is to be done at once.
+    """
     now = time.monotonic()
     if now >= until:
         return None
     moments = [
         lane.window.leaves_at if lane.window is not None else lane.soon
         for lane in lanes
-        if lane.future is None
+        if lane.future is None and (lane.window is not None or lane.soon)
     ]
-    soon = [moment for moment in moments if now < moment < min(until, now + PATIENCE)]
-    return min(soon) - now if soon else None
+    soon = [moment for moment in moments if moment < min(until, now + PATIENCE)]
+    return max(0.0, min(soon) - now) if soon else None
 
 
 def _wait_for(

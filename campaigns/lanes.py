@@ -84,7 +84,7 @@ class Lane:
         self.deadline = timezone.now()
         self.claimed_at = 0.0  # monotonic: when it got its chunk
         self.again = False  # there may be more to do at once, after the other lanes' turn
-        self.soon = 0.0  # monotonic: when a chunk it gave back for its pace may go on
+        self.soon = 0.0  # monotonic: when a chunk it gave back for its pace may go on; 0: none
 
     # -- outward
 
@@ -94,6 +94,8 @@ class Lane:
         Where many chunks cannot go on now, the others that fly must be seen to in between.
         """
         self.again = False
+        if self.soon <= time.monotonic():
+            self.soon = 0.0  # it is looked for now
         for _ in range(GIVEN_BACK):
             if self.chunk is None:
                 chunk = ledger.claim_chunk(urgent=urgent)
@@ -164,7 +166,8 @@ class Lane:
             again = timezone.now() + timedelta(seconds=place.delay)
             ledger.release(chunk, not_before=min(again, self.deadline))
             self.chunk = None
-            self.soon = time.monotonic() + place.delay
+            soon = time.monotonic() + place.delay
+            self.soon = min(self.soon, soon) if self.soon else soon
             return
         window.leaves_at = time.monotonic() + place.delay
         window.away = place.away

@@ -179,6 +179,53 @@ def test_leases_are_extended_while_other_lanes_get_their_answers(
     assert states(bulk) == {(State.ACCEPTED, Reason.NONE): 40}
 
 
+@pytest.fixture
+def slow_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To look for a chunk where there is none takes a while."""
+    claim = ledger.claim_chunk
+
+    def slowly(*, urgent: bool = False) -> ledger.ClaimedChunk | None:
+        chunk = claim(urgent=urgent)
+        if chunk is None:
+            time.sleep(0.05)
+        return chunk
+
+    monkeypatch.setattr(ledger, "claim_chunk", slowly)
+
+
+@pytest.mark.usefixtures("slow_looks")
+@pytest.mark.parametrize("windows", [1, 2])
+def test_a_booked_window_whose_time_comes_while_others_look_for_work_leaves(
+    cloud_for: CloudFor, monkeypatch: pytest.MonkeyPatch, windows: int
+) -> None:
+    bulk, credential = frozen(5 * windows)
+    cloud_for(credential)
+    monkeypatch.setattr(pacing, "draw", lambda wanted: pacing.Draw(granted=True, delay=0.02))
+
+    assert dispatch.work(seconds=60) == 5 * windows
+
+    bulk.refresh_from_db()
+    assert bulk.status == Bulk.Status.DONE
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("slow_looks")
+def test_a_chunk_whose_pace_lets_it_go_on_while_its_lane_looks_for_work_goes_on(
+    cloud_for: CloudFor, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.WINDOWS_IN_FLIGHT = 1
+    bulk, credential = frozen(5)
+    cloud_for(credential)
+    places = iter([pacing.Draw(granted=False, delay=0.02)])
+    then = pacing.Draw(granted=True, delay=0.0)
+    monkeypatch.setattr(pacing, "draw", lambda wanted: next(places, then))
+
+    assert dispatch.work(seconds=60) == 5
+
+    bulk.refresh_from_db()
+    assert bulk.status == Bulk.Status.DONE
+
+
 def test_all_chunks_of_a_paused_credential_wait_after_one_look(
     cloud_for: CloudFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
