@@ -8,10 +8,10 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from math import sqrt
-from typing import Any
+from typing import TypeVar
 
 import redis
 from django.db import OperationalError, connection, transaction
@@ -20,12 +20,13 @@ from django.utils import timezone
 
 from campaigns import audience, excluding
 from campaigns.audience import AudienceSize
-from campaigns.excluding import Gate
 from campaigns.models import Reason, Sample, SampledRegistration
 from campaigns.sampling import DRAWS, KEEP, PROBED, drawn
 from campaigns.store import store
 from campaigns.targeting import Rule, compiled
 from devices.models import Application, Platform
+
+Hits = TypeVar("Hits")
 
 ENOUGH = 400  # hits in a sample: an error of at most 10 %
 CONFIDENCE = 1.96  # standard deviations: 95 %
@@ -37,14 +38,19 @@ EXACT_KEPT = 60  # seconds that an exact count stands for now
 ASKED_KEPT = 30  # seconds until a count that nobody answered is asked for again
 
 
+def sample_of(application: Application) -> Sample | None:
+    """The sample that stands for an application now; None of a small one, or a new one."""
+    fresh = timezone.now() - 4 * KEEP
+    samples = Sample.objects.filter(application=application, sampled__gt=0, built_at__gte=fresh)
+    return samples.first()
+
+
 def live(application: Application, rule: Rule, *, primary_only: bool = False) -> AudienceSize:
     """The best answer that can be had at once. Raises RuleError like to_q."""
     known = kept(application, rule, primary_only=primary_only)
     if known is not None:
         return known
-    sample = Sample.objects.filter(
-        application=application, sampled__gt=0, built_at__gte=timezone.now() - 4 * KEEP
-    ).first()
+    sample = sample_of(application)
     if sample is None:
         exact = _in_time(application, rule, primary_only, PATIENCE_UNSAMPLED)
         return exact or AudienceSize(0, {}, {}, at_most=application.registrations.count())
@@ -73,28 +79,48 @@ def _estimate(sample: Sample, rule: Rule, *, primary_only: bool) -> AudienceSize
     """
     question = compiled(rule, sample.application, sample=True)
     excluded = excluding.gates(sample.application, sample=True)
-    rows = SampledRegistration.objects.filter(question.condition, application=sample.application)
-    probes = question.probes or any(gate.probes for gate in excluded)
+    found = by_parts(
+        sample,
+        SampledRegistration.objects.filter(question.condition, application=sample.application),
+        lambda rows: audience.count(rows, excluded, primary_only=primary_only),
+        _sum,
+        probes=question.probes or any(gate.probes for gate in excluded),
+        milliseconds=PATIENCE,
+    )
+    return None if found is None else scaled(found[0], sample.devices, found[1])
+
+
+def by_parts(
+    sample: Sample,
+    rows: QuerySet[SampledRegistration],
+    count: Callable[[QuerySet[SampledRegistration]], Hits],
+    add: Callable[[Hits, Hits], Hits],
+    *,
+    probes: bool,
+    milliseconds: int,
+) -> tuple[Hits, int] | None:
+    """Count rows of a sample: what was found, and of how many sampled devices; None, too slow."""
     first = PROBED if probes else FIRST
     began = time.monotonic()
-    hits = _hits(rows.filter(draw__lt=first), excluded, PATIENCE, primary_only=primary_only)
+    hits = _in_patience(rows.filter(draw__lt=first), count, milliseconds)
     if hits is None:
         return None
     took = (time.monotonic() - began) * 1000
-    left = PATIENCE - took
+    left = milliseconds - took
     if not probes and took * (DRAWS - FIRST) / FIRST <= left:
-        others = rows.filter(draw__gte=FIRST)
-        rest = _hits(others, excluded, round(left), primary_only=primary_only)
+        rest = _in_patience(rows.filter(draw__gte=FIRST), count, round(left))
         if rest is not None:
-            return _scaled(_sum(hits, rest), sample.devices, sample.sampled)
-    return _scaled(hits, sample.devices, drawn(sample.sampled, first))
+            return add(hits, rest), sample.sampled
+    return hits, drawn(sample.sampled, first)
 
 
-def _hits(
-    rows: QuerySet[Any], excluded: Sequence[Gate], milliseconds: int, *, primary_only: bool
-) -> AudienceSize | None:
+def _in_patience(
+    rows: QuerySet[SampledRegistration],
+    count: Callable[[QuerySet[SampledRegistration]], Hits],
+    milliseconds: int,
+) -> Hits | None:
     with suppress(OperationalError), patience(milliseconds):
-        return audience.count(rows, excluded, primary_only=primary_only)
+        return count(rows)
     return None
 
 
@@ -104,7 +130,7 @@ def _sum(one: AudienceSize, other: AudienceSize) -> AudienceSize:
     return AudienceSize(one.total + other.total, dict(platforms), dict(reasons))
 
 
-def _scaled(hits: AudienceSize, devices: int, asked: int) -> AudienceSize:
+def scaled(hits: AudienceSize, devices: int, asked: int) -> AudienceSize:
     scale = devices / max(1, asked)
 
     def of(number: float) -> int:
@@ -185,7 +211,8 @@ def some(application: Application, rule: Rule, *, most: int) -> list[int]:
 # ------------------------------------------------------------ the exact count, a little later
 
 
-def _key(application: Application, rule: Rule, *, primary_only: bool) -> str:
+def key_of(application: Application, rule: Rule, *, primary_only: bool) -> str:
+    """Where the store keeps what was counted of a rule."""
     excluded = list(excluding.of(application.pk).rules)
     written = json.dumps([rule, primary_only, excluded], sort_keys=True).encode()
     return f"audience:{application.pk}:{hashlib.sha256(written).hexdigest()}"
@@ -194,7 +221,7 @@ def _key(application: Application, rule: Rule, *, primary_only: bool) -> str:
 def kept(application: Application, rule: Rule, *, primary_only: bool) -> AudienceSize | None:
     """An exact count that was made a moment ago."""
     with suppress(redis.RedisError):
-        found = store().get(_key(application, rule, primary_only=primary_only))
+        found = store().get(key_of(application, rule, primary_only=primary_only))
         if found:
             platforms, reasons = json.loads(found)
             by_platform = {Platform(int(key)): number for key, number in platforms.items()}
@@ -208,7 +235,7 @@ def count_exactly(application: Application, rule: Rule, *, primary_only: bool) -
     size = audience.size(application, rule, primary_only=primary_only)
     with suppress(redis.RedisError):
         store().set(
-            _key(application, rule, primary_only=primary_only),
+            key_of(application, rule, primary_only=primary_only),
             json.dumps([size.by_platform, size.left_out]),
             ex=EXACT_KEPT,
         )
@@ -217,7 +244,7 @@ def count_exactly(application: Application, rule: Rule, *, primary_only: bool) -
 
 def may_ask(application: Application, rule: Rule, *, primary_only: bool) -> bool:
     """Whether nobody has asked for the exact count yet; then it is noted as asked for."""
-    key = _key(application, rule, primary_only=primary_only)
+    key = key_of(application, rule, primary_only=primary_only)
     with suppress(redis.RedisError):
         return bool(store().set(f"{key}:asked", 1, nx=True, ex=ASKED_KEPT))
     return False

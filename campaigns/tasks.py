@@ -46,6 +46,7 @@ from campaigns import (
     reports,
     sampling,
     watching,
+    waterfall,
 )
 from campaigns.models import Bulk, Chunk
 from campaigns.store import store
@@ -77,6 +78,14 @@ def count_audience(application_pk: int, rule: Rule, *, primary_only: bool) -> No
     application = Application.objects.filter(pk=application_pk).first()
     if application is not None:
         counting.count_exactly(application, rule, primary_only=primary_only)
+
+
+@shared_task
+def count_clauses(application_pk: int, rule: Rule) -> None:
+    """The same clause by clause."""
+    application = Application.objects.filter(pk=application_pk).first()
+    if application is not None:
+        waterfall.count_exactly(application, rule)
 
 
 @shared_task

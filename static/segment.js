@@ -105,7 +105,16 @@
     event.preventDefault();
     button.click();
   });
-  form.addEventListener("htmx:afterSettle", showFaults);
+  // Clause by clause is counted once the rule is another, not with each estimate of the whole.
+  const clauses = document.getElementById("rule-clauses");
+  let counted = form.querySelector("[data-rule]")?.dataset.rule;
+  form.addEventListener("htmx:afterSettle", () => {
+    showFaults();
+    const now = form.querySelector("[data-rule]")?.dataset.rule;
+    if (now === counted) return;
+    counted = now;
+    htmx.trigger(clauses, "rule-changed");
+  });
   form.addEventListener("htmx:beforeOnLoad", ({ detail }) => {
     if (!detail.xhr.getResponseHeader("HX-Redirect")) return;
     unsaved = false; // saved, and the page goes: a second click on "Save" is not sent

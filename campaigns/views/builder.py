@@ -1,5 +1,6 @@
 """Build a rule by mouse or by keyboard, and watch its audience grow."""
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ from campaigns.targeting import ATTRIBUTE, EVENT, FIELDS, PERSON_ATTRIBUTE, Rule
 from campaigns.targeting.fields import field_of
 from campaigns.targeting.values import RECIPIENT, storable
 from campaigns.views.segments import segment_of
-from campaigns.views.sizes import size_of
+from campaigns.views.sizes import size_of, waterfall_of
 from devices.models import Application, AttributeDefinition, Person, Platform
 from devices.permissions import ApplicationRequest, Right, page
 
@@ -187,6 +188,23 @@ def segment_count(request: ApplicationRequest) -> HttpResponse:
     return render(request, f"{FORM}#segment-live", _live(request, _posted(request)))
 
 
+@require_POST
+@page(Right.EDIT_CAMPAIGNS)
+def segment_clauses(request: ApplicationRequest) -> HttpResponse:
+    """How many devices each complete clause leaves; asked once nobody types for a moment."""
+    draft = _posted(request)
+    draft.check()
+    exactly = "exactly" in request.POST
+    context: dict[str, Any] = {"exactly": exactly}
+    try:
+        rule = _complete(draft)
+        context["waterfall"] = waterfall_of(request.application, rule, exactly=exactly)
+    except RuleError as fault:
+        context["fault"] = str(fault)
+    context["url"] = reverse("campaigns:segment-draft-clauses", args=[request.application.pk])
+    return render(request, "campaigns/_waterfall.html", context)
+
+
 # -------------------------------------------------------------------------------------- context
 
 
@@ -230,6 +248,7 @@ def _live(request: ApplicationRequest, draft: Draft, *, saving: bool = False) ->
     missing = sum(1 for node in draft.faults if not node.is_group)
     live: dict[str, Any] = {"faults": faults, "missing": missing, "saving": saving}
     rule = _complete(draft)
+    live["counted"] = hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()[:16]
     try:
         live["sentence"] = sentence(rule)
         exactly = "exactly" in request.POST

@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.db import OperationalError, connection
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from campaigns import audience, counting, excluding, explaining, segmenting
@@ -15,7 +16,7 @@ from campaigns.explaining import Verdict
 from campaigns.models import Reason, Segment
 from campaigns.segmenting import Use
 from campaigns.targeting import sentence
-from campaigns.views.sizes import size_of
+from campaigns.views.sizes import size_of, waterfall_of
 from devices import finding
 from devices.models import AuditEntry, Registration
 from devices.permissions import ApplicationRequest, Right, page
@@ -104,6 +105,21 @@ def _size(request: ApplicationRequest, segment: Segment) -> dict[str, Any]:
         return {"size": size_of(request.application, segment.rule, exactly=exactly)}
     except RuleError as fault:  # what it names was deleted
         return {"size": None, "fault": str(fault)}
+
+
+@require_http_methods(["GET", "POST"])
+@page(Right.SEE_CAMPAIGNS)
+def segment_clauses(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """How many devices each clause leaves; POST has it counted exactly, and asks until it is."""
+    segment = segment_of(request, pk)
+    exactly = request.method == "POST"
+    context: dict[str, Any] = {"exactly": exactly}
+    try:
+        context["waterfall"] = waterfall_of(request.application, segment.rule, exactly=exactly)
+    except RuleError as fault:  # what it names was deleted
+        context["fault"] = str(fault)
+    context["url"] = reverse("campaigns:segment-clauses", args=[request.application.pk, pk])
+    return render(request, "campaigns/_waterfall.html", context)
 
 
 def _sql(segment: Segment) -> str:

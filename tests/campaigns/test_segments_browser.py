@@ -74,6 +74,8 @@ def the_segment_is_saved_and_says_why_carl_is_not_in_it(page: Page) -> None:
     assert segment.rule == LAPSED
     expect(page.locator("#segment-size")).to_contain_text("2 devices would get a push now")
     expect(page.locator("#segment-members li")).to_have_count(2)
+    left = page.locator("#rule-clauses tbody tr td:nth-child(2)")
+    expect(left).to_have_text(["5", "4", "3", "3", "3", "2", "2"])
 
 
 def counted(page: Page, devices: int) -> None:
@@ -125,6 +127,11 @@ def test_a_segment_is_built_with_the_mouse(
     page.get_by_label("Not, condition 5").click()
     counted(page, 2)
     expect(page.locator("#segment-live")).to_contain_text(f"In words: {SENTENCE}.")
+    clauses = page.locator("#rule-clauses tbody tr")
+    expect(clauses).to_have_count(7)
+    expect(clauses.nth(1)).to_contain_text("Platform is any of iOS or Huawei")
+    expect(clauses.nth(6)).to_contain_text("Gets a push")
+    expect(clauses.nth(6).locator("td").nth(1)).to_have_text("2")
     page.screenshot(path=screenshots / "segment-builder.png", full_page=True)
 
     page.get_by_role("button", name="Save segment").click()
