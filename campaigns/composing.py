@@ -22,6 +22,7 @@ from campaigns import (
     scheduling,
     variants,
 )
+from campaigns.card_forms import kind_of
 from campaigns.errors import (
     CampaignError,
     ContentTooLargeError,
@@ -161,11 +162,27 @@ def check_content(campaign: Campaign) -> None:
         if content.image_url and not content.image_url.startswith("https://"):
             sentence = "The address of an image begins with https://."
             raise _incomplete(sentence, "image_url", content)
+        if lacking := _lacks_of_cards(content.options):
+            raise _incomplete(lacking[1], lacking[0], content)
         for name, wrong in mistakes(content):
             raise _incomplete(str(wrong), name, content)
     if not (split := variants.split_of(campaign.split)).adds_up:
         sentence = f"The shares of the variants and the holdout are {split.percent} % in sum."
         raise IncompleteContentError(f"{sentence} Make it 100 %.", field="share_0")
+
+
+def _lacks_of_cards(options: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What a carousel or slider lacks, if it shows one, with its field before it."""
+    if not (kind := kind_of(options)):
+        return None
+    if not options["carousel"]:
+        return "carousel", f"Add a card to the {kind}, or choose one picture."
+    for place, item in enumerate(options["carousel"]):
+        if not item.get("image_url"):
+            return f"carousel[{place}].image_url", f"Card {place + 1} has no picture."
+        if not item.get("headline"):
+            return f"carousel[{place}].headline", f"Card {place + 1} has no title."
+    return None
 
 
 def mistakes(content: CampaignContent) -> list[tuple[str, merging.Mistake]]:

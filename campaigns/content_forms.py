@@ -1,10 +1,13 @@
 """What people type about one content of a campaign, in one language and variant."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.forms import BoundField
 
+from campaigns.card_forms import KINDS, Cards, typed_cards
 from campaigns.languages import name_of
 from campaigns.models import Campaign, CampaignContent
 from campaigns.variants import NAMES, split_of
@@ -37,6 +40,14 @@ class ContentForm(forms.Form):
         assume_scheme="https",
         widget=forms.URLInput(attrs={"placeholder": "https://"}),
     )
+    pictures = forms.ChoiceField(
+        label="Pictures",
+        choices=KINDS,
+        widget=forms.RadioSelect,
+        required=False,
+        help_text="Apps that draw pushes themselves show the cards side by side (carousel) or one"
+        " after the other (slider). Where the system draws it, the first card's picture stands.",
+    )
     on_tap = forms.ChoiceField(
         label="A tap opens",
         choices=CampaignContent.OnTap.choices,
@@ -50,8 +61,17 @@ class ContentForm(forms.Form):
         help_text="shop://sale for a screen of the app, https://… for a web page.",
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        data: Mapping[str, Any],
+        *,
+        prefix: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`options` are those of the stored content: what nobody types here stays."""
+        super().__init__(data, prefix=prefix)
+        self.stored_options = options or {}
+        self.cards = Cards(data, prefix=self.add_prefix(""), options=self.stored_options)
         # A draft is saved without it; a launch asks for it. So it is not called optional.
         self.fields["text"].wanted = True  # type: ignore[attr-defined]
         self.fields["target"].widget.attrs["autocomplete"] = "off"
@@ -68,10 +88,36 @@ class ContentForm(forms.Form):
             raise forms.ValidationError("A screen has an address such as shop://sale.")
         return target
 
+    def clean_pictures(self) -> str:
+        kind: str = self.cleaned_data["pictures"]
+        if kind and len(self.cards) > self.cards.most:
+            sentence = f"A {kind} has at most {self.cards.most} cards, not {len(self.cards)}."
+            raise forms.ValidationError(sentence)
+        return kind
+
+    def is_valid(self) -> bool:
+        """Also its cards."""
+        return all([super().is_valid(), self.cards.is_valid()])
+
+    def field_of(self, name: str) -> BoundField | None:
+        """Where a field of providers.base.PushNotification is typed: "carousel[2].image_url"."""
+        if place := re.fullmatch(r"carousel\[([0-9]+)\]\.([a-z_]+)", name):
+            card = self.cards.forms[int(place[1])]
+            return card["link" if place[2] == "deep_links" else place[2]]
+        if name == "carousel":
+            return self["pictures"]
+        return self[name] if name in self.fields else None
+
     def content(self) -> dict[str, Any]:
         """What is saved as the content."""
         cleaned = self.cleaned_data
+        kept = {
+            name: value
+            for name, value in self.stored_options.items()
+            if name not in ("carousel", "carousel_kind")
+        }
         return {
+            "options": kept | self.cards.options(cleaned["pictures"]),
             "title": cleaned["title"],
             "text": cleaned["text"],
             "image_url": cleaned["image_url"],
@@ -84,7 +130,7 @@ class OtherContentForm(ContentForm):
     """A content besides the default one: its fields carry its key."""
 
     def __init__(self, data: Mapping[str, Any], *, of: CampaignContent) -> None:
-        super().__init__(data, prefix=f"content-{of.pk}")
+        super().__init__(data, prefix=f"content-{of.pk}", options=of.options)
         self.of = of
 
     @property
@@ -97,23 +143,30 @@ class OtherContentForm(ContentForm):
         return self.add_prefix("text") in self.data
 
 
-def others_of(campaign: Campaign, data: Mapping[str, Any]) -> list[OtherContentForm]:
+def others_of(
+    contents: Sequence[CampaignContent], data: Mapping[str, Any]
+) -> list[OtherContentForm]:
     """The forms of all contents but the default one."""
-    forms = [OtherContentForm(data, of=each) for each in campaign.contents.all() if _is_other(each)]
+    forms = [OtherContentForm(data, of=each) for each in contents if is_other(each)]
     return [form for form in forms if form.was_sent]
 
 
 def typed_others(campaign: Campaign) -> dict[str, Any]:
     """The stored contents besides the default one, as their forms show them."""
-    return {
-        f"content-{each.pk}-{name}": getattr(each, name)
-        for each in campaign.contents.all()
-        if _is_other(each)
-        for name in FIELDS
-    }
+    typed: dict[str, Any] = {}
+    for each in campaign.contents.all():
+        if is_other(each):
+            typed |= typed_content(each, f"content-{each.pk}-")
+    return typed
 
 
-def _is_other(content: CampaignContent) -> bool:
+def typed_content(content: CampaignContent, prefix: str = "") -> dict[str, Any]:
+    """A stored content as its form shows it."""
+    typed = {f"{prefix}{name}": getattr(content, name) for name in FIELDS}
+    return typed | typed_cards(content.options, prefix)
+
+
+def is_other(content: CampaignContent) -> bool:
     return bool(content.language or content.variant)
 
 

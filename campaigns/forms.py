@@ -7,10 +7,11 @@ from django import forms
 
 from campaigns import scenarios
 from campaigns.content_forms import (
-    FIELDS,
     ContentForm,
     add_split_fields,
+    is_other,
     others_of,
+    typed_content,
     typed_others,
     typed_split,
 )
@@ -128,9 +129,11 @@ class ComposerForm(ContentForm, DeliveryForm):
         application: Application,
         campaign: Campaign,
     ) -> None:
-        super().__init__(data)
+        contents = list(campaign.contents.all())
+        default = next(each for each in contents if not is_other(each))
+        super().__init__(data, options=default.options)
         self.application = application
-        self.others = others_of(campaign, data)
+        self.others = others_of(contents, data)
         self.parts = add_split_fields(self, campaign)
         for name in ("segment", "without_segments"):
             chosen: Any = self.fields[name]
@@ -245,7 +248,7 @@ class PaceForm(forms.Form):
 def typed(campaign: Campaign) -> dict[str, Any]:
     """A stored draft as the form shows it."""
     content = campaign.contents.get(language="", variant=0)
-    typed: dict[str, Any] = {name: getattr(content, name) for name in FIELDS}
+    typed = typed_content(content)
     hours = round(campaign.ttl / 3600)
     typed |= {
         "name": campaign.name,

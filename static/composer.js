@@ -1,11 +1,8 @@
-// The composer while somebody types: the preview follows at once, faults that the server names
-// in its panel stand beside their field as well, and what is not saved yet says so.
+// The composer while somebody types: faults that the server names in its panel stand beside their
+// field as well, and what is not saved yet says so. preview.js and cards.js follow.
 (() => {
   const form = document.getElementById("composer");
-  const preview = document.getElementById("preview");
-  if (!form || !preview) return;
-  const app = preview.dataset.app;
-  const as = document.getElementById("preview-as");
+  if (!form || !document.getElementById("preview")) return;
   const mark = document.getElementById("save-mark");
   const heading = document.getElementById("composer-name");
   const status = document.getElementById("composer-status");
@@ -14,28 +11,15 @@
   let retry;
 
   const contents = () => document.getElementById("contents");
-  const shownPanel = () => contents().querySelector("[data-panel]:not([hidden])");
 
   function follow() {
-    if (as.value) as.dispatchEvent(new Event("preview"));
-    const panel = shownPanel();
-    const said = (name) => panel.querySelector(`[name=${panel.dataset.prefix}${name}]`).value.trim();
-    const [title, text] = [said("title"), said("text")];
     heading.textContent = form.elements.name.value.trim() || "Campaign without a name";
-    for (const phone of as.value ? [] : preview.querySelectorAll(".phone")) {
-      const ios = phone.classList.contains("is-ios");
-      phone.querySelector(".push-title").textContent = title || (ios ? app : "");
-      phone.querySelector(".push-text").textContent = text || "What you write appears here.";
-      const picture = phone.querySelector(".push-picture");
-      if (picture) picture.hidden = !said("image_url");
-      const kind = ios ? "iOS lock screen" : "Android notification shade";
-      phone.setAttribute("aria-label", `${kind} with the push: ${title || app}. ${text}`);
-    }
     for (const each of contents().querySelectorAll("[data-panel]")) {
       const target = each.querySelector("input[name$=target]").closest(".field");
-      const chosen = each.querySelector("input[type=radio]:checked");
+      const chosen = each.querySelector("input[name$=on_tap]:checked");
       if (target) target.hidden = !chosen || chosen.value === "app";
     }
+    form.dispatchEvent(new Event("composer:follow")); // preview.js and cards.js
   }
 
   // --------------------------------------------------------------- languages and variants
@@ -133,10 +117,6 @@
       }
     }
   }
-
-  // As whom the preview is: the choice is not part of the draft.
-  for (const type of ["input", "change"]) as.addEventListener(type, (event) => event.stopPropagation());
-  form.addEventListener("htmx:afterSettle", ({ detail }) => { if (detail.target === preview && !as.value) follow(); });
 
   // ------------------------------------------------------------------------------- saving
 

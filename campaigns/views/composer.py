@@ -34,7 +34,7 @@ from campaigns import (
 )
 from campaigns.approving import Standing, State
 from campaigns.audience import AudienceSize
-from campaigns.content_forms import where
+from campaigns.content_forms import ContentForm, where
 from campaigns.errors import (
     CampaignError,
     ContentTooLargeError,
@@ -50,6 +50,7 @@ from campaigns.stages import Reach
 from campaigns.targeting import sentence
 from campaigns.timing import Kind, Timing
 from campaigns.views.campaigns import address_of, campaign_of
+from campaigns.views.previews import shown
 from campaigns.views.sizes import size_of
 from devices.models import Platform
 from devices.permissions import ApplicationRequest, Right, page
@@ -139,6 +140,11 @@ def _form_faults(form: ComposerForm, names: Iterable[str]) -> list[Fault]:
         for name in names
         for text in form.errors.get(name, ())  # in the order of the page
     ]
+    if names is form.fields:
+        own += _card_faults(form, "Card")
+        own += [
+            each for other in form.others for each in _card_faults(other, other.where + ", card")
+        ]
     others = [
         Fault(str(text), other[name], other.where)
         for other in form.others
@@ -149,12 +155,21 @@ def _form_faults(form: ComposerForm, names: Iterable[str]) -> list[Fault]:
     return own + others
 
 
+def _card_faults(form: ContentForm, where: str) -> list[Fault]:
+    return [
+        Fault(str(text), card[name], f"{where} {place}")
+        for place, card in enumerate(form.cards, start=1)
+        for name, texts in card.errors.items()
+        for text in texts
+    ]
+
+
 def _fault(form: ComposerForm, refusal: CampaignError) -> Fault:
     name, content = getattr(refusal, "field", ""), getattr(refusal, "content", None)
     for other in form.others:
-        if other.of.pk == content and name in other.fields:
-            return Fault(str(refusal), other[name], other.where)
-    return Fault(str(refusal), form[name] if name in form.fields else None)
+        if other.of.pk == content and (field := other.field_of(name)) is not None:
+            return Fault(str(refusal), field, other.where)
+    return Fault(str(refusal), form.field_of(name))
 
 
 def _lacks(campaign: Campaign, form: ComposerForm) -> list[Lack]:
@@ -330,7 +345,7 @@ def campaign_edit(request: ApplicationRequest, pk: int) -> HttpResponse:
             "form": form,
             "languages": form.known_languages(),
             **shown_contents(form),
-            "picture": True,
+            "shown": shown(form),
             "candidates": previewing.candidates(campaign, composing.rule_of(campaign)),
         }
         return render(request, "campaigns/campaign_form.html", context)

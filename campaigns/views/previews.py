@@ -1,5 +1,7 @@
 """What one real recipient of a draft would read."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.http import HttpResponse
@@ -17,6 +19,34 @@ from devices.models import Registration
 from devices.permissions import ApplicationRequest, Right, page
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a phone shows of a content."""
+
+    title: str
+    text: str
+    picture: bool
+    kind: str = ""  # carousel or slider
+    cards: list[dict[str, str]] = field(default_factory=list)
+
+
+def shown(form: ContentForm, said: Mapping[str, str] | None = None) -> Shown:
+    """What is typed, or, with merge tags filled in, what somebody reads."""
+    typed: dict[str, str] = {name: form[name].value() or "" for name in ("title", "text")}
+    typed |= said or {}
+    cards = [
+        {name: card[name].value() or "" for name in ("headline", "description")}
+        for card in form.cards
+    ]
+    return Shown(
+        title=typed["title"],
+        text=typed["text"],
+        picture=bool(form["image_url"].value() or cards),
+        kind=form["pictures"].value() or "",
+        cards=cards,
+    )
+
+
 @require_POST
 @page(Right.EDIT_CAMPAIGNS)
 def campaign_preview(request: ApplicationRequest, pk: int) -> HttpResponse:
@@ -28,28 +58,25 @@ def campaign_preview(request: ApplicationRequest, pk: int) -> HttpResponse:
     if asked.isdecimal() and len(asked) < 19:
         own = Registration.objects.filter(application=request.application)
         device = own.filter(pk=int(asked)).first()
-    context: dict[str, Any] = {"campaign": campaign, "picture": True}
+    context: dict[str, Any] = {"campaign": campaign, "shown": shown(form)}
     if device is not None:
         context |= _read_by(device, campaign, form)
-    return render(request, "campaigns/campaign_form.html#preview", context)
+    return render(request, "campaigns/_preview.html#preview", context)
 
 
 def _read_by(device: Registration, campaign: Campaign, form: ComposerForm) -> dict[str, Any]:
     split = variants.split_of(campaign.split)
     variant = variants.variant_of(split, seed=campaign.pk, registration=device.pk)
     if variant is None:
-        return {"picture": False, "not_sent": "They are held out: they get nothing."}
+        return {"not_sent": "They are held out: they get nothing."}
     forms: list[ContentForm] = [form, *form.others]
     places = [{"language": "", "variant": 0}]
     places += [{"language": each.of.language, "variant": each.of.variant} for each in form.others]
     chosen = forms[Contents(places).place(device.language, variant)]
-    said = merging.marked({name: chosen[name].value() or "" for name in ("title", "text")})
+    typed = merging.marked({name: chosen[name].value() or "" for name in ("title", "text")})
     values = merging.values_of([device.pk]).get(device.pk, merging.NOBODY)
     try:
-        said |= merging.merged(said, values)
+        said = merging.merged(typed, values)
     except MissingValueError as problem:
-        return {
-            "picture": False,
-            "not_sent": f"They do not get it: {problem}, and there is no fallback.",
-        }
-    return {"said": said, "picture": bool(chosen["image_url"].value())}
+        return {"not_sent": f"They do not get it: {problem}, and there is no fallback."}
+    return {"shown": shown(chosen, said)}
