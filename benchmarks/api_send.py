@@ -37,7 +37,8 @@ from campaigns.store import store  # noqa: E402
 from devices.models import ApiKey, Application, Registration  # noqa: E402
 from tests.factories import make_application, make_credential, make_registrations  # noqa: E402
 from tests.flows.conftest import known_credentials  # noqa: E402
-from tests.flows.processes import Gateways, Process, Worker, wait_until  # noqa: E402
+from tests.flows.processes import Gateways, Process, Worker  # noqa: E402
+from tests.waiting import eventually  # noqa: E402
 
 CONNECTIONS = 8
 MANY = 1000  # destinations of one request
@@ -85,7 +86,7 @@ class Web(Process):
         arguments = [*GRANIAN, "--port", str(self.port), "pushadmin.wsgi:application"]
         super().__init__(arguments, folder / "web.log", environment)
         self.headers = {"Authorization": f"App {key}", "Content-Type": "application/json"}
-        wait_until(self.answers, seconds=60, what="the web server answers")
+        eventually(self.answers, seconds=60, what="the web server answers")
 
     def answers(self) -> bool:
         try:
@@ -163,7 +164,7 @@ def until_accepted(web: Web, application: Application, device: Registration, cou
         answer = call("POST", "/push/3/messages", body)
         message = uuid.UUID(answer["messages"][0]["messageId"])
         sent = Message.objects.filter(pk=message, state__gte=Message.State.ACCEPTED)
-        wait_until(sent.exists, seconds=30, what="the cloud accepted it")
+        eventually(sent.exists, seconds=30, what="the cloud accepted it")
         taken.append((sent.get().sent_at - began).total_seconds() * 1000)
     return p95(taken)
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -21,6 +20,7 @@ from tests.factories import (
     make_registrations,
     make_token,
 )
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,16 +48,16 @@ def at_once(*steps: Callable[[], object]) -> None:
 
 def until_somebody_waits() -> None:
     """Until another session waits for a lock that we hold."""
-    deadline = time.monotonic() + 20
-    with connection.cursor() as cursor:
-        while time.monotonic() < deadline:
+
+    def waits() -> bool:
+        with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT 1 FROM pg_locks"
                 " WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
             )
-            if cursor.fetchone():
-                return
-    raise AssertionError("nobody waits")
+            return cursor.fetchone() is not None
+
+    eventually(waits, "another session waits")
 
 
 def test_a_new_device_is_told_as_it_is_stored() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from django.db import DatabaseError, connection
 
 from devices.models import Application, Provider
 from tests.factories import apns_key, make_application, make_credential, service_account
@@ -51,6 +52,7 @@ def gateways(tmp_path: Path, settings: Any) -> Iterator[Gateways]:
     settings.GATEWAYS_CA_FILE = running.ca_file
     yield running
     running.stop()
+    running.tell()
 
 
 def make_shop() -> Application:
@@ -62,8 +64,13 @@ def make_shop() -> Application:
 
 
 @pytest.fixture
-def worker(tmp_path: Path, gateways: Gateways) -> Iterator[Callable[..., Worker]]:
-    """Start workers on the test's database; all end with the test."""
+def worker(
+    tmp_path: Path, gateways: Gateways, transactional_db: None
+) -> Iterator[Callable[..., Worker]]:
+    """Start workers on the test's database; all end with the test.
+
+    Beside a failure stands what they wrote last, and what they have left undone.
+    """
     started: list[Worker] = []
 
     def start(
@@ -82,3 +89,30 @@ def worker(tmp_path: Path, gateways: Gateways) -> Iterator[Callable[..., Worker]
     yield start
     for running in started:
         running.stop()
+        running.tell()
+    tell_what_is_open()
+
+
+OPEN = """
+SELECT b.id AS bulk, b.status, b.step, c.platform, c.attempt, c.reason, c.held,
+       extract(epoch FROM c.not_before - now())::int AS due_in,
+       extract(epoch FROM c.lease_until - now())::int AS leased_for,
+       c.window_to IS NOT NULL AS on_the_wire, count(*) AS chunks, sum(c.size - c.cursor) AS devices
+FROM campaigns_chunk c JOIN campaigns_bulk b ON b.id = c.bulk_id
+WHERE c.status = 0
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+ORDER BY 1, due_in LIMIT 40
+"""
+
+
+def tell_what_is_open() -> None:
+    """Print the chunks that are still to be sent."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(OPEN)
+            names = [column.name for column in cursor.description or ()]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    except DatabaseError as error:
+        print(f"\nthe database does not tell what is open: {error}")
+        return
+    print("\n--- chunks that are open:", *map(str, rows), sep="\n")

@@ -7,8 +7,7 @@ import random
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,17 +15,9 @@ from urllib.parse import quote
 import httpx
 from django.db import connection
 
+from tests.waiting import eventually
+
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def wait_until(condition: Callable[[], object], *, seconds: float, what: str) -> None:
-    """Ask again and again until it is so; fails when it is not so in time."""
-    until = time.monotonic() + seconds
-    pause = 0.02
-    while not condition():
-        assert time.monotonic() < until, f"after {seconds} s still not: {what}"
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.5)
 
 
 def database_url() -> str:
@@ -60,6 +51,11 @@ class Process:
         path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
         return [int(pid) for pid in path.read_text().split()] if path.exists() else []
 
+    def tell(self, lines: int = 60) -> None:
+        """Print the end of its log: whoever runs the tests sees it beside a failure."""
+        written = self.log.read_text(errors="replace").splitlines()
+        print(f"\n--- the end of {self.log.name}:", *written[-lines:], sep="\n")
+
     def stop(self) -> None:
         """End it and all it started."""
         with contextlib.suppress(ProcessLookupError):
@@ -79,7 +75,7 @@ class Gateways(Process):
             home / "gateways.log",
             {},
         )
-        wait_until(self._listens, seconds=30, what="the simulated clouds listen")
+        eventually(self._listens, seconds=30, what="the simulated clouds listen")
         facts = json.loads(self.facts_file.read_text())
         self.port: int = int(facts["port"])
         self.control: str = str(facts["control"])
@@ -129,4 +125,4 @@ class Worker(Process):
             log,
             {"DATABASE_URL": database_url(), "READY_FILE": str(ready), **environment},
         )  # fmt: skip
-        wait_until(ready.exists, seconds=30, what="the worker takes tasks")
+        eventually(ready.exists, seconds=30, what="the worker takes tasks")

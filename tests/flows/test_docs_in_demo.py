@@ -17,7 +17,7 @@ import pytest
 
 from embedded.environment import ROOT
 from tests.flows.documented import blurred, examples_of, run
-from tests.flows.processes import wait_until
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(600)  # seconds; a demo starts in half a minute, or in a few
 
@@ -48,7 +48,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
             start_new_session=True,
         )
     try:
-        wait_until(
+        eventually(
             lambda: process.poll() is not None or "Ctrl-C stops" in log.read_text(),
             seconds=300, what="the demo says that it is ready",
         )  # fmt: skip
@@ -117,7 +117,7 @@ def send(variables: dict[str, str]) -> None:
     }
     asked(variables, "/push/3/messages", f"App {variables['KEY']}", {"messages": [message]})
     sync, code = "/mobile/5/messages?platformType=GCM", f"App {variables['CODE']}"
-    wait_until(
+    eventually(
         lambda: asked(variables, sync, code, {}, pushregistrationid=variables["ID"])["payloads"],
         seconds=120, what="the message can be fetched",
     )  # fmt: skip

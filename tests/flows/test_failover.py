@@ -32,7 +32,8 @@ from tests.factories import (
     service_account,
 )
 from tests.flows.conftest import make_shop
-from tests.flows.processes import Gateways, Worker, database_url, wait_until
+from tests.flows.processes import Gateways, Worker, database_url
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 
@@ -132,7 +133,7 @@ def launch_until_accepted(launch: Launch, application: Application, *numbers: st
     bulk = launch(application, *numbers)
     pushes = Message.objects.of_bulk(bulk).filter(state=Message.State.ACCEPTED)
     everybody = len(numbers) or 1
-    wait_until(
+    eventually(
         lambda: send() == 0 and pushes.count() == everybody,
         seconds=PATIENCE,
         what="the cloud took the push",
@@ -182,7 +183,7 @@ def test_a_delivered_push_costs_no_text(
     somebody(shop)
     bulk = launch(shop)
 
-    wait_until(lambda: is_over(bulk), seconds=PATIENCE, what="the phone reported")
+    eventually(lambda: is_over(bulk), seconds=PATIENCE, what="the phone reported")
 
     assert journey_of(bulk).state == Journey.State.DELIVERED
     assert texts(gateways) == 0
@@ -195,7 +196,7 @@ def test_a_dead_token_is_followed_by_a_text_that_reports_its_delivery(
     somebody(shop, token=f"fate-unregistered-{secrets.token_hex(4)}:APA91b{'x' * 120}")
     bulk = launch(shop)
 
-    wait_until(lambda: is_over(bulk), seconds=PATIENCE, what="the operator reported")
+    eventually(lambda: is_over(bulk), seconds=PATIENCE, what="the operator reported")
 
     journey = journey_of(bulk)
     assert (journey.step, journey.state) == (1, Journey.State.DELIVERED)
@@ -218,11 +219,11 @@ def test_a_silent_phone_gets_a_text_at_the_end_of_the_step(
     assert texts(gateways) == 0
 
     end_the_step(bulk)
-    wait_until(lambda: is_over(bulk), seconds=PATIENCE, what="the operator reported")
+    eventually(lambda: is_over(bulk), seconds=PATIENCE, what="the operator reported")
     push = ids.message_id(bulk, device.pk)
     late = reports.Receipt(push, Message.State.DELIVERED, timezone.now())
     reports.take(shop.pk, device.pk, [late])
-    wait_until(
+    eventually(
         lambda: is_over(bulk) and Message.objects.get(pk=push).delivered_at,
         seconds=PATIENCE,
         what="the late receipt was noted",
@@ -285,13 +286,13 @@ def test_a_worker_killed_in_a_step_change_costs_exactly_one_text(
 
     with holding(POINTS[point], *locked):
         tasks.advance_journeys.delay()
-        wait_until(somebody_waits_for_a_lock, seconds=PATIENCE, what="the worker stands there")
+        eventually(somebody_waits_for_a_lock, seconds=PATIENCE, what="the worker stands there")
         os.killpg(running.pid, signal.SIGKILL)
         running.popen.wait(timeout=10)
     assert not Chunk.objects.filter(bulk=texts_of(bulk)).exists()
     assert journey_of(bulk).step == 0
 
-    wait_until(lambda: is_over(bulk), seconds=PATIENCE, what="the operator reported")
+    eventually(lambda: is_over(bulk), seconds=PATIENCE, what="the operator reported")
     assert texts(gateways) == 1
     assert_exact(bulk)
 
@@ -314,15 +315,15 @@ def test_a_worker_killed_with_the_text_on_the_wire_costs_exactly_one_text(
     running = worker(queues=QUEUES, children=1, LEASE_SECONDS="3", PUBLIC_BASE_URL=reports_to)
     tasks.revive()
     chunks = Chunk.objects.filter(bulk=texts_of(bulk), window_to__isnull=False)
-    wait_until(chunks.exists, seconds=PATIENCE, what="the text is on the wire")
-    wait_until(lambda: texts(gateways) == 1, seconds=PATIENCE, what="the gateway took it")
+    eventually(chunks.exists, seconds=PATIENCE, what="the text is on the wire")
+    eventually(lambda: texts(gateways) == 1, seconds=PATIENCE, what="the gateway took it")
 
     os.killpg(running.pid, signal.SIGKILL)
     running.popen.wait(timeout=10)
     assert not Message.objects.of_bulk(texts_of(bulk)).exists()
     gateways.ask("POST", "/behaviour", {"infobip": {"latency_ms": 0}})
 
-    wait_until(lambda: is_over(bulk), seconds=PATIENCE, what="the operator reported")
+    eventually(lambda: is_over(bulk), seconds=PATIENCE, what="the operator reported")
     assert journey_of(bulk).state == Journey.State.DELIVERED
     assert texts(gateways) == 1
     assert_exact(bulk)
@@ -353,7 +354,7 @@ def test_two_schedulers_at_once_cost_exactly_one_text_each(
     for thread in threads:
         thread.join()
 
-    wait_until(
+    eventually(
         lambda: send() + failover.advance() == 0,
         seconds=PATIENCE,
         what="everything was sent",
@@ -372,7 +373,7 @@ def test_a_push_cloud_without_a_credential_is_followed_by_a_text(
     bulk = launch(shop)
     shop.credentials.filter(provider=Provider.FCM).delete()
 
-    wait_until(lambda: is_over(bulk), seconds=PATIENCE, what="the operator reported")
+    eventually(lambda: is_over(bulk), seconds=PATIENCE, what="the operator reported")
 
     assert journey_of(bulk).stages.get().reason == Reason.PROVIDER_OFF
     assert texts(gateways) == 1

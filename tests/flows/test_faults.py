@@ -17,7 +17,8 @@ from campaigns.store import store
 from devices.models import Platform
 from tests.factories import make_bulk, make_registrations
 from tests.flows.conftest import make_shop
-from tests.flows.processes import Gateways, Worker, wait_until
+from tests.flows.processes import Gateways, Worker
+from tests.waiting import eventually
 
 DEVICES = int(os.environ.get("CHAOS_DEVICES", "5000"))
 KILLS = int(os.environ.get("CHAOS_KILLS", "10"))
@@ -104,7 +105,7 @@ def test_killed_workers_lose_nobody_and_double_nobody(
     chance = random.Random(SEED)
     killed = 0
     while killed < KILLS:
-        wait_until(running.children, seconds=30, what="a child process runs")
+        eventually(running.children, seconds=30, what="a child process runs")
         time.sleep(chance.uniform(0.2, 0.9))  # anywhere in the life of a window
         children = running.children()
         if children:
@@ -112,7 +113,7 @@ def test_killed_workers_lose_nobody_and_double_nobody(
             killed += 1
         assert not is_done(bulk), "the campaign ended before the last kill: make it longer"
 
-    wait_until(lambda: is_done(bulk), seconds=PATIENCE, what="the campaign ended")
+    eventually(lambda: is_done(bulk), seconds=PATIENCE, what="the campaign ended")
 
     funnel = assert_exact(bulk, gateways)
     ledger = gateways.ledger()
@@ -135,11 +136,11 @@ def test_a_broker_that_lost_everything_loses_nothing(
     bulk = sending(2000, settings)
     worker(**SMALL)
     tasks.revive()
-    wait_until(lambda: statistics.funnel(bulk).sent > 100, seconds=30, what="sending began")
+    eventually(lambda: statistics.funnel(bulk).sent > 100, seconds=30, what="sending began")
 
     store().flushall()
 
-    wait_until(lambda: is_done(bulk), seconds=120, what="the campaign ended")
+    eventually(lambda: is_done(bulk), seconds=120, what="the campaign ended")
     funnel = assert_exact(bulk, gateways)
     assert funnel.unknown == 0
 
@@ -151,15 +152,15 @@ def test_a_paused_campaign_stops_while_others_go_on(
     bulk = sending(3000, settings)
     worker(**SMALL)
     tasks.revive()
-    wait_until(lambda: statistics.funnel(bulk).sent > 0, seconds=30, what="sending began")
+    eventually(lambda: statistics.funnel(bulk).sent > 0, seconds=30, what="sending began")
 
     Bulk.objects.filter(pk=bulk.pk).update(status=Bulk.Status.PAUSED)
     held = bulk.chunks.filter(window_to__isnull=False)
-    wait_until(lambda: not held.exists(), seconds=30, what="the workers put it down")
+    eventually(lambda: not held.exists(), seconds=30, what="the workers put it down")
     stopped = statistics.funnel(bulk)
     taken = len(gateways.messages())
     other = sending(400, settings)
-    wait_until(lambda: is_done(other), seconds=60, what="the workers went on with the other")
+    eventually(lambda: is_done(other), seconds=60, what="the workers went on with the other")
 
     assert statistics.funnel(bulk) == stopped
     ended = statistics.funnel(other)
@@ -168,7 +169,7 @@ def test_a_paused_campaign_stops_while_others_go_on(
     assert 0 < stopped.waiting < 3000
 
     Bulk.objects.filter(pk=bulk.pk).update(status=Bulk.Status.SENDING)
-    wait_until(lambda: is_done(bulk), seconds=120, what="the campaign ended")
+    eventually(lambda: is_done(bulk), seconds=120, what="the campaign ended")
     assert assert_exact(bulk, gateways, beside=other).sent == 3000
 
 
@@ -180,15 +181,15 @@ def test_an_orderly_stop_leaves_nobody_in_doubt(
     bulk = sending(2000, settings)
     first = worker(**SMALL)
     tasks.revive()
-    wait_until(lambda: statistics.funnel(bulk).sent > 100, seconds=30, what="sending began")
+    eventually(lambda: statistics.funnel(bulk).sent > 100, seconds=30, what="sending began")
 
     os.kill(first.pid, signal_sent)
-    wait_until(lambda: first.popen.poll() is not None, seconds=60, what="the worker ended")
+    eventually(lambda: first.popen.poll() is not None, seconds=60, what="the worker ended")
 
     assert 100 < statistics.funnel(bulk).sent < 2000
     assert not bulk.chunks.filter(window_to__isnull=False).exists()
     worker(**SMALL)
-    wait_until(lambda: is_done(bulk), seconds=120, what="the campaign ended")
+    eventually(lambda: is_done(bulk), seconds=120, what="the campaign ended")
     assert assert_exact(bulk, gateways).unknown == 0
 
 
@@ -199,7 +200,7 @@ def test_a_database_that_hangs_up_in_the_middle_costs_no_answer(
     bulk = sending(3000, settings)
     worker(**SMALL | {"LEASE_SECONDS": "5"})
     tasks.revive()
-    wait_until(lambda: statistics.funnel(bulk).sent > 0, seconds=30, what="sending began")
+    eventually(lambda: statistics.funnel(bulk).sent > 0, seconds=30, what="sending began")
 
     for _ in range(5):
         with connection.cursor() as cursor:
@@ -208,8 +209,8 @@ def test_a_database_that_hangs_up_in_the_middle_costs_no_answer(
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         aim = statistics.funnel(bulk).sent + 100
-        wait_until(partial(has_sent, bulk, aim), seconds=60, what="it goes on")
+        eventually(partial(has_sent, bulk, aim), seconds=60, what="it goes on")
 
-    wait_until(lambda: is_done(bulk), seconds=120, what="the campaign ended")
+    eventually(lambda: is_done(bulk), seconds=120, what="the campaign ended")
     funnel = assert_exact(bulk, gateways)
     assert (funnel.sent, funnel.unknown) == (3000, 0)

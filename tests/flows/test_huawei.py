@@ -38,7 +38,8 @@ from tests.flows.huawei import (
     states_of,
     trust,
 )
-from tests.flows.processes import Gateways, Worker, wait_until
+from tests.flows.processes import Gateways, Worker
+from tests.waiting import eventually
 
 __all__ = ["_cloud", "huawei"]  # fixtures
 
@@ -69,7 +70,7 @@ def all_are_folded(huawei: Gateways) -> None:
         now = told(huawei)
         return now["scheduled"] == now["waiting"] == 0 == store().xlen(reports.STREAM)
 
-    wait_until(done, seconds=60, what="all receipts came and were folded")
+    eventually(done, seconds=60, what="all receipts came and were folded")
     assert not told(huawei)["receipts_given_up"]
 
 
@@ -172,7 +173,7 @@ def test_receipts_that_nobody_may_send_change_nothing(
     make_registrations(shop, 3, platform=Platform.HUAWEI)
 
     bulk = send(make_bulk(shop))
-    wait_until(lambda: told(huawei)["receipts_repeated"] >= 2, seconds=60, what="it was refused")
+    eventually(lambda: told(huawei)["receipts_repeated"] >= 2, seconds=60, what="it was refused")
     reports.consume(seconds=0.2)
 
     assert states_of(bulk) == {(State.ACCEPTED, Reason.NONE): 3}
@@ -213,7 +214,7 @@ def test_killed_workers_double_nobody_and_receipts_settle_the_doubt(
                 os.kill(children[0], signal.SIGKILL)
                 return True
 
-            wait_until(kill_one, seconds=60, what="it sends, and is killed")
+            eventually(kill_one, seconds=60, what="it sends, and is killed")
             killed += 1
             reports.consume(seconds=0.2)  # also of messages that have no row yet
 
@@ -222,7 +223,7 @@ def test_killed_workers_double_nobody_and_receipts_settle_the_doubt(
             bulk.refresh_from_db()
             return bulk.status == Bulk.Status.DONE
 
-        wait_until(is_done, seconds=120, what="the campaign ended")
+        eventually(is_done, seconds=120, what="the campaign ended")
     finally:
         worker.stop()
     all_are_folded(huawei)

@@ -38,8 +38,9 @@ from tests.flows.huawei import (
     states_of,
     trust,
 )
-from tests.flows.processes import Gateways, wait_until
+from tests.flows.processes import Gateways
 from tests.providers.keys import make_huawei_account
+from tests.waiting import eventually
 
 __all__ = ["_cloud", "huawei"]  # fixtures
 
@@ -82,7 +83,7 @@ def test_no_message_says_more_than_huawei_did(
     def is_over() -> bool:
         return not send(bulk).chunks.filter(status=Chunk.Status.OPEN).exists()
 
-    wait_until(is_over, seconds=60, what="nothing is left to be sent")
+    eventually(is_over, seconds=60, what="nothing is left to be sent")
 
     assert states_of(bulk) == {(state, reason): 2}
     tokens = Counter(row["token"] for row in huawei.messages())

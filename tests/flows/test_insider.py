@@ -15,7 +15,8 @@ from devices.models import Platform
 from tests.api.insider import ITEMS, KEY, LINK, MESSAGES, SEND, STATISTICS, make_insider_key
 from tests.factories import make_person, make_registration
 from tests.flows.conftest import make_shop
-from tests.flows.processes import Gateways, wait_until
+from tests.flows.processes import Gateways
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 
@@ -93,7 +94,7 @@ def test_from_the_request_to_the_statistics(calm: Gateways, live_server: LiveSer
         found = ask(STATISTICS, {"api_key": KEY})
         return found if found["total_session_count"] == 2 else None
 
-    wait_until(told, seconds=60, what="both phones have reported")
+    eventually(told, seconds=60, what="both phones have reported")
     campaign = {
         "id": 5125,
         "name": "New trail shoes",

@@ -16,7 +16,8 @@ from devices.models import Role
 from simulator.demo_csv import write_csv
 from tests.factories import make_user
 from tests.flows.conftest import make_shop
-from tests.flows.processes import Gateways, Worker, wait_until
+from tests.flows.processes import Gateways, Worker
+from tests.waiting import eventually
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -110,7 +111,7 @@ def test_from_a_csv_to_a_delivered_campaign(
         funnel = statistics.funnel(bulk)
         return bulk.status == Bulk.Status.DONE and funnel.delivered > 0.7 * funnel.accepted
 
-    wait_until(arrived, seconds=60, what="the phones have reported")
+    eventually(arrived, seconds=60, what="the phones have reported")
     bulk = Bulk.objects.get()
 
     def agreed() -> bool:
@@ -119,7 +120,7 @@ def test_from_a_csv_to_a_delivered_campaign(
         funnel = statistics.funnel(bulk)
         return funnel == statistics.recount(bulk) and f"{funnel.delivered} delivered" in page_says
 
-    wait_until(agreed, seconds=30, what="counters, rows and page agree")
+    eventually(agreed, seconds=30, what="counters, rows and page agree")
     funnel = statistics.funnel(bulk)
     assert funnel.adds_up
     assert funnel.targeted == everybody

@@ -16,9 +16,10 @@ from campaigns.store import store
 from devices.models import Platform
 from tests.factories import make_bulk, make_registrations
 from tests.flows.conftest import make_shop
-from tests.flows.processes import Gateways, Worker, wait_until
+from tests.flows.processes import Gateways, Worker
 from tests.flows.test_faults import SMALL, assert_exact, is_done, sending
 from tests.flows.wires import Wire
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
@@ -58,16 +59,16 @@ def test_a_broker_that_stops_and_comes_back_empty_costs_nothing(
     with wire_to_broker() as (wire, url):
         running = worker(**SMALL, BROKER_URL=url, STORE_URL=url)
         tasks.revive()
-        wait_until(lambda: statistics.funnel(bulk).sent > 100, seconds=30, what="sending began")
+        eventually(lambda: statistics.funnel(bulk).sent > 100, seconds=30, what="sending began")
 
         wire.cut()
         store().flushdb()
         noticed = "Connection to broker lost"
-        wait_until(lambda: noticed in running.log.read_text(), seconds=60, what=noticed)
+        eventually(lambda: noticed in running.log.read_text(), seconds=60, what=noticed)
         assert not is_done(bulk), "the campaign ended before the outage: make it longer"
         wire.mend()
 
-        wait_until(lambda: is_done(bulk), seconds=120, what="the campaign ended")
+        eventually(lambda: is_done(bulk), seconds=120, what="the campaign ended")
     funnel = assert_exact(bulk, gateways)
     assert (funnel.sent, funnel.unknown) == (3000, 0)
 
@@ -80,16 +81,16 @@ def test_a_database_that_restarts_costs_nothing(
     with wire_to_database() as (wire, url):
         running = worker(**SMALL, DATABASE_URL=url)
         tasks.revive()
-        wait_until(lambda: statistics.funnel(bulk).sent > 100, seconds=30, what="sending began")
+        eventually(lambda: statistics.funnel(bulk).sent > 100, seconds=30, what="sending began")
 
         wire.cut()
         noticed = "the database is away"
-        wait_until(lambda: noticed in running.log.read_text(), seconds=60, what=noticed)
+        eventually(lambda: noticed in running.log.read_text(), seconds=60, what=noticed)
         stopped = statistics.funnel(bulk)
         assert 100 < stopped.sent < 3000
         wire.mend()
 
-        wait_until(lambda: is_done(bulk), seconds=120, what="the campaign ended")
+        eventually(lambda: is_done(bulk), seconds=120, what="the campaign ended")
     funnel = assert_exact(bulk, gateways)
     assert (funnel.sent, funnel.unknown) == (3000, 0)
 
@@ -114,7 +115,7 @@ def test_two_schedulers_at_once_send_everything_once(
     for scheduler in schedulers:
         scheduler.start()
     try:
-        wait_until(
+        eventually(
             lambda: Bulk.objects.get(pk=bulk.pk).status == Bulk.Status.DONE,
             seconds=120,
             what="the campaign ended",

@@ -16,7 +16,8 @@ from tests.api.pushing import message, to
 from tests.api.systems import System, make_key
 from tests.factories import make_person, make_registration
 from tests.flows.conftest import make_shop
-from tests.flows.processes import Gateways, Worker, wait_until
+from tests.flows.processes import Gateways, Worker
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 
@@ -63,7 +64,7 @@ def test_a_push_to_one_device_is_told_alike_everywhere(
     assert sent["status"]["name"] == "PENDING_ENROUTE"
     bulk_id = answer["bulkId"]
 
-    wait_until(lambda: totals_of(system, bulk_id)["seen"] == 1, seconds=90, what="the phone saw it")
+    eventually(lambda: totals_of(system, bulk_id)["seen"] == 1, seconds=90, what="the phone saw it")
 
     totals = totals_of(system, bulk_id)
     assert totals["errors"] == {"registration": 0, "expired": 0, "cloud": 0}
@@ -106,7 +107,7 @@ def test_every_kind_of_destination_arrives_once(
         return bool(totals["seen"] == 5 and totals["errors"]["registration"] == 2)
 
     for bulk_id in ("now", "soon"):
-        wait_until(lambda: settled(bulk_id), seconds=90, what=f"{bulk_id} is settled")  # noqa: B023
+        eventually(lambda: settled(bulk_id), seconds=90, what=f"{bulk_id} is settled")  # noqa: B023
 
     for bulk_id in ("now", "soon"):
         totals = totals_of(system, bulk_id)

@@ -18,7 +18,8 @@ from devices.models import ClosedNumber, Platform, Provider, ProviderCredential
 from providers.base import Addressed, Outcome, PushNotification, Verdict
 from providers.sms import SmsProvider
 from tests.factories import make_bulk, make_credential
-from tests.flows.processes import Gateways, wait_until
+from tests.flows.processes import Gateways
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(90)]
 
@@ -132,7 +133,7 @@ def test_what_the_operators_decide_is_what_the_messages_say(texting: Gateways, s
             and store().xlen(reports.STREAM) == 0
         )
 
-    wait_until(all_came, seconds=45, what="all reports came and were folded")
+    eventually(all_came, seconds=45, what="all reports came and were folded")
     told = figures(texting)
     fates = {name: told[f"fate_{name}"] // 2 for name in ("delivered", "absent", "barred",
              "expired", "unknown", "stopped")}  # fmt: skip
@@ -183,7 +184,7 @@ def test_a_lost_answer_of_twilio_stays_in_doubt_until_it_reports(texting: Gatewa
         reports.consume(seconds=0.2)
         return statistics.funnel(bulk).delivered == 3
 
-    wait_until(settled, seconds=30, what="the reports settled the doubt")
+    eventually(settled, seconds=30, what="the reports settled the doubt")
     assert statistics.funnel(bulk).unknown == 0
 
 

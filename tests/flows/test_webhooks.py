@@ -17,8 +17,9 @@ from campaigns.models import Message, WebhookDelivery, WebhookNote
 from campaigns.store import store
 from tests.api.sending import carry_out, receive
 from tests.factories import make_application, make_bulk, make_registrations, make_webhook
-from tests.flows.processes import Worker, wait_until
+from tests.flows.processes import Worker
 from tests.receiver import Receiver, receiving
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 MESSAGES, KILLS = 1000, 4
@@ -48,10 +49,10 @@ def test_a_killed_worker_loses_no_webhook(worker: Callable[..., Worker]) -> None
         running = worker(queues="default", children=1, WEBHOOK_NETWORKS="127.0.0.0/8")
 
         for _ in range(KILLS):
-            wait_until(running.children, seconds=60, what="a child process runs")
+            eventually(running.children, seconds=60, what="a child process runs")
             before = len(receiver.received)
             go_on()
-            wait_until(
+            eventually(
                 partial(has_received, receiver, before + 1),
                 seconds=60,
                 what="something was posted",
@@ -65,7 +66,7 @@ def test_a_killed_worker_loses_no_webhook(worker: Callable[..., Worker]) -> None
             tasks.tell_webhooks.delay()
             return is_over()
 
-        wait_until(everything_arrived, seconds=120, what="everything arrived")
+        eventually(everything_arrived, seconds=120, what="everything arrived")
 
     wanted = {str(message) for message in sent}
     for number in range(3):

@@ -33,8 +33,9 @@ from tests.factories import (
     make_registration,
     vapid_key,
 )
-from tests.flows.processes import Gateways, Worker, wait_until
+from tests.flows.processes import Gateways, Worker
 from tests.providers.browsers import make_vapid
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
 
@@ -73,7 +74,7 @@ def run(bulk: Bulk, worker: Callable[..., Worker]) -> None:
     """Freeze, send, and wait for the end."""
     fanout.freeze(bulk)
     worker(children=1)
-    wait_until(lambda: is_over(bulk), seconds=60, what="the campaign ended")
+    eventually(lambda: is_over(bulk), seconds=60, what="the campaign ended")
 
 
 def is_over(bulk: Bulk) -> bool:
@@ -294,7 +295,7 @@ def test_a_refused_key_pauses_sending_and_costs_nobody(
         credential.refresh_from_db()
         return credential.paused_at is not None
 
-    wait_until(paused, seconds=60, what="sending was paused")
+    eventually(paused, seconds=60, what="sending was paused")
     assert remedy in credential.pause_reason
     if fault == "clock":
         assert channels.test(credential).verdict is Verdict.MISCONFIGURED
@@ -314,7 +315,7 @@ def test_a_refused_key_pauses_sending_and_costs_nobody(
         Chunk.objects.update(not_before=timezone.now())  # the pause between two looks is over
         return is_over(bulk)
 
-    wait_until(done, seconds=60, what="the campaign ended")
+    eventually(done, seconds=60, what="the campaign ended")
     taken = Counter(row["token"] for row in gateways.messages())
     assert taken == Counter(endpoint(one) for one in browsers)
     assert {row.state for row in rows_of(bulk).values()} == {Message.State.ACCEPTED}

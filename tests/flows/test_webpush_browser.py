@@ -25,7 +25,8 @@ from campaigns.store import store
 from devices import subscriptions
 from devices.models import Address, Application, Platform, Provider, Registration
 from tests.factories import make_application, make_bulk, make_credential, vapid_key
-from tests.flows.processes import Gateways, wait_until
+from tests.flows.processes import Gateways
+from tests.waiting import eventually
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -171,7 +172,7 @@ class Visitor:
         event = {"origin": self._site.url, "registrationId": self._registrations[-1], "data": data}
         before = len(self.shown)
         self._debugger.send("ServiceWorker.deliverPushMessage", event)
-        wait_until(lambda: len(self.shown) > before, seconds=30, what="the worker showed it")
+        eventually(lambda: len(self.shown) > before, seconds=30, what="the worker showed it")
 
     @property
     def shown(self) -> list[dict[str, Any]]:
@@ -262,13 +263,13 @@ def test_a_visitor_subscribes_and_is_reached(
         "actions": [],
         "data": {"messageId": str(message.pk), "url": "https://shop.example/sale", "badge": 2},
     }
-    wait_until(
+    eventually(
         lambda: state_of(bulk) is Message.State.DELIVERED, seconds=30, what="delivery was reported"
     )
 
     assert visitor.app_badge() == 2
     assert visitor.touch("notificationclick") == ["https://shop.example/sale"]
-    wait_until(
+    eventually(
         lambda: state_of(bulk) is Message.State.CLICKED, seconds=30, what="the click was reported"
     )
     assert visitor.kept_receipts() == 0
@@ -283,7 +284,7 @@ def test_what_is_wiped_away_was_seen(
 
     assert visitor.touch("notificationclose") == []
 
-    wait_until(lambda: state_of(bulk) is Message.State.SEEN, seconds=30, what="it was reported")
+    eventually(lambda: state_of(bulk) is Message.State.SEEN, seconds=30, what="it was reported")
 
 
 def test_a_touch_leads_where_a_browser_can_go(
@@ -338,7 +339,7 @@ def test_without_a_network_receipts_wait_for_the_next_one(
     later, push = send(shop, gateways)
     visitor.push(push)
 
-    wait_until(
+    eventually(
         lambda: state_of(later) is Message.State.DELIVERED and visitor.kept_receipts() == 0,
         seconds=30,
         what="everything was reported",
@@ -436,5 +437,5 @@ def test_a_visitor_who_comes_back_after_a_day_is_registered_afresh(
     def is_fresh() -> bool:
         return Registration.objects.get().language == visitor.language
 
-    wait_until(is_fresh, seconds=30, what="the browser registered again")
+    eventually(is_fresh, seconds=30, what="the browser registered again")
     assert str(Address.objects.get().public_id) == registration

@@ -149,7 +149,7 @@ def nghttpd(folder: Path, pem: Path, *options: str) -> Iterator[int]:
         process.wait(10)
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes], *, seconds: float = 10) -> None:
+def wait_for_port(port: int, process: subprocess.Popen[bytes], *, seconds: float = 30) -> None:
     """Until a TLS handshake succeeds there."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

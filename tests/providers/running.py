@@ -59,7 +59,7 @@ async def pooled(
     assert server.violations == []
 
 
-async def until(condition: Callable[[], bool], *, seconds: float = 5) -> None:
+async def until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - of a server that is watched, not told
             await asyncio.sleep(0.005)

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +19,8 @@ import httpx
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 FCM, OAUTH = "fcm.googleapis.com", "oauth2.googleapis.com"
@@ -220,13 +221,6 @@ class Client:
         assert answer.status_code == 200, answer.text
         token: str = answer.json()["access_token"]
         return token
-
-
-def eventually(condition: Callable[[], object], what: str, *, seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, f"after {seconds} s still not: {what}"
-        time.sleep(0.01)
 
 
 def message(token: str, **given: Any) -> Json:

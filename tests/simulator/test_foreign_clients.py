@@ -41,13 +41,13 @@ from tests.simulator.running import (
     Simulator,
     apns_token,
     ec_key,
-    eventually,
     fcm_token,
     message,
     private_pem,
     rsa_key,
 )
 from tests.simulator.test_webpush import APPLE, MICROSOFT, MOZILLA
+from tests.waiting import eventually
 
 HERE = Path(__file__).parent
 COUNT = 100

@@ -21,10 +21,10 @@ from tests.simulator.running import (
     Simulator,
     apns_token,
     apple_jwt,
-    eventually,
     fcm_token,
     message,
 )
+from tests.waiting import eventually
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST, SETTINGS, PING, GOAWAY, WINDOW = 0, 1, 3, 4, 6, 7, 8

@@ -15,7 +15,8 @@ import pytest
 
 from tests.simulator.huawei import APP, PUSH, Send, app, callback, login, sender, token, v1, v3
 from tests.simulator.posted import Posted, Receiver, receiving
-from tests.simulator.running import Json, Simulator, eventually
+from tests.simulator.running import Json, Simulator
+from tests.waiting import eventually
 
 AT_ONCE = {
     "seconds": 0, "kept_seconds": 0, "removed": 0, "other_user": 0, "muted": 0, "dormant": 0,

@@ -15,10 +15,10 @@ from tests.simulator.running import (
     TOPIC,
     Simulator,
     apns_token,
-    eventually,
     fcm_token,
     message,
 )
+from tests.waiting import eventually
 
 Send = Callable[..., httpx.Response]
 RELIABLE = {

@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from tests.simulator.posted import Posted, Receiver, receiving
-from tests.simulator.running import Client, Json, Simulator, eventually
+from tests.simulator.running import Client, Json, Simulator
+from tests.waiting import eventually
 
 INFOBIP, TWILIO = "sandbox.api.infobip.com", "api.twilio.com"
 SID, AUTH = "AC" + "0" * 32, "twilio-secret"

@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.simulator.posted import receiving
-from tests.simulator.running import Client, Json, Simulator, b64, ec_key, eventually, signing_input
+from tests.simulator.running import Client, Json, Simulator, b64, ec_key, signing_input
+from tests.waiting import eventually
 
 MOZILLA, GOOGLE = "updates.push.services.mozilla.com", "fcm.googleapis.com"
 APPLE, MICROSOFT = "web.push.apple.com", "wns2-par02p.notify.windows.com"
