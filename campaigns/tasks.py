@@ -45,6 +45,7 @@ from campaigns import (
     repeating,
     reports,
     sampling,
+    trends,
     watching,
     waterfall,
 )
@@ -86,6 +87,12 @@ def count_clauses(application_pk: int, rule: Rule) -> None:
     application = Application.objects.filter(pk=application_pk).first()
     if application is not None:
         waterfall.count_exactly(application, rule)
+
+
+@shared_task
+def count_segments() -> None:
+    """Each segment once a day; what is left when the time is up, at the next turn."""
+    trends.count_today(seconds=WORK_SECONDS / 2)
 
 
 @shared_task

@@ -48,6 +48,7 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         ("samples of devices", "campaigns.tasks.draw_samples", 60.0),
         ("credentials", "campaigns.tasks.test_credentials", 3600.0),
         ("refused credentials", "campaigns.tasks.test_paused_credentials", 60.0),
+        ("sizes of segments", "campaigns.tasks.count_segments", 600.0),
         ("device base", "devices.tasks.count_devices", 600.0),
         ("imports nobody works on", "devices.tasks.revive_imports", 15.0),
         ("indexes of attributes", "devices.tasks.fit_indexes", 60.0),

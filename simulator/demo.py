@@ -9,15 +9,17 @@ import os
 import secrets
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.utils import timezone
 
-from campaigns import composing, partitions, tasks
-from campaigns.models import Bulk, Campaign, InboxTopic, Scenario, Segment, SmsSender
+from campaigns import audience, composing, partitions, tasks, trends
+from campaigns.models import Bulk, Campaign, InboxTopic, Scenario, Segment, SegmentDay, SmsSender
 from devices import device_base, importing
 from devices.models import (
     Address,
@@ -219,6 +221,24 @@ def _sample(application: Application) -> dict[str, str]:
 # ------------------------------------------------------------------- what is sent
 
 
+def _days_before(application: Application) -> None:
+    """The month before today of each segment: those of its devices that were here by then."""
+    today = timezone.now().date()
+    trends.count_today(seconds=60)
+    for segment in Segment.objects.filter(application=application):
+        devices = audience.of(application, segment.rule)
+        for ago in range(1, 31):
+            day = today - timedelta(days=ago)
+            SegmentDay.objects.get_or_create(
+                segment=segment,
+                day=day,
+                defaults={
+                    "version": segment.version,
+                    "devices": devices.filter(created_at__date__lte=day).count(),
+                },
+            )
+
+
 def _segments(application: Application) -> None:
     Segment.objects.get_or_create(
         application=application,
@@ -237,6 +257,7 @@ def _segments(application: Application) -> None:
             }
         },
     )
+    _days_before(application)
     Scenario.objects.get_or_create(
         key="push-then-sms",
         defaults={

@@ -28,7 +28,7 @@ from campaigns.models.push_api import PushApiCampaign, PushApiSend
 from campaigns.models.reconciliations import Reconciliation
 from campaigns.models.samples import PERSON_COLUMNS, Sample, SampledRegistration
 from campaigns.models.scenarios import InboxTopic, Scenario, SmsSender
-from campaigns.models.segments import Segment, SegmentVersion
+from campaigns.models.segments import Segment, SegmentDay, SegmentVersion
 from campaigns.models.submissions import Destination, Rejection, Report, Submission, UsedId
 from campaigns.models.webhooks import (
     Webhook,
@@ -81,6 +81,7 @@ __all__ = [
     "SampledRegistration",
     "Scenario",
     "Segment",
+    "SegmentDay",
     "SegmentVersion",
     "SmsSender",
     "Stage",

@@ -72,3 +72,24 @@ class SegmentVersion(models.Model):
 
     def __str__(self) -> str:
         return f"version {self.number}"
+
+
+class SegmentDay(models.Model):
+    """How many devices of a segment a push reached on a day, counted once (campaigns/trends.py)."""
+
+    segment = models.ForeignKey(
+        Segment, on_delete=models.CASCADE, related_name="days", db_index=False
+    )
+    day = models.DateField()  # UTC
+    version = models.PositiveIntegerField()  # of the segment that was counted
+    devices = models.PositiveIntegerField()
+    error = models.PositiveIntegerField(default=0)  # of an estimate, at 95 %; 0 is exact
+
+    class Meta:
+        ordering = ["day"]
+        constraints = [
+            models.UniqueConstraint(fields=["segment", "day"], name="a_segment_has_a_day_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.devices} on {self.day}"

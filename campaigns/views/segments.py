@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import audience, counting, excluding, explaining, segmenting
+from campaigns import audience, counting, excluding, explaining, segmenting, trends
 from campaigns.errors import RuleError, SegmentInUseError
 from campaigns.explaining import Verdict
 from campaigns.models import Reason, Segment
@@ -26,6 +26,7 @@ SAMPLE = 10  # members shown
 PATIENCE = 2000  # milliseconds for them
 DEVICES = 5  # of whoever was asked for
 CHANGES = 5  # of the history
+LISTED = 30  # days of the line in the list
 VERSIONS = 5  # listed on the segment's page
 DETAIL = "campaigns/segment_detail.html"
 
@@ -58,12 +59,23 @@ def segment_list(request: ApplicationRequest) -> HttpResponse:
         segments = segments.filter(name__icontains=search)
     pager = newest_first(request, segments, one="segment", many="segments")
     uses = segmenting.uses(request.application)
+    days = trends.lines([segment.pk for segment in pager.rows], days=LISTED)
     context = {
         "pager": pager,
-        "lines": [(segment, uses.get(segment.pk, [])) for segment in pager.rows],
+        "lines": [
+            (segment, uses.get(segment.pk, []), *_line(days.get(segment.pk, [])))
+            for segment in pager.rows
+        ],
         "search": search,
     }
     return page_or_partial(request, "campaigns/segment_list.html", "segment-table", context)
+
+
+def _line(devices: list[int]) -> tuple[list[int], str]:
+    """What the line of a segment shows, and says to screen readers."""
+    if not devices:
+        return [], ""
+    return devices, f"From {devices[0]:,} to {devices[-1]:,} devices in the last {LISTED} days"
 
 
 @require_GET
@@ -74,6 +86,8 @@ def segment_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
     context = {
         "segment": segment,
         "sentence": sentence(segment.rule),
+        "trend": trend_of(segment),
+        "kept": trends.KEPT,
         "used_by": used_by,
         "versions": list(segment.versions.select_related("made_by")[:VERSIONS]),
         "changes": AuditEntry.objects.filter(
@@ -84,6 +98,22 @@ def segment_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
     if Right.SEE_SETTINGS in request.rights:
         context["sql"] = _sql(segment)
     return render(request, DETAIL, context)
+
+
+def trend_of(segment: Segment) -> dict[str, Any] | None:
+    """The days of a segment as static/charts.js reads them; None before two were counted."""
+    trend = trends.of(segment)
+    if sum(devices is not None for devices in trend.devices) < 2:
+        return None
+    chart = {
+        "kind": "line",
+        "label": f"Devices that would get a push, last {len(trend.days)} days",
+        "x": {"type": "day", "label": "Day"},
+        "unit": "devices",
+        "points": [day.isoformat() for day in trend.days],
+        "series": [{"name": "Devices", "colour": "sent", "values": trend.devices}],
+    }
+    return {"chart": chart, "estimated": trend.estimated, "changed": trend.changed}
 
 
 @require_http_methods(["GET", "POST"])

@@ -305,7 +305,7 @@ def test_the_list_costs_as_many_statements_for_many_segments_as_for_one(
     make_campaign(shop, name="Friday sale", segment=segments[0])
     client.get(address)
 
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(11):
         page = client.get(address).content.decode()
 
     assert page.index("Segment 2") < page.index("Segment 0")
