@@ -106,8 +106,9 @@ def statement(bulk: Bulk) -> tuple[str, Sequence[Any]]:
         excluding.gates(bulk.application),
         primary_only=bulk.primary_only,
     )
+    seed = variants.seed_of(bulk.campaign) if bulk.campaign is not None else bulk.pk
     sql, parameters = (
-        variants.drawn(devices, variants.split_of(bulk.split), seed=bulk.campaign_id or bulk.pk)
+        variants.drawn(devices, variants.split_of(bulk.split), seed=seed)
         .values_list("id", "platform", "variant", "reason")
         .query.sql_with_params()
     )

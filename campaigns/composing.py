@@ -19,6 +19,7 @@ from campaigns import (
     merging,
     previewing,
     rendering,
+    resending,
     scheduling,
     variants,
 )
@@ -125,6 +126,8 @@ def duplicate(campaign: Campaign, user: User) -> Campaign:
             created_by=user,
             segment=campaign.segment,
             scenario=campaign.scenario,
+            resend_of=campaign.resend_of,
+            resend=campaign.resend,
             **{name: getattr(campaign, name) for name in DRAFT_FIELDS if name != "name"},
         )
         for content in campaign.contents.all():
@@ -141,10 +144,12 @@ def duplicate(campaign: Campaign, user: User) -> Campaign:
 def rule_of(campaign: Campaign) -> Rule:
     """Who is in the segment, if one is chosen, and matches the campaign's own rule."""
     own: Rule = campaign.rule or {"all": []}
-    if campaign.segment_id is None:
+    others = resending.conditions(campaign)
+    if campaign.segment_id is not None:
+        others = [{"field": "segment", "op": "in", "value": campaign.segment_id}, *others]
+    if not others:
         return own
-    chosen = {"field": "segment", "op": "in", "value": campaign.segment_id}
-    return {"all": [chosen, *(own["all"] if set(own) == {"all"} else [own])]}
+    return {"all": [*others, *(own["all"] if set(own) == {"all"} else [own])]}
 
 
 def rule_now(campaign: Campaign) -> Rule:
@@ -183,6 +188,12 @@ def _lacks_of_cards(options: Mapping[str, Any]) -> tuple[str, str] | None:
         if not item.get("headline"):
             return f"carousel[{place}].headline", f"Card {place + 1} has no title."
     return None
+
+
+def check_delivery(campaign: Campaign) -> None:
+    """Raise the first thing in how it goes out that does not fit the rest, by field."""
+    canaries.check(campaign)
+    resending.check(campaign)
 
 
 def mistakes(content: CampaignContent) -> list[tuple[str, merging.Mistake]]:
@@ -274,7 +285,7 @@ def launch(campaign: Campaign, user: User) -> Bulk:
         if not campaign.application.enabled:
             raise WrongStateError("This application is switched off under Settings.")
         check_content(campaign)
-        canaries.check(campaign)
+        check_delivery(campaign)
         starts_at = scheduling.starts_at(campaign)
         rule = rule_now(campaign)
         approving.check(campaign, rule, user)
@@ -456,7 +467,8 @@ def unsent(bulk: Bulk) -> int:
 
 
 __all__ = [
-    "CampaignError", "cancel", "change_pace", "changeable", "check_content", "check_options",
+    "CampaignError", "cancel", "change_pace", "changeable", "check_content", "check_delivery",
+    "check_options",
     "check_size", "create", "duplicate", "launch", "pause", "resume", "rule_now", "rule_of",
     "save_draft",
     "undo", "unsent",

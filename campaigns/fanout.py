@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns import audience, capping, flows, freezing, starting
+from campaigns import audience, capping, flows, freezing, resending, starting
 from campaigns.models import Bulk
 from campaigns.wall_clocks import Quiet
 
@@ -26,6 +26,7 @@ def freeze(bulk: Bulk) -> int:
         waits = bulk.status == Bulk.Status.PENDING and not bulk.step  # later steps follow
         if not waits or bulk.starts_at > timezone.now():
             return bulk.audience
+        resending.lock(bulk)
         if bulk.origin in Bulk.SUBMITTED:
             bulk.audience = starting.freeze(bulk)
         elif _asks_for_more(bulk):

@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 
-from campaigns import scenarios
+from campaigns import resending, scenarios
 from campaigns.content_forms import (
     ContentForm,
     add_split_fields,
@@ -133,6 +133,7 @@ class ComposerForm(ContentForm, DeliveryForm):
         default = next(each for each in contents if not is_other(each))
         super().__init__(data, options=default.options)
         self.application = application
+        self.campaign = campaign
         self.others = others_of(contents, data)
         self.parts = add_split_fields(self, campaign)
         for name in ("segment", "without_segments"):
@@ -205,7 +206,8 @@ class ComposerForm(ContentForm, DeliveryForm):
 
     def rule(self) -> Rule:
         """The audience as a rule tree, with the segment: what composing.rule_of says later."""
-        return {"all": [test for _, test in self._tests()]}
+        tests = [test for _, test in self._tests()]
+        return {"all": [*resending.conditions(self.campaign), *tests]}
 
     def draft(self) -> dict[str, Any]:
         """What is saved on the campaign."""

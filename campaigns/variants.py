@@ -24,7 +24,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Cast, Concat
 
-from campaigns.models import Reason
+from campaigns.models import Campaign, Reason
 
 MOST = 8
 NAMES = "ABCDEFGH"
@@ -73,6 +73,12 @@ def evenly(count: int, holdout: int = 0) -> Split:
     """So many variants of the same size, the first ones larger where it does not divide."""
     each, rest = divmod(100 - holdout, count)
     return Split(tuple(each + (number < rest) for number in range(count)), holdout)
+
+
+def seed_of(campaign: Campaign) -> int:
+    """What devices are placed by: a campaign that is sent again gives each its old variant."""
+    first = campaign.resend_of
+    return campaign.pk if first is None or first.campaign_id is None else first.campaign_id
 
 
 def variant_of(split: Split, *, seed: int, registration: int) -> int | None:

@@ -40,6 +40,12 @@ class Campaign(models.Model):
     timing = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
     # Whom it tries first (campaigns/canaries.py); {}: everybody at once.
     canary = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
+    # It goes again to devices that a bulk did not reach (campaigns/resending.py): the first bulk of
+    # those that are linked so, and {"bulk", "reasons", "unsure"}.
+    resend_of = models.ForeignKey(
+        "campaigns.Bulk", null=True, blank=True, on_delete=models.CASCADE, related_name="resends"
+    )
+    resend = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
     transactional = models.BooleanField(db_default=False, default=False)  # no cap, no quiet hours
     version = models.PositiveIntegerField(default=1)  # rises with each save of the draft
     created_by = models.ForeignKey(
@@ -59,6 +65,10 @@ class Campaign(models.Model):
             models.CheckConstraint(
                 condition=Q(ttl__gte=30, ttl__lte=259_200),
                 name="campaign_ttl_is_30_seconds_to_72_hours",
+            ),
+            models.CheckConstraint(
+                condition=Q(resend_of=None, resend={}) | Q(resend_of__isnull=False),
+                name="who_is_sent_it_again_is_of_a_bulk",
             ),
             models.CheckConstraint(
                 condition=Q(throttle=None) | Q(throttle__gte=1), name="campaign_throttle_is_a_rate"

@@ -16,6 +16,7 @@ from campaigns.targeting.context import Context, Test
 from campaigns.targeting.events import event_test
 from campaigns.targeting.expressions import EVERY, NOBODY, complement
 from campaigns.targeting.fields import EVERYBODY, OPERATORS, OPPOSITE, Rule, field_of
+from campaigns.targeting.unreached import unreached_test
 from devices.models import Application
 
 DEPTH = 50  # groups inside groups
@@ -26,6 +27,7 @@ PROBES = (
     "event",
     "list",
     "identity",
+    "unreached",
 )  # kinds that look into another table for each device
 
 READERS: dict[str, Callable[[Context, Test], Q]] = {
@@ -44,6 +46,7 @@ READERS: dict[str, Callable[[Context, Test], Q]] = {
     "event": event_test,
     "list": list_test,
     "attribute": attribute_test,
+    "unreached": unreached_test,
 }
 
 

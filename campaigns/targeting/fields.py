@@ -66,6 +66,8 @@ FIELDS: dict[str, Field] = {
 ATTRIBUTE = "attribute:"
 PERSON_ATTRIBUTE = "person_attribute:"
 EVENT = "event:"  # a custom event of the app, likewise
+# Devices that a bulk did not reach: of campaigns that are sent again, and offered to nobody.
+UNREACHED = "unreached"
 
 _EMPTY = {"empty": "is empty", "not_empty": "is not empty"}
 _ORDER = {
@@ -150,6 +152,7 @@ OPERATORS: dict[str, dict[str, str]] = {
     "property": {**_TEXT, **_ORDER, **_EMPTY},
     "list": {"in": "is on", "not_in": "is not on"},
     "segment": {"in": "is in", "not_in": "is not in"},
+    "unreached": {"in": "did not get"},
     "attribute": {**_TEXT, **_ORDER, **_DAY, "has_item": "has an item with", **_EMPTY},
 }
 
@@ -174,4 +177,6 @@ def field_of(name: str) -> Field | None:
     if name.startswith(EVENT):
         event = name.removeprefix(EVENT)
         return Field(event, event, "event") if event else None
+    if name == UNREACHED:
+        return Field("Did not get", "", "unreached")
     return FIELDS.get(name)

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from campaigns.models import Campaign, Segment, StaticList
+from campaigns.models import Campaign, Reason, Segment, StaticList
 from campaigns.targeting.fields import EVENT, EVERYBODY, OPERATORS, Rule, field_of
 from campaigns.targeting.values import RECIPIENT
 
@@ -74,6 +75,8 @@ def clause(rule: Rule) -> str:
         return _behaviour(rule, label, op)
     if field.kind == "event":
         return _event(rule, label, op)
+    if field.kind == "unreached":
+        return _unreached(rule["value"])
     if field.kind in ("list", "segment"):
         model = StaticList if field.kind == "list" else Segment
         return f"{phrase} {label} {_named(model, rule['value'])}"
@@ -114,6 +117,14 @@ def _event(rule: Rule, label: str, op: str) -> str:
         for each in rule.get("where", [])
     ]
     return said + (f" where {' and '.join(conditions)}" if conditions else "")
+
+
+def _unreached(value: dict[str, Any]) -> str:
+    name = Campaign.objects.filter(bulks=value["bulk"]).values_list("name", flat=True).first()
+    reasons = [f"“{Reason(number).label}”" for number in value["reasons"]]
+    if value["unsure"]:
+        reasons.append("it is not known whether it arrived")
+    return f"did not get “{name or 'a deleted campaign'}” because {' or '.join(reasons)}"
 
 
 def _named(model: type[Campaign] | type[Segment] | type[StaticList], number: int) -> str:

@@ -253,7 +253,7 @@ def _review(
                 review.meters += [Meter(platform, size) for size in sizes.values()]
     try:
         composing.check_content(campaign)
-        canaries.check(campaign)
+        composing.check_delivery(campaign)
         review.first, review.last = scheduling.ends_of_turns(
             Timing.of(campaign.timing), scheduling.starts_at(campaign)
         )
@@ -490,7 +490,7 @@ def approval_ask(request: ApplicationRequest, pk: int) -> HttpResponse:
         return _panel(request, refused)
     try:
         composing.check_content(campaign)
-        canaries.check(campaign)
+        composing.check_delivery(campaign)
         scheduling.starts_at(campaign)
         approving.ask(campaign, composing.rule_now(campaign), request.user)
     except CampaignError as refusal:

@@ -66,7 +66,7 @@ def campaign_preview(request: ApplicationRequest, pk: int) -> HttpResponse:
 
 def _read_by(device: Registration, campaign: Campaign, form: ComposerForm) -> dict[str, Any]:
     split = variants.split_of(campaign.split)
-    variant = variants.variant_of(split, seed=campaign.pk, registration=device.pk)
+    variant = variants.variant_of(split, seed=variants.seed_of(campaign), registration=device.pk)
     if variant is None:
         return {"not_sent": "They are held out: they get nothing."}
     forms: list[ContentForm] = [form, *form.others]
