@@ -1,4 +1,4 @@
-"""Count the devices of each application day by day: docs/decisions/0011-device-base.md."""
+"""Count the devices of each application day by day: docs/decisions/0013-device-base.md."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
