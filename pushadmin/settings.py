@@ -72,6 +72,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "pushadmin.phones.PhoneMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "pushadmin.compressing.PageCompressionMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

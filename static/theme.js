@@ -1,10 +1,13 @@
-// Runs before the first paint: the theme somebody chose, else the system's (pushadmin.css).
+// The theme somebody chose, else the system's (pushadmin.css). A cookie tells the server, which
+// writes it into the page: nothing has to run before the first paint, and no page flashes.
 (() => {
   const chosen = () => localStorage.getItem("theme") || "system";
   const apply = () => {
     const theme = chosen();
     if (theme === "system") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
+    const kept = theme === "system" ? "theme=; max-age=0" : `theme=${theme}; max-age=31536000`;
+    document.cookie = `${kept}; path=/; samesite=lax`;
   };
   apply();
 
@@ -14,7 +17,7 @@
     }
   };
   const announce = () => document.dispatchEvent(new CustomEvent("theme"));
-  document.addEventListener("DOMContentLoaded", mark);
+  mark();
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-choose-theme]");
     if (!button) return;

@@ -1,0 +1,33 @@
+"""An installation, and a client and a browser that its administrator signed in with."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from playwright.sync_api import BrowserContext
+
+from campaigns import channels
+from tests.pages.installation import Installation, make_installation
+
+
+@pytest.fixture
+def installation() -> Iterator[Installation]:
+    yield make_installation()
+    channels._open.clear()
+
+
+@pytest.fixture
+def administrator(installation: Installation) -> Client:
+    """Signed in by the form, as the pages of two-factor sign-in demand."""
+    client = Client()
+    name = installation.administrator.username
+    client.post("/login/", {"login": name, "password": "correct horse"})
+    client.post("/reauthenticate/", {"password": "correct horse"})
+    return client
+
+
+def let_in(browsing: BrowserContext, client: Client, url: str) -> None:
+    """Give a browser the session of a client."""
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
+    browsing.add_cookies([{"name": cookie.key, "value": cookie.value, "url": url}])
