@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+from django.conf import settings
+from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponse
 from structlog.contextvars import get_contextvars
 
@@ -17,6 +19,8 @@ class RecordingMiddleware:
     """Puts a call into memory; what it costs is a few microseconds."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        if not settings.API_CALLS_KEPT:
+            raise MiddlewareNotUsed
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:

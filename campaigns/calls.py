@@ -18,7 +18,7 @@ import redis
 from django.conf import settings
 from django.db import connection
 
-from campaigns.models import RecordedCall
+from campaigns.models import FlowDestination, RecordedCall
 from campaigns.store import store
 from campaigns.streams import Stream
 from devices.models import Application
@@ -37,6 +37,9 @@ PRIVATE = re.compile(
     re.IGNORECASE,
 )
 NAMES = ("bulkId", "messageId", "camp_id")
+# The same, and who sends, in a body that was cut:
+NAMED = re.compile(rf'"(?:{"|".join(NAMES)})"\s*:\s*"([^"\\]{{1,100}})"')
+SENDER = re.compile(r'"(?:sender|from)"\s*:\s*"([^"\\]{1,255})"')
 
 
 class Seen(NamedTuple):
@@ -131,6 +134,7 @@ def keep(packed: Iterable[Any]) -> int:
     seen = [Seen(*each) for each in packed if len(each) == len(Seen._fields)]
     known, there = _senders(seen), _still_there(seen)
     rows = [_row(each, known, there) for each in seen]
+    _find_owners(rows)
     RecordedCall.objects.bulk_create(rows)
     for application in {row.application_id for row in rows}:
         _make_room(application)
@@ -167,7 +171,11 @@ def _parsed(text: str) -> Any:
 
 def _sender(call: Seen) -> str:
     """Whom the first message of a body names as its sender."""
-    body = _parsed(call.body) if call.application is None else None
+    if call.application is not None:
+        return ""
+    body = _parsed(call.body)
+    if body is None and (cut := SENDER.search(call.body)):
+        return cut[1]
     if not isinstance(body, dict):
         return ""
     messages = body.get("messages")
@@ -187,6 +195,22 @@ def _senders(seen: Iterable[Seen]) -> dict[str, int]:
 def _still_there(seen: Iterable[Seen]) -> set[int]:
     wanted = {call.application for call in seen if call.application is not None}
     return set(Application.objects.filter(pk__in=wanted).values_list("pk", flat=True))
+
+
+def _find_owners(rows: Iterable[RecordedCall]) -> None:
+    """Of sends that go by a scenario, which names no sender: whose first step it is."""
+    lost = [
+        row
+        for row in rows
+        if row.application_id is None and row.method == "POST" and row.path.startswith("/omni/")
+    ]
+    named = {name for row in lost for name in row.names}
+    found = FlowDestination.objects.filter(public_id__in=named).order_by(
+        "-journey__flow__bulks__step"
+    )
+    owners = dict(found.values_list("public_id", "journey__flow__bulks__application"))
+    for row in lost:
+        row.application_id = next((owners[name] for name in row.names if owners.get(name)), None)
 
 
 def _row(call: Seen, known: dict[str, int], there: set[int]) -> RecordedCall:
@@ -212,7 +236,10 @@ def _row(call: Seen, known: dict[str, int], there: set[int]) -> RecordedCall:
 def _names(call: Seen) -> set[str]:
     found: set[str] = {value for name, value in parse_qsl(call.query) if name in NAMES}
     for text in (call.body, call.answer):
-        _collect(_parsed(text), found)
+        if (value := _parsed(text)) is None:
+            found.update(NAMED.findall(text))
+        else:
+            _collect(value, found)
     return {name.replace("\0", "") for name in found if 0 < len(name) <= 100}
 
 

@@ -150,7 +150,8 @@ MESSAGE_RETENTION_DAYS = env_int("MESSAGE_RETENTION_DAYS", 90, at_least=2)  # th
 EVENT_RETENTION_DAYS = env_int("EVENT_RETENTION_DAYS", 90, at_least=32)  # then dropped, too
 INBOX_RETENTION_DAYS = env_int("INBOX_RETENTION_DAYS", 365, at_least=1)  # if none was asked for
 WEBHOOK_NETWORKS = env_networks("WEBHOOK_NETWORKS")  # of ours that webhooks may call: 10.0.0.0/8
-API_CALLS_KEPT = env_int("API_CALLS_KEPT", 1000, at_least=1)  # newest calls of an application
+# newest calls of an application that its page shows; 0: none is recorded
+API_CALLS_KEPT = env_int("API_CALLS_KEPT", 1000, at_least=0)
 WEBHOOK_RETENTION_DAYS = env_int("WEBHOOK_RETENTION_DAYS", 14, at_least=2)  # of their log
 WEBPUSH_EXTRA_HOSTS = env_list("WEBPUSH_EXTRA_HOSTS")  # push services beside the known; "*.a.b"
 GATEWAYS = env_address("GATEWAYS")  # one address in place of all clouds; None: the clouds

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Protocol
+from uuid import UUID
 
 import httpx
 
@@ -70,6 +71,10 @@ class _Shape(Protocol):
     gateway: Gateway
 
     async def send(self, messages: Sequence[_Message]) -> list[Outcome]: ...
+
+    def body(self, message: _Message, report_url: str) -> Mapping[str, object]:
+        """What the gateway is posted about one message."""
+        ...
 
     async def balance(self) -> tuple[Exchange, Outcome]:
         """The answer, and what it means if it is a refusal."""
@@ -135,6 +140,12 @@ class SmsProvider:
         answered = iter(await self._shape.send(messages))
         return [next(answered) if outcome is None else outcome for outcome in outcomes]
 
+    def shown(
+        self, payload: SmsPayload, message_id: UUID, ttl: int, *, hidden: str
+    ) -> Mapping[str, object]:
+        """What the gateway is posted about one message: `hidden` is for number and secrets."""
+        return self._shape.body(_Message(payload, hidden, str(message_id), ttl), hidden)
+
     async def test(self) -> Outcome:
         """Asks for the account's balance."""
         result, meaning = await self._shape.balance()
@@ -169,8 +180,7 @@ class _Infobip:
     async def send(self, messages: Sequence[_Message]) -> list[Outcome]:
         groups: dict[tuple[SmsPayload, int], list[int]] = {}
         for place, message in enumerate(messages):
-            minutes = min(max(message.ttl // 60, 1), infobip.MAX_VALIDITY)
-            groups.setdefault((message.payload, minutes), []).append(place)
+            groups.setdefault((message.payload, _minutes(message.ttl)), []).append(place)
         size = infobip.MOST_DESTINATIONS
         batches = [
             (key, places[start : start + size])
@@ -193,13 +203,7 @@ class _Infobip:
     async def _batch(
         self, payload: SmsPayload, minutes: int, messages: Sequence[_Message]
     ) -> list[Outcome]:
-        batch = Batch(
-            sender=payload.sender,
-            text=payload.text,
-            minutes=minutes,
-            report_url=self._report_url,
-            destinations=[Destination(one.number, one.message_id) for one in messages],
-        )
+        batch = _batch_of(payload, minutes, messages, self._report_url)
         outcomes = await self._post(batch)
         if all(outcome.verdict is Verdict.UNKNOWN for outcome in outcomes):
             again = await self._post(batch)
@@ -215,6 +219,9 @@ class _Infobip:
             return [_nothing_came(result)] * len(message_ids)
         outcomes = infobip.read(result.status, result.body, message_ids)
         return [_waiting(outcome, result, self._clock()) for outcome in outcomes]
+
+    def body(self, message: _Message, report_url: str) -> Mapping[str, object]:
+        return self._body(_batch_of(message.payload, _minutes(message.ttl), [message], report_url))
 
     async def balance(self) -> tuple[Exchange, Outcome]:
         result = await self.gateway.request("GET", infobip.BALANCE_PATH)
@@ -236,23 +243,42 @@ class _Twilio:
         return list(await asyncio.gather(*(self._one(message) for message in messages)))
 
     async def _one(self, message: _Message) -> Outcome:
-        form = twilio.form(
-            sender=message.payload.sender,
-            text=message.payload.text,
-            number=message.number,
-            seconds=message.ttl,
-            report_url=f"{self._report_url}/{message.message_id}",
-        )
+        form = self.body(message, f"{self._report_url}/{message.message_id}")
         result = await self.gateway.request("POST", twilio.messages_path(self._sid), form=form)
         if not isinstance(result, Answered):
             return _nothing_came(result)
         return _waiting(twilio.read(result.status, result.body), result, self._clock())
+
+    def body(self, message: _Message, report_url: str) -> dict[str, str]:
+        return twilio.form(
+            sender=message.payload.sender,
+            text=message.payload.text,
+            number=message.number,
+            seconds=message.ttl,
+            report_url=report_url,
+        )
 
     async def balance(self) -> tuple[Exchange, Outcome]:
         result = await self.gateway.request("GET", twilio.balance_path(self._sid))
         if not isinstance(result, Answered):
             return result, _nothing_came(result)
         return result, twilio.read(result.status, result.body)
+
+
+def _minutes(seconds: int) -> int:
+    return min(max(seconds // 60, 1), infobip.MAX_VALIDITY)
+
+
+def _batch_of(
+    payload: SmsPayload, minutes: int, messages: Sequence[_Message], report_url: str
+) -> Batch:
+    return Batch(
+        sender=payload.sender,
+        text=payload.text,
+        minutes=minutes,
+        report_url=report_url,
+        destinations=[Destination(one.number, one.message_id) for one in messages],
+    )
 
 
 def _nothing_came(result: Exchange) -> Outcome:

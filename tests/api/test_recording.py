@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from campaigns import calls
-from campaigns.models import RecordedCall
+from campaigns import calls, failover
+from campaigns.models import Journey, RecordedCall, Scenario
 from campaigns.store import store
 from devices.models import Application, Platform, Provider, Role
 from tests.api.pushing import to
@@ -18,8 +19,10 @@ from tests.api.systems import System, make_key
 from tests.factories import (
     make_application,
     make_credential,
+    make_gateway,
     make_person,
     make_registration,
+    make_registrations,
     make_user,
 )
 
@@ -203,6 +206,14 @@ def test_without_the_store_calls_are_answered_and_not_kept(system: System, setti
     assert not RecordedCall.objects.exists()
 
 
+def test_where_no_calls_are_kept_none_is_seen(settings: Any) -> None:
+    settings.API_CALLS_KEPT = 0
+
+    System().get("/push/nowhere")
+
+    assert recorded() == []
+
+
 def test_seeing_a_call_asks_the_database_nothing(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
@@ -262,6 +273,58 @@ def test_why_there_is_no_payload_is_said(system: System, application: Applicatio
     )
 
     assert "has no credential for this platform" in client.get(address).content.decode()
+
+
+@pytest.mark.parametrize("shape", ["infobip", "infobip_v2", "twilio"])
+def test_a_call_by_a_scenario_shows_what_each_step_sends(
+    application: Application, shape: str
+) -> None:
+    make_key("key-of-a-router", name="Router", scopes=["message:send"])
+    make_credential(application)
+    gateway = make_gateway(application, shape=shape, account_sid="AC17", auth_token="s3cret")
+    device = make_registration(application, person=make_person(phone=PHONE.removeprefix("+")))
+    steps = [
+        {"channel": "PUSH", "sender": application.code, "validity": 3600},
+        {"channel": "SMS", "sender": "InfoSMS"},
+    ]
+    Scenario.objects.create(key="A" * 32, name="", steps=steps, default=True)
+    body = {
+        "bulkId": "b-7",
+        "destinations": [{"to": {"phoneNumber": PHONE}}],
+        "push": {"text": f"Your order, {PHONE}"},
+        "sms": {"text": f"Order for {PHONE}"},
+    }
+    assert System(key="key-of-a-router").post("/omni/1/advanced", body).status_code == 200
+    [call] = recorded()
+    assert call.application == application
+    address = reverse("campaigns:call", args=[application.pk, call.pk])
+    client = signed_in(application)
+
+    first = client.get(address).content.decode()
+    Journey.objects.update(deadline=timezone.now())
+    failover.advance()
+    both = client.get(address).content.decode()
+
+    assert "What the cloud gets: Android, step 1 of 2" in first
+    assert "What the gateway gets" not in first
+    assert "What the gateway gets: SMS, step 2 of 2" in both
+    assert both.count("Order for [masked]") == 2, "as it was asked, and as it is posted"
+    for private in (PHONE.removeprefix("+"), device.address.token, gateway.data["callback"]):
+        assert private not in both
+
+
+def test_a_call_that_is_too_long_to_be_kept_whole_is_known_by_its_sender_and_ids(
+    system: System, application: Application
+) -> None:
+    devices = make_registrations(application, 250)
+    names = send(system, application, *(to(each) for each in devices), bulk_id="b-8")
+
+    [call] = recorded()
+
+    assert not call.body.endswith("}")
+    assert not call.answer.endswith("}")
+    assert call.application == application
+    assert {"b-8", names[0]} <= set(call.names)
 
 
 def test_only_those_who_see_settings_see_calls_and_only_of_their_application(
