@@ -150,6 +150,7 @@ class Told:
     parts: int
     price: Decimal  # of a part
     currency: str
+    answer: str = ""  # of the gateway to a text message that did not arrive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,15 +252,16 @@ def _told(rows: Sequence[FlowDestination] | Any) -> Iterator[list[Told]]:
     every = Bulk.objects.filter(flow__in=flow_keys).in_bulk()
     bulks = {(bulk.flow_id, bulk.step): bulk for bulk in every.values()}
     late = _late(left, every)
+    answers = _answers(journeys, left, bulks)
     for row in rows:
         if row.journey is None:
             yield [_rejected(row)]
             continue
-        told = [_step(row, row.journey, row.journey, bulks)] if row.journey.step >= 0 else []
-        for stage in left.get(row.journey.pk, ()):
-            seen = late.get((row.journey.pk, stage.step))
-            told.append(_step(row, row.journey, stage, bulks, seen))
-        yield told
+        begun = [row.journey] if row.journey.step >= 0 else []
+        yield [
+            _step(row, row.journey, at, bulks, answers, late)
+            for at in (*begun, *left.get(row.journey.pk, ()))
+        ]
 
 
 def _step(
@@ -267,22 +269,25 @@ def _step(
     journey: Journey,
     at: Journey | Stage,
     bulks: Mapping[tuple[int | None, int], Bulk],
-    late: datetime | None = None,
+    answers: Mapping[tuple[int, int], str],
+    late: Mapping[tuple[int, int], datetime],
 ) -> Told:
     said = journey.flow.steps[at.step]
     bulk = bulks.get((journey.flow_id, at.step))
+    arrived = late.get((journey.pk, at.step)) if isinstance(at, Stage) else None
     return Told(
         destination=row,
         channel=said["channel"],
         sender=said["sender"],
         text=bulk.content[0].get("text", "") if bulk is not None and bulk.content else "",
-        state=Journey.State.DELIVERED if late else Journey.State(at.state),
-        reason=0 if late else at.reason,
+        state=Journey.State.DELIVERED if arrived else Journey.State(at.state),
+        reason=0 if arrived else at.reason,
         sent_at=at.started_at,
-        done_at=late or at.ended_at,
+        done_at=arrived or at.ended_at,
         parts=at.parts,
         price=Decimal(at.price),
         currency=at.currency,
+        answer="" if arrived else answers.get((journey.pk, at.step), ""),
     )
 
 
@@ -291,6 +296,24 @@ def _rejected(row: FlowDestination) -> Told:
         row, row.channel, "", "", Journey.State.FAILED, 0, row.created_at, row.created_at, 0,
         Decimal(0), "",
     )  # fmt: skip
+
+
+def _answers(
+    journeys: Sequence[Journey],
+    left: Mapping[int, Sequence[Stage]],
+    bulks: Mapping[tuple[int | None, int], Bulk],
+) -> dict[tuple[int, int], str]:
+    """What gateways said of text messages that did not arrive, by journey and step."""
+    wanted: dict[uuid.UUID, tuple[int, int]] = {}
+    for journey in journeys:
+        steps: list[Journey | Stage] = [journey, *left.get(journey.pk, ())]
+        for at in steps:
+            bulk = bulks.get((journey.flow_id, at.step))
+            ended = at.state in (Journey.State.FAILED, Journey.State.EXPIRED)
+            if bulk is not None and ended and journey.flow.steps[at.step]["channel"] == "SMS":
+                wanted[ids.message_id(bulk, journey.pk)] = (journey.pk, at.step)
+    known = Message.objects.filter(pk__in=wanted).exclude(answer="") if wanted else ()
+    return {wanted[each.pk]: each.answer for each in known}
 
 
 def _late(

@@ -53,7 +53,7 @@ def show(request: KnownRequest) -> Json:
 def _status(told: Told) -> tuple[Status, Fault]:
     if told.destination.rejection:
         return REJECTED[told.destination.rejection]
-    return of_step(told.state, told.reason, told.channel)
+    return of_step(told.state, told.reason, told.channel, told.answer)
 
 
 def to_of(destination: FlowDestination) -> str:

@@ -91,7 +91,7 @@ _FROM_CLOUD = Fault(8005, 3, "EC_SYS_ERROR_FROM_CLOUD", "System error from cloud
 _NO_FCM_LOGIN = Fault(
     8006, 3, "EC_INVALID_FCM_AUTH_DATA", "Invalid FCM authorization data", permanent=True
 )
-_NO_APNS_LOGIN = Fault(8007, 3, "EC_INVALID_APNS_CERT", "Invalid APNs certificate", permanent=True)
+NO_APNS_LOGIN = Fault(8007, 3, "EC_INVALID_APNS_CERT", "Invalid APNs certificate", permanent=True)
 _PAYLOAD = Fault(8010, 3, "EC_INVALID_PUSH_PAYLOAD", "Invalid push payload", permanent=True)
 _NO_CLOUD = Fault(
     8008, 3, "EC_APPLICATION_CLOUD_TYPE_DISABLED", "Cloud type disabled", permanent=True
@@ -129,6 +129,7 @@ FAULTS: Mapping[Reason, Fault] = {
     Reason.TOO_LATE: _NEVER_SENT,
     Reason.QUIET_HOURS: _NEVER_SENT,
     Reason.NOT_IN_TIME: _NOT_IN_TIME,
+    Reason.WITHDRAWN: _NOT_IN_TIME,
     Reason.NOTIFICATIONS_OFF: _NOT_IN_TIME,
     Reason.NEVER_LEARNED: _NOT_IN_TIME,
 }
@@ -150,7 +151,7 @@ def of_message(state: int, reason: int, platform: int) -> tuple[Status, Fault]:
             return ENROUTE, NO_ERROR
     fault = FAULTS.get(Reason(reason), _FROM_CLOUD)
     if reason == Reason.CREDENTIAL_REFUSED and platform == Platform.IOS:
-        fault = _NO_APNS_LOGIN
+        fault = NO_APNS_LOGIN
     if reason == Reason.NEVER_LEARNED:
         return NEVER_LEARNED, fault
     if state == Message.State.EXPIRED or reason in EXPIRY:

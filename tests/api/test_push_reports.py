@@ -19,6 +19,7 @@ from devices.models import Application, Platform
 from tests.api.pushing import DELIVERED, NO_ERROR, to
 from tests.api.sending import Outcome, carry_out, receive, send
 from tests.api.systems import System
+from tests.api.vendor import assert_error, assert_status
 from tests.factories import (
     make_bulk,
     make_person,
@@ -89,10 +90,12 @@ def test_the_older_call_says_less_of_the_same_reports(
 ) -> None:
     device = make_registration(application)
     options = {"campaignReferenceId": "c", "platform": {"entityId": "e"}}
-    (name,) = send(system, application, to(device), bulk_id="b", options=options)
+    said = {"options": options, "webhooks": {"callbackData": "o-7"}}
+    (name,) = send(system, application, to(device), bulk_id="b", **said)
     carry_out((Message.State.FAILED, Reason.UNINSTALLED))
 
-    (report,) = take(system, path=OLDER)
+    assert take(system, "?messageId=other", path=OLDER) == []
+    (report,) = take(system, f"?messageId={name}", path=OLDER)
     assert {key: value for key, value in report.items() if not key.endswith("At")} == {
         "bulkId": "b",
         "messageId": name,
@@ -116,6 +119,7 @@ def test_the_older_call_says_less_of_the_same_reports(
             "permanent": True,
         },
         "channel": "PUSH",
+        "callbackData": "o-7",
     }
     assert take(system) == []
 
@@ -124,26 +128,26 @@ FAILED, EXPIRED = Message.State.FAILED, Message.State.EXPIRED
 
 
 @pytest.mark.parametrize(
-    ("outcome", "platform", "status", "error"),
+    ("outcome", "platform", "status", "error"),  # contract/push.md 9
     [
-        ((FAILED, Reason.UNINSTALLED), Platform.IOS, 9, (8001, 1)),
-        ((FAILED, Reason.MISMATCHED_SENDER), Platform.IOS, 9, (8002, 1)),
-        ((FAILED, Reason.MALFORMED_TOKEN), Platform.IOS, 9, (8004, 1)),
-        ((FAILED, Reason.REGISTRATION_GONE), Platform.IOS, 9, (8004, 1)),
-        ((FAILED, Reason.NO_TOKEN), Platform.IOS, 9, (8004, 1)),
-        ((FAILED, Reason.DISABLED), Platform.IOS, 9, (8013, 3)),
-        ((FAILED, Reason.CLOUD_ERROR), Platform.IOS, 9, (8005, 3)),
-        ((FAILED, Reason.CLOUD_UNAVAILABLE), Platform.IOS, 9, (8005, 3)),
-        ((FAILED, Reason.CREDENTIAL_REFUSED), Platform.ANDROID, 9, (8006, 3)),
-        ((FAILED, Reason.CREDENTIAL_REFUSED), Platform.IOS, 9, (8007, 3)),
-        ((FAILED, Reason.PROVIDER_OFF), Platform.IOS, 9, (8008, 3)),
-        ((FAILED, Reason.INTERNAL), Platform.IOS, 9, (8009, 3)),
-        ((FAILED, Reason.PAYLOAD_REFUSED), Platform.IOS, 9, (8010, 3)),
-        ((FAILED, Reason.TOO_LARGE), Platform.IOS, 9, (8010, 3)),
-        ((FAILED, Reason.NOTIFICATIONS_OFF), Platform.HUAWEI, 15, (4101, 2)),
-        ((EXPIRED, Reason.TOO_LATE), Platform.IOS, 15, (4100, 2)),
-        ((EXPIRED, Reason.NOT_IN_TIME), Platform.IOS, 15, (4101, 2)),
-        ((EXPIRED, Reason.NEVER_LEARNED), Platform.IOS, 29, (4101, 2)),
+        ((FAILED, Reason.UNINSTALLED), Platform.IOS, 9, 8001),
+        ((FAILED, Reason.MISMATCHED_SENDER), Platform.IOS, 9, 8002),
+        ((FAILED, Reason.MALFORMED_TOKEN), Platform.IOS, 9, 8004),
+        ((FAILED, Reason.REGISTRATION_GONE), Platform.IOS, 9, 8004),
+        ((FAILED, Reason.NO_TOKEN), Platform.IOS, 9, 8004),
+        ((FAILED, Reason.DISABLED), Platform.IOS, 9, 8013),
+        ((FAILED, Reason.CLOUD_ERROR), Platform.IOS, 9, 8005),
+        ((FAILED, Reason.CLOUD_UNAVAILABLE), Platform.IOS, 9, 8005),
+        ((FAILED, Reason.CREDENTIAL_REFUSED), Platform.ANDROID, 9, 8006),
+        ((FAILED, Reason.CREDENTIAL_REFUSED), Platform.IOS, 9, 8007),
+        ((FAILED, Reason.PROVIDER_OFF), Platform.IOS, 9, 8008),
+        ((FAILED, Reason.INTERNAL), Platform.IOS, 9, 8009),
+        ((FAILED, Reason.PAYLOAD_REFUSED), Platform.IOS, 9, 8010),
+        ((FAILED, Reason.TOO_LARGE), Platform.IOS, 9, 8010),
+        ((FAILED, Reason.NOTIFICATIONS_OFF), Platform.HUAWEI, 15, 4101),
+        ((EXPIRED, Reason.TOO_LATE), Platform.IOS, 15, 4100),
+        ((EXPIRED, Reason.NOT_IN_TIME), Platform.IOS, 15, 4101),
+        ((EXPIRED, Reason.NEVER_LEARNED), Platform.IOS, 29, 4101),
     ],
 )
 def test_each_end_has_its_status_and_error(
@@ -152,14 +156,16 @@ def test_each_end_has_its_status_and_error(
     outcome: Outcome,
     platform: Platform,
     status: int,
-    error: tuple[int, int],
+    error: int,
 ) -> None:
     send(system, application, to(make_registration(application, platform=platform)))
     carry_out(outcome)
 
     (report,) = take(system)
-    assert report["status"]["id"] == status
-    assert (report["error"]["id"], report["error"]["groupId"]) == error
+    (entry,) = system.get("/push/3/logs").json()["results"]
+    for told in (report, entry):
+        assert_status(told["status"], status)
+        assert_error(told["error"], error)
 
 
 # ------------------------------------------------------------------- ids: DESIGN 6.5
