@@ -76,7 +76,6 @@ _REASONS = (
     "OptOut",
     "Unregistered",
     "UserGloballyCapped",
-    "UserGloballyCappedForInapp",
     "InvalidCertificate",
 )
 _SUCCESS: Shape = {"type": "object", "additionalProperties": True}

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from api.infobip import omni_statuses, statuses
+from api.infobip import omni_statuses, sms_statuses, statuses
+from api.infobip.statuses import Fault, Status
 from api.openapi.document import calls, document, refusals_of
 from api.openapi.rows import rows_of
 
@@ -26,7 +27,7 @@ class Member(NamedTuple):
     """A member of a call: where it is sent, or got."""
 
     call: str  # `POST /push/3/messages`
-    way: str  # sent, got
+    way: str  # sent, got, null
     name: str  # `messages[].content.text`
 
 
@@ -78,17 +79,16 @@ def _families() -> dict[str, str]:
 
 def states() -> list[str]:
     """Every status and error that a message here can have."""
-    faults = [*statuses.FAULTS.values(), statuses.NO_ERROR, statuses.UNAVAILABLE]
-    told = [
+    told: list[Status | Fault] = [
+        *statuses.FAULTS.values(), statuses.NO_ERROR, statuses.UNAVAILABLE, statuses.NO_APNS_LOGIN,
         statuses.ACCEPTED, statuses.ENROUTE, statuses.NOT_DELIVERED, statuses.DELIVERED,
         statuses.EXPIRED, statuses.NEVER_LEARNED, *statuses.REJECTED.values(),
-        *(status for status, _ in omni_statuses.FAILED.values()), omni_statuses.NOT_SENT,
-        omni_statuses.TOO_LONG, *(status for status, _ in omni_statuses.REJECTED.values()),
+        *(status for status, _ in omni_statuses.FAILED.values()), sms_statuses.NOT_SENT,
+        *(status for status, _ in omni_statuses.REJECTED.values()),
+        *(fault for _, fault in (*omni_statuses.FAILED.values(), *omni_statuses.REJECTED.values())),
+        *sms_statuses.OF_NAME.values(), *sms_statuses.FAULT_OF_NAME.values(),
     ]  # fmt: skip
-    faults += [fault for _, fault in omni_statuses.FAILED.values()]
-    faults += [fault for _, fault in omni_statuses.REJECTED.values()]
-    known = {**{each.id: each.name for each in faults}, **{each.id: each.name for each in told}}
-    return [f"{number} {known[number]}" for number in sorted(known)]
+    return [f"{number} {name}" for number, name in sorted({(each.id, each.name) for each in told})]
 
 
 # ------------------------------------------------------------------- writing
@@ -114,7 +114,10 @@ def _lines(tests: Mapping[object, Mapping[str, int]]) -> Iterator[str]:
         if member.call != last:
             last = member.call
             yield f"\n## {member.call}\n\n| member | | test |\n| --- | --- | --- |"
-        yield f"| `{member.name}` | {member.way} | {_best(tests.get(member))} |"
+        test = _best(tests.get(member))
+        if test == NOTHING and (null := tests.get(member._replace(way="null"))):
+            test = f"always `null`: {_best(null)}"
+        yield f"| `{member.name}` | {member.way} | {test} |"
     yield "\n# Refusals\n\n| family | status | test |\n| --- | --- | --- |"
     for family, status in refusals():
         yield f"| {family} | {status} | {_best(tests.get((family, status)))} |"
@@ -135,6 +138,8 @@ def _seen(told: Mapping[str, Any], family: str) -> Iterator[tuple[object, int]]:
         yield Member(call, "sent", name), size
     for name in told["got"]:
         yield Member(call, "got", name), len(told["got"])
+    for name in told["null"]:
+        yield Member(call, "null", name), len(told["got"])
 
 
 def _best(tests: Mapping[str, int] | None) -> str:

@@ -41,17 +41,20 @@ def template_of(path: str) -> str | None:
     return next((told for pattern, told in paths() if pattern.fullmatch(plain)), None)
 
 
-def members_of(value: Any, path: str = "") -> Iterator[str]:
-    """The members of a body that say something, by their paths: `messages[].content.text`."""
+def members_of(value: Any, path: str = "") -> Iterator[tuple[str, bool]]:
+    """The members of a body by their paths, `messages[].content.text`, and which say something."""
     if isinstance(value, Mapping):
         for name, member in value.items():
-            if member is not None:
-                inner = f"{path}.{name}" if path else str(name)
-                yield inner
-                yield from members_of(member, inner)
+            inner = f"{path}.{name}" if path else str(name)
+            yield inner, member is not None
+            yield from members_of(member, inner)
     elif isinstance(value, list):
         for member in value:
             yield from members_of(member, f"{path}[]")
+
+
+def _names(value: Any, *, say_something: bool = True) -> set[str]:
+    return {name for name, says in members_of(value) if says is say_something}
 
 
 def _record(folder: Path, call: str, path: str, answer: Any, sent: Any) -> None:
@@ -62,8 +65,9 @@ def _record(folder: Path, call: str, path: str, answer: Any, sent: Any) -> None:
         "test": test,
         "call": call,
         "status": answer.status_code,
-        "sent": sorted({*members_of(sent), *parse_qs(path.partition("?")[2])}),
-        "got": sorted(set(members_of(got))),
+        "sent": sorted(_names(sent) | {*parse_qs(path.partition("?")[2])}),
+        "got": sorted(_names(got)),
+        "null": sorted(_names(got, say_something=False)),
         "states": sorted(set(_states_in(got))),
     }
     with (folder / f"{os.getpid()}.jsonl").open("a") as file:

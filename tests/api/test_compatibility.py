@@ -49,8 +49,17 @@ def test_every_test_that_is_named_exists() -> None:
         assert name in names_in(path), (test, HOW)
 
 
-def test_nearly_everything_has_a_test() -> None:
-    rows = [line for line in LINES if line.startswith("| ") and line.endswith(" |")]
-    without = [line for line in rows if line.endswith(f"| {NOTHING} |")]
+APPS = ("/mobile", "/people", "/sdk", "/callbacks/huawei")
 
-    assert len(without) / len(rows) < 0.5
+
+def test_everything_that_systems_call_has_a_test() -> None:
+    call, without = "", []
+    for line in LINES:
+        if line.startswith("#"):
+            call = line
+        elif line.endswith(f"| {NOTHING} |") and not any(f" {path}" in call for path in APPS):
+            without.append((call, line))
+
+    families = {line.split(" | ")[0] for call, line in without if call == "# Refusals"}
+    assert families <= {"| Callbacks of Huawei", "| Receipts and browsers", "| People: persons"}
+    assert [row for row in without if row[0] != "# Refusals"] == []

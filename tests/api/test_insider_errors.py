@@ -10,6 +10,7 @@ from django.utils import timezone
 from api.insider import calling
 from campaigns.models import Bulk
 from devices.models import ApiKey, Application, Platform
+from tests.api import documented
 from tests.api.insider import (
     ITEMS,
     KEY,
@@ -203,6 +204,7 @@ def test_when_a_key_was_used_is_noted(caller: Caller) -> None:
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_other_methods_are_refused(caller: Caller, path: str, method: str) -> None:
     answer = caller.client.generic(method, path, REMOTE_ADDR="127.0.0.1")
+    documented.check(method, path, answer)
 
     assert told(answer) == (
         405,
@@ -410,6 +412,8 @@ def test_what_is_wrong_with_a_notification(
         {"android": {"deep_link": {"ins_dl_url_scheme": "shop://sale", "ins_dl_json": "{}"}}},
         {"android": {"deep_link": {"n": 1, "yes": True, "half": 0.5}}},
         {"ios": {"thread_id": 13, "deep_link": LINK}},
+        {"android": {"thread_id": 13}},
+        {"android": {"thread-id": 13}},
         {"ios": {}, "android": {}},
         {"camp_id": 2**63 - 1},
         {"some_day": {"more": []}},

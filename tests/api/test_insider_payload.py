@@ -104,6 +104,13 @@ def test_what_ios_reads_itself(ios: dict[str, Any], expected: dict[str, Any]) ->
     assert aps(ios)["aps"] == {"alert": alert, "mutable-content": 1, **expected}
 
 
+@pytest.mark.parametrize("name", ["thread-id", "thread_id"])
+def test_a_thread_of_android_goes_with_the_data(name: str) -> None:
+    sent = content(notification(android={name: 13}), Platform.ANDROID)
+
+    assert (sent["thread_id"], sent["custom_payload"]["thread-id"]) == ("13", "13")
+
+
 def test_data_for_the_background_shows_nothing() -> None:
     assert aps({"content-available": True})["aps"] == {"content-available": 1}
 

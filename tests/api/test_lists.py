@@ -226,3 +226,41 @@ def test_whether_nobody_is_contacted_is_true_or_false(system: System, said: Any)
     refused = answer(system.post(PATH, {"name": "Never", "doNotContact": said}), 400)["error"]
     assert "doNotContact should be boolean" in refused["text"]
     assert not StaticList.objects.exists()
+
+
+def test_names_of_nobody_come_back(system: System) -> None:
+    one = f"{PATH}/{create(system)['id']}/members"
+    names = {
+        "externalIds": ["u-9"],
+        "phones": ["+491512345679"],
+        "emails": ["nobody@example.com"],
+        "registrationIds": ["8621824c-86b2-41f7-bf6f-20d3b1426005"],
+    }
+
+    assert answer(system.post(one, names)) == {"added": 0, "before": 0, "unknown": names}
+    assert answer(system.post(f"{one}/remove", names)) == {"removed": 0, "unknown": names}
+
+
+def test_whoever_is_named_is_taken_off(system: System) -> None:
+    device = make_registration(application_of(system))
+    make_person(external_id="u-1")
+    make_person(phone="491512345678")
+    one = f"{PATH}/{create(system)['id']}/members"
+    names = {
+        "externalIds": ["u-1"],
+        "phones": ["491512345678"],
+        "registrationIds": [str(device.address.public_id)],
+    }
+    assert answer(system.post(one, names)) == {"added": 3, "before": 0, "unknown": {}}
+
+    assert answer(system.post(f"{one}/remove", names)) == {"removed": 3, "unknown": {}}
+    assert answer(system.get(one)) == {"members": [], "next": None}
+
+
+def test_lists_come_page_by_page(system: System) -> None:
+    made = [create(system, name) for name in ("A", "B", "C")]
+
+    first = answer(system.get(f"{PATH}?limit=2"))
+    assert first == {"lists": made[:2], "next": made[1]["id"]}
+    second = answer(system.get(f"{PATH}?limit=2&after={first['next']}"))
+    assert second == {"lists": made[2:], "next": None}

@@ -214,7 +214,7 @@ def test_what_a_push_says(shop: Shop) -> None:
             "notificationOptions": {
                 "title": "Shop", "soundEnabled": False, "vibrationEnabled": False, "badge": 3,
                 "contentUrl": "https://shop.example/a.png", "category": "mm_accept_decline",
-                "inAppStyle": "BANNER", "isSilent": False,
+                "inAppStyle": "BANNER", "isSilent": False, "webViewUrl": "https://shop.example/7",
             },
         }
     )  # fmt: skip
@@ -227,6 +227,7 @@ def test_what_a_push_says(shop: Shop) -> None:
     assert (said.badge, said.image_url) == (3, "https://shop.example/a.png")
     assert (said.category, said.in_app_style) == ("mm_accept_decline", "BANNER")
     assert said.custom_payload == {"order": 7}
+    assert said.web_view_url == "https://shop.example/7"
 
 
 def test_one_text_for_all_channels(shop: Shop) -> None:
@@ -242,6 +243,40 @@ def test_one_text_for_all_channels(shop: Shop) -> None:
     sent: list[Any] = [shop.push.taken[0].payload, shop.sms.taken[0].payload]
     assert [each.notification.text for each in sent] == ["Hi", "Hi"]
     assert sent[1].notification.sender == "InfoSMS"
+
+
+def test_one_text_to_each_kind_of_destination(shop: Shop) -> None:
+    scenario = shop.make_scenario("PUSH")
+    person = make_person(phone=PHONE, email="ana@shop.example")
+    devices = [make_registration(shop.application, person=person) for _ in range(2)]
+    to = [
+        {"phoneNumber": PHONE},
+        {"emailAddress": "ana@shop.example"},
+        {"pushRegistrationId": str(devices[0].address.public_id)},
+    ]
+
+    answer = shop.system.post(
+        TEXT,
+        {
+            "scenarioKey": scenario.key,
+            "bulkId": "b-1",
+            "destinations": [{"to": each, "messageId": f"m-{at}"} for at, each in enumerate(to)],
+            "text": "Hi",
+        },
+    )
+    go()
+
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "bulkId": "b-1",
+        "messages": [
+            {"to": each, "status": ENROUTE, "messageId": f"m-{at}"} for at, each in enumerate(to)
+        ],
+    }
+    first, second = (each.address.token for each in devices)
+    assert sorted(one.token for one in shop.push.taken) == sorted([first] * 3 + [second] * 2)
+    assert [each["messageId"] for each in shop.logs("messageId=m-1")] == ["m-1"]
+    assert {each["messageId"] for each in shop.logs("messageId=m-0,m-2")} == {"m-0", "m-2"}
 
 
 def test_what_is_for_later_waits_for_its_time(shop: Shop) -> None:
@@ -271,6 +306,14 @@ def test_a_step_takes_as_long_as_was_asked(shop: Shop) -> None:
 
     lasts = [each.deadline - each.started_at for each in Journey.objects.order_by("pk")]
     assert lasts == [timedelta(seconds=90), timedelta(hours=48), timedelta(hours=48)]
+
+
+def test_a_text_may_take_a_time_of_its_own(shop: Shop) -> None:
+    shop.send(sms={"text": "Hi", "validityPeriod": 2, "validityPeriodTimeUnit": "HOURS"})
+    go()
+
+    journey = Journey.objects.get()
+    assert (journey.step, journey.deadline - journey.started_at) == (1, timedelta(hours=2))
 
 
 def test_the_same_call_with_a_key_sends_once(shop: Shop) -> None:

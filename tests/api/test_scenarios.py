@@ -106,6 +106,18 @@ def test_a_change_keeps_what_it_does_not_name(system: System, application: Appli
     assert Scenario.objects.count() == 1
 
 
+def test_everything_of_a_scenario_can_change(system: System, application: Application) -> None:
+    key = system.post(PATH, body_of(application)).json()["key"]
+    flow = [{"from": "Shop", "channel": "SMS"}, {"channel": "VIBER"}]
+
+    changed = put(system, key, {"name": "Text first", "flow": flow, "default": False})
+
+    assert changed.status_code == 200
+    assert changed.json() == {"key": key, "name": "Text first", "flow": flow, "default": False}
+    assert system.get(f"{PATH}/{key}").json() == changed.json()
+    assert system.get(f"{PATH}?isDefault=true").json() == {"scenarios": []}
+
+
 @pytest.mark.parametrize(
     ("body", "text"),
     [

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from campaigns import excluding
+from campaigns import counting, excluding, sampling
 from campaigns.models import Reason, Segment
 from campaigns.targeting import DEPTH
 from devices.models import Application, AuditEntry, Platform
@@ -340,3 +340,56 @@ def test_an_attribute_may_have_any_name(system: System, name: str) -> None:
             del rule["value"]
         made = answer(create(system, str(number), rule))
         assert answer(system.get(f"{PATH}/{made['id']}/count?exactly=true"))["total"] == 1
+
+
+def test_segments_come_page_by_page(system: System) -> None:
+    made = [answer(create(system, name)) for name in ("A", "B", "C")]
+
+    first = answer(system.get(f"{PATH}?limit=2"))
+    assert first == {"segments": made[:2], "next": made[1]["id"]}
+    second = answer(system.get(f"{PATH}?limit=2&after={first['next']}"))
+    assert second == {"segments": made[2:], "next": None}
+
+
+def test_a_count_has_every_platform(system: System) -> None:
+    for platform in Platform:
+        make_registration(application_of(system), platform=platform)
+    made = answer(create(system, rule={"all": []}))
+
+    assert answer(system.get(f"{PATH}/{made['id']}/count")) == {
+        "total": 4,
+        "exact": True,
+        "byPlatform": {"Android": 1, "iOS": 1, "Huawei": 1, "Web": 1},
+        "leftOut": [],
+    }
+
+
+def test_a_count_that_is_estimated_says_how_far_it_may_be_off(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = application_of(system)
+    monkeypatch.setattr(sampling, "SIZE", 2400)
+    monkeypatch.setattr(sampling, "LEAST", 4000)
+    monkeypatch.setattr(counting, "PATIENCE", 60_000)  # on a machine that is busy testing
+    make_registrations(application, 4000, platform=Platform.IOS)
+    sampling.rebuild(application)
+    made = answer(create(system))
+    one = f"{PATH}/{made['id']}/count"
+
+    told = answer(system.get(one))
+    assert told == {
+        "total": 4000,
+        "exact": False,
+        "byPlatform": {"iOS": 4000},
+        "leftOut": [],
+        "error": told["error"],
+    }
+    assert 0 < told["error"] < 400
+
+    rare = answer(create(system, "Rare", {"field": "tag", "op": "has", "value": "rare"}))
+    monkeypatch.setattr(counting, "_in_time", lambda *_: None)
+    told = answer(system.get(f"{PATH}/{rare['id']}/count"))
+    assert told == {
+        "total": 0, "exact": False, "byPlatform": {}, "leftOut": [], "atMost": told["atMost"],
+    }  # fmt: skip
+    assert 0 < told["atMost"] < 400

@@ -18,6 +18,7 @@ from campaigns.models import Bulk, Counter, Message, Reason
 from campaigns.store import store
 from devices.models import ClosedNumber, Platform, Provider, ProviderCredential
 from providers.sms import twilio
+from tests.api import documented
 from tests.factories import make_bulk, make_credential
 
 pytestmark = pytest.mark.django_db
@@ -86,12 +87,20 @@ def result(message: UUID | str, number: int = 5, group: int = 3, **given: Any) -
     }  # fmt: skip
 
 
+def post(
+    client: Client, path: str, raw: Any, told: Any = None, *, form: bool = False, **headers: str
+) -> Any:
+    """Post a body as it stands; `told` is what it says."""
+    kind = "application/x-www-form-urlencoded" if form else "application/json"
+    answer = client.post(path, raw, content_type=kind, headers=headers)
+    documented.check("POST", path, answer, told)
+    return answer
+
+
 def infobip(client: Client, bulk: Bulk, results: Any, token: str = TOKEN) -> Any:
-    return client.post(
-        f"/callbacks/sms/{bulk.application_id}/{token}",
-        json.dumps({"results": results}),
-        content_type="application/json",
-    )
+    told = {"results": results}
+    path = f"/callbacks/sms/{bulk.application_id}/{token}"
+    return post(client, path, json.dumps(told), told)
 
 
 def callback(
@@ -101,12 +110,7 @@ def callback(
     form = {"MessageSid": "SM1", "AccountSid": "AC1", "To": f"+{NUMBER}", "ErrorCode": "", **form}
     path = f"/callbacks/sms/{bulk.application_id}/{token}/{message}"
     signed = twilio.signature(secret, f"https://push.example{path}", list(form.items()))
-    return client.post(
-        path,
-        urlencode(form),
-        content_type="application/x-www-form-urlencoded",
-        headers={"X-Twilio-Signature": signed},
-    )
+    return post(client, path, urlencode(form), form, form=True, **{"X-Twilio-Signature": signed})
 
 
 def states(bulk: Bulk) -> list[tuple[int, int]]:
@@ -261,9 +265,7 @@ def test_what_is_no_list_of_results_is_refused(client: Client, body: bytes, stat
     bulk, _ = sent()
     make_gateway(bulk)
 
-    response = client.post(
-        f"/callbacks/sms/{bulk.application_id}/{TOKEN}", body, content_type="application/json"
-    )
+    response = post(client, f"/callbacks/sms/{bulk.application_id}/{TOKEN}", body)
 
     assert response.status_code == status
     assert response.json()["requestError"]["serviceException"]["messageId"] == "BAD_REQUEST"
@@ -378,11 +380,8 @@ def test_what_is_no_form_is_refused(client: Client, body: bytes) -> None:
     bulk, [message] = sent()
     make_gateway(bulk, "twilio")
 
-    response = client.post(
-        f"/callbacks/sms/{bulk.application_id}/{TOKEN}/{message}",
-        body,
-        content_type="application/x-www-form-urlencoded",
-    )
+    path = f"/callbacks/sms/{bulk.application_id}/{TOKEN}/{message}"
+    response = post(client, path, body, form=True)
 
     assert response.status_code == 400
 
@@ -449,6 +448,8 @@ def test_other_methods_are_refused(client: Client) -> None:
     bulk, _ = sent()
     make_gateway(bulk)
 
-    response = client.get(f"/callbacks/sms/{bulk.application_id}/{TOKEN}")
+    path = f"/callbacks/sms/{bulk.application_id}/{TOKEN}"
+    response = client.get(path)
+    documented.check("GET", path, response)
 
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")
