@@ -79,17 +79,23 @@ def _same_field(one: Piece, other: Piece) -> bool:
 def _worded(old: Piece, new: Piece) -> Sides:
     if old.text == new.text:
         return [Part(old.text)], [Part(new.text), Part(_unsaid(old, new), changed=True)]
-    before, after = _words(old.text), _words(new.text)
+    sides = by_word(old.text, new.text)
+    if max(len(_values(old)), len(_values(new))) > SHOWN:
+        sides[1].append(Part(_unsaid(old, new), changed=True))
+    return sides
+
+
+def by_word(old: str, new: str) -> Sides:
+    """Two texts, with the words marked in which they differ; long ones are marked whole."""
+    before, after = _words(old), _words(new)
     if max(len(before), len(after)) > WORDS:
-        return [Part(old.text, changed=True)], [Part(new.text, changed=True)]
+        return [Part(old, changed=True)], [Part(new, changed=True)]
     sides: Sides = ([], [])
     matcher = SequenceMatcher(None, before, after, autojunk=False)
     for kind, first, last, new_first, new_last in matcher.get_opcodes():
         for side, words in zip(sides, (before[first:last], after[new_first:new_last]), strict=True):
             if words:
                 side.append(Part("".join(words), changed=kind != "equal"))
-    if max(len(_values(old)), len(_values(new))) > SHOWN:
-        sides[1].append(Part(_unsaid(old, new), changed=True))
     return sides
 
 

@@ -1,4 +1,4 @@
-"""Draft, launch, undo, pause, resume, cancel."""
+"""Launch, undo, pause, resume, cancel."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -30,7 +30,6 @@ from campaigns.errors import (
     EmptyAudienceError,
     IncompleteContentError,
     NoCredentialError,
-    StaleDraftError,
     WrongStateError,
 )
 from campaigns.merging import MissingValueError
@@ -38,15 +37,10 @@ from campaigns.models import Bulk, Campaign, CampaignContent, Chunk
 from campaigns.rendering import PROVIDER_OF, notification
 from campaigns.targeting import Rule, expanded
 from devices import audit
-from devices.models import Application, Platform
+from devices.models import Platform
 from providers.base import CredentialError, NotPossible, PayloadTooLarge
 from providers.faults import faults
 
-DRAFT_FIELDS = (
-    "name", "rule", "primary_only", "ttl", "throttle", "repeat_policy", "split", "timing",
-    "canary", "transactional",
-)  # fmt: skip
-CONTENT_FIELDS = ("title", "text", "image_url", "on_tap", "target", "options")
 # What CampaignContent.options may hold: fields of PushNotification that have no column.
 OPTIONS = {
     "sound", "vibrate", "badge", "category", "silent", "content_available", "in_app_style",
@@ -60,85 +54,6 @@ SHORTEN = {
     "custom_payload": "the custom payload; it is never cut",
     "carousel": "the carousel, or give the server an https address, so that apps fetch it",
 }
-
-
-def create(application: Application, user: User, *, name: str = "") -> Campaign:
-    """An empty draft with one content in the default language."""
-    with transaction.atomic():
-        campaign = Campaign.objects.create(
-            application=application,
-            name=name or f"Campaign of {timezone.now():%-d %B %Y}",
-            ttl=application.default_ttl,
-            created_by=user,
-        )
-        CampaignContent.objects.create(campaign=campaign)
-        audit.record(user, "create campaign", campaign, after={"name": campaign.name})
-    return campaign
-
-
-def changeable(campaign: Campaign, version: int) -> Campaign:
-    """The draft, locked, with the version that the change makes of it. In a transaction.
-
-    Raises StaleDraftError when another save came in between.
-    """
-    stored = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
-    if not stored.is_draft:
-        raise WrongStateError("This campaign was launched and can no longer be changed.")
-    if stored.version != version:
-        raise StaleDraftError(
-            "Somebody else changed this draft. Reload the page to see their version."
-        )
-    stored.version += 1
-    stored.save(update_fields=["version", "changed_at"])
-    return stored
-
-
-def save_draft(
-    campaign: Campaign,
-    *,
-    version: int,
-    draft: dict[str, Any],
-    content: dict[str, Any],
-    others: Mapping[int, dict[str, Any]] | None = None,
-) -> Campaign:
-    """Save what was typed: the default content, and others by their key.
-
-    Raises StaleDraftError when another save came in between.
-    """
-    with transaction.atomic():
-        stored = changeable(campaign, version)
-        if draft:
-            for name, value in draft.items():
-                setattr(stored, name, value)
-            stored.save(update_fields=[*draft])
-        CampaignContent.objects.filter(campaign=stored, language="", variant=0).update(**content)
-        for pk, said in (others or {}).items():
-            CampaignContent.objects.filter(campaign=stored, pk=pk).update(**said)
-    return stored
-
-
-def duplicate(campaign: Campaign, user: User) -> Campaign:
-    """A fresh draft with everything that was composed."""
-    with transaction.atomic():
-        copy = Campaign.objects.create(
-            application=campaign.application,
-            name=f"{campaign.name[:92]} (copy)",
-            created_by=user,
-            segment=campaign.segment,
-            scenario=campaign.scenario,
-            resend_of=campaign.resend_of,
-            resend=campaign.resend,
-            **{name: getattr(campaign, name) for name in DRAFT_FIELDS if name != "name"},
-        )
-        for content in campaign.contents.all():
-            CampaignContent.objects.create(
-                campaign=copy,
-                language=content.language,
-                variant=content.variant,
-                **{name: getattr(content, name) for name in CONTENT_FIELDS},
-            )
-        audit.record(user, "duplicate campaign", copy, after={"copied_from": campaign.pk})
-    return copy
 
 
 def rule_of(campaign: Campaign) -> Rule:
@@ -467,9 +382,6 @@ def unsent(bulk: Bulk) -> int:
 
 
 __all__ = [
-    "CampaignError", "cancel", "change_pace", "changeable", "check_content", "check_delivery",
-    "check_options",
-    "check_size", "create", "duplicate", "launch", "pause", "resume", "rule_now", "rule_of",
-    "save_draft",
-    "undo", "unsent",
+    "CampaignError", "cancel", "change_pace", "check_content", "check_delivery", "check_options",
+    "check_size", "launch", "pause", "resume", "rule_now", "rule_of", "undo", "unsent",
 ]  # fmt: skip

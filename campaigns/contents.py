@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+from django.contrib.auth.models import User
 from django.db import transaction
 
-from campaigns import variants
-from campaigns.composing import CONTENT_FIELDS, changeable
+from campaigns import history, variants
+from campaigns.drafting import changeable
 from campaigns.errors import CampaignError, WrongStateError
+from campaigns.history import CONTENT_FIELDS
 from campaigns.languages import Contents, canonical, name_of
 from campaigns.models import Campaign, CampaignContent
 
@@ -19,7 +21,9 @@ class UnknownLanguageError(CampaignError):
     code = "unknown_language"
 
 
-def add_language(campaign: Campaign, language: str, *, version: int) -> str:
+def add_language(
+    campaign: Campaign, language: str, *, version: int, user: User | None = None
+) -> str:
     """A content to write in another language, for each variant; the tag as it is kept.
 
     What a tap opens and the picture are those of the default content; the words are not.
@@ -40,19 +44,23 @@ def add_language(campaign: Campaign, language: str, *, version: int) -> str:
         for content in contents:
             if content.language == "":
                 _copy(content, language=tag, title="", text="")
+        history.keep(stored, user)
     return tag
 
 
-def remove_language(campaign: Campaign, language: str, *, version: int) -> None:
+def remove_language(
+    campaign: Campaign, language: str, *, version: int, user: User | None = None
+) -> None:
     """Its devices get what is closest to it: a wider language, else the default."""
     with transaction.atomic():
         stored = changeable(campaign, version)
         if not language:
             raise WrongStateError("The default content is what everybody else gets: it stays.")
         stored.contents.filter(language=language).delete()
+        history.keep(stored, user)
 
 
-def add_variant(campaign: Campaign, *, version: int) -> int:
+def add_variant(campaign: Campaign, *, version: int, user: User | None = None) -> int:
     """Another variant, as the first one stands, in each language; its number.
 
     The audience is divided evenly again.
@@ -66,10 +74,13 @@ def add_variant(campaign: Campaign, *, version: int) -> int:
         for content in stored.contents.filter(variant=0):
             _copy(content, variant=number)
         _divide(stored, number + 1, split.holdout)
+        history.keep(stored, user)
     return number
 
 
-def remove_variant(campaign: Campaign, variant: int, *, version: int) -> None:
+def remove_variant(
+    campaign: Campaign, variant: int, *, version: int, user: User | None = None
+) -> None:
     """Those behind it move up; the audience is divided evenly among the rest."""
     with transaction.atomic():
         stored = changeable(campaign, version)
@@ -82,6 +93,7 @@ def remove_variant(campaign: Campaign, variant: int, *, version: int) -> None:
             content.save(update_fields=["variant"])
         left = len(split.shares) - 1
         _divide(stored, left, split.holdout if left > 1 else 0)
+        history.keep(stored, user)
 
 
 def _divide(stored: Campaign, count: int, holdout: int) -> None:

@@ -18,7 +18,7 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
-from campaigns import audience, composing, partitions, tasks, trends
+from campaigns import audience, composing, drafting, partitions, tasks, trends
 from campaigns.models import Bulk, Campaign, InboxTopic, Scenario, Segment, SegmentDay, SmsSender
 from devices import device_base, importing
 from devices.models import (
@@ -277,8 +277,8 @@ def _campaign(application: Application, user: User) -> tuple[Campaign, Bulk]:
     if found is not None and found.campaign is not None:
         return found.campaign, found
     with transaction.atomic():
-        campaign = composing.create(application, user, name="Friday sale")
-        composing.save_draft(
+        campaign = drafting.create(application, user, name="Friday sale")
+        drafting.save_draft(
             campaign,
             version=campaign.version,
             draft={"rule": {"all": []}},

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.urls import reverse
 
 from campaigns.models.scenarios import Scenario
@@ -138,7 +139,9 @@ class CampaignVersion(models.Model):
     saved_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
+    began_at = models.DateTimeField(db_default=Now())  # what is typed in one go is one version
     saved_at = models.DateTimeField()
+    restored_from = models.PositiveIntegerField(null=True)  # number of the version it repeats
 
     class Meta:
         ordering = ["-number"]

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from campaigns import composing, statistics
+from campaigns import drafting, statistics
 from campaigns.models import Bulk, Campaign
 from devices.permissions import ApplicationRequest, Right, page
 from pushadmin.web import address, newest_first, page_or_partial
@@ -85,12 +85,12 @@ def campaign_list(request: ApplicationRequest) -> HttpResponse:
 @require_POST
 @page(Right.EDIT_CAMPAIGNS)
 def campaign_new(request: ApplicationRequest) -> HttpResponse:
-    campaign = composing.create(request.application, request.user)
+    campaign = drafting.create(request.application, request.user)
     return redirect("campaigns:edit", request.application.pk, campaign.pk)
 
 
 @require_POST
 @page(Right.EDIT_CAMPAIGNS)
 def campaign_duplicate(request: ApplicationRequest, pk: int) -> HttpResponse:
-    copy = composing.duplicate(campaign_of(request, pk), request.user)
+    copy = drafting.duplicate(campaign_of(request, pk), request.user)
     return redirect("campaigns:edit", request.application.pk, copy.pk)

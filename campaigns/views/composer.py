@@ -25,6 +25,7 @@ from campaigns import (
     composing,
     contents,
     counting,
+    drafting,
     merging,
     previewing,
     scheduling,
@@ -311,12 +312,13 @@ def _save(
     if not form.is_valid():
         return campaign, _review(campaign, form, mark="faulty", version=version)
     try:
-        saved = composing.save_draft(
+        saved = drafting.save_draft(
             campaign,
             version=version,
             draft=form.draft(),
             content=form.content(),
             others={other.of.pk: other.content() for other in form.others},
+            user=request.user,
         )
     except CampaignError as refusal:
         # The next save must build on the same version, or it would overwrite theirs unseen.
@@ -393,13 +395,13 @@ def _change_contents(request: ApplicationRequest, campaign: Campaign) -> tuple[s
     number = asked.get("variant", "")
     match asked.get("do", ""):
         case "add-language":
-            return contents.add_language(campaign, language, version=version), 0
+            return contents.add_language(campaign, language, version=version, user=request.user), 0
         case "remove-language":
-            contents.remove_language(campaign, language, version=version)
+            contents.remove_language(campaign, language, version=version, user=request.user)
         case "add-variant":
-            return "", contents.add_variant(campaign, version=version)
+            return "", contents.add_variant(campaign, version=version, user=request.user)
         case "remove-variant" if number.isdecimal() and len(number) < 3:
-            contents.remove_variant(campaign, int(number), version=version)
+            contents.remove_variant(campaign, int(number), version=version, user=request.user)
     return "", 0
 
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, Route, expect
 
-from campaigns import composing, dispatch, fanout
+from campaigns import composing, dispatch, drafting, fanout
 from campaigns.models import Bulk
 from devices.models import Application, ProviderCredential, Role
 from providers.base import Cause, Outcome, Verdict
@@ -121,9 +121,7 @@ def test_two_people_write_one_draft_and_nobody_loses_words(page: Page, shop: App
     assert content.text == "From the first"
 
     draft.refresh_from_db()
-    composing.save_draft(
-        draft, version=draft.version, draft={}, content={"text": "From the second"}
-    )
+    drafting.save_draft(draft, version=draft.version, draft={}, content={"text": "From the second"})
     page.get_by_label("Text").fill("From the first again")
     expect(page.get_by_text("Somebody else changed this draft.").first).to_be_visible()
     expect(page.locator("#save-mark")).to_contain_text("Not saved")

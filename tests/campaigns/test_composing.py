@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from campaigns import composing, fanout
+from campaigns import composing, drafting, fanout
 from campaigns.errors import (
     ContentTooLargeError,
     EmptyAudienceError,
@@ -109,10 +109,10 @@ def test_a_launch_without_any_credential_is_refused() -> None:
 
 def test_two_people_cannot_overwrite_each_other(ready: Application) -> None:
     campaign = make_campaign(ready)
-    composing.save_draft(campaign, version=1, draft={"name": "First"}, content={"text": "One"})
+    drafting.save_draft(campaign, version=1, draft={"name": "First"}, content={"text": "One"})
 
     with pytest.raises(StaleDraftError):
-        composing.save_draft(campaign, version=1, draft={"name": "Second"}, content={"text": "Two"})
+        drafting.save_draft(campaign, version=1, draft={"name": "Second"}, content={"text": "Two"})
 
     stored = Campaign.objects.get(pk=campaign.pk)
     assert (stored.name, stored.version, stored.contents.get().text) == ("First", 2, "One")
@@ -123,7 +123,7 @@ def test_a_duplicate_is_a_draft_with_everything_in_it(ready: Application) -> Non
     campaign = make_campaign(ready, title="Sale", rule={"all": []}, ttl=3600)
     composing.launch(campaign, user)
 
-    copy = composing.duplicate(campaign, user)
+    copy = drafting.duplicate(campaign, user)
 
     assert copy.is_draft
     assert (copy.ttl, copy.contents.get().title) == (3600, "Sale")

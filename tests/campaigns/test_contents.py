@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from campaigns import composing, contents, counting, dispatch, fanout, variants
+from campaigns import composing, contents, counting, dispatch, drafting, fanout, variants
 from campaigns.errors import (
     CampaignError,
     ContentTooLargeError,
@@ -141,7 +141,7 @@ def test_shares_that_do_not_make_100_are_not_launched(shop: Application) -> None
     campaign = make_campaign(shop)
     contents.add_variant(campaign, version=1)
     campaign.refresh_from_db()
-    composing.save_draft(
+    drafting.save_draft(
         campaign, version=2, draft={"split": {"shares": [50, 40], "holdout": 0}}, content={}
     )
 
@@ -176,7 +176,7 @@ def test_every_device_gets_its_language_and_its_variant(
     campaign.contents.filter(variant=1, language="de").update(text="DE B")
     campaign.refresh_from_db()
     split = variants.Split((40, 40), holdout=20)
-    composing.save_draft(
+    drafting.save_draft(
         campaign, version=campaign.version, draft={"split": split.as_json()}, content={}
     )
     bulk = launched(campaign)
@@ -216,7 +216,7 @@ def test_a_duplicate_has_every_content_and_the_split(shop: Application) -> None:
     contents.add_variant(campaign, version=1)
     translated(campaign, "de", "Nur heute")
 
-    copy = composing.duplicate(campaign, make_user(Role.MARKETER, shop))
+    copy = drafting.duplicate(campaign, make_user(Role.MARKETER, shop))
 
     assert (grid(copy), copy.split) == (grid(campaign), campaign.split)
 

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from campaigns import composing, dispatch, fanout, ledger, resending, statistics, variants
+from campaigns import composing, dispatch, drafting, fanout, ledger, resending, statistics, variants
 from campaigns.errors import IncompleteContentError, RuleError, WrongStateError
 from campaigns.models import Bulk, Campaign, Chunk, Flow, Message, Reason, RepeatPolicy, Scenario
 from campaigns.targeting import sentence, to_q
@@ -267,7 +267,7 @@ def test_a_copy_of_what_is_sent_again_reaches_nobody_else(
     refused = make_registration(shop)
     phones.answers[refused.address.token] = REFUSED
     draft = again(send(make_campaign(shop)), Reason.LIMITED)
-    copy = composing.duplicate(draft, make_user(Role.MARKETER, shop))
+    copy = drafting.duplicate(draft, make_user(Role.MARKETER, shop))
     assert send(copy).audience == 1
 
 
