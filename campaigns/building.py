@@ -7,7 +7,7 @@ moves, so that the browser keeps its fields, and the keyboard its place.
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from dataclasses import field as made
 from typing import Any
@@ -236,7 +236,7 @@ def _value(node: Node, form: str) -> Any:
     if not values:
         raise ValueError(MISSING.get(form, "Type a value."))
     if form in ("chips", "choices"):
-        return [_scalar(node, text) for text in values]
+        return scalars(node, values)
     return _single(node, form, values[0])
 
 
@@ -257,6 +257,11 @@ def _single(node: Node, form: str, text: str) -> Any:
         except (ValueError, RecursionError):
             raise ValueError('Type an object such as {"sku": "A-1"}.') from None
     return _scalar(node, text)
+
+
+def scalars(node: Node, values: Iterable[str]) -> list[str | int | float]:
+    """Values of a list as its rule has them. Raises ValueError."""
+    return [_scalar(node, text) for text in values]
 
 
 def _whole(text: str) -> int:
@@ -333,7 +338,7 @@ def _posted(posted: QueryDict, key: int, kind: str, negated: bool, types: dict[s
     if node.op not in operators(node):
         node.op = first_operator(node)
     node.values = [str(value)[:4096] for value in posted.getlist(f"v{key}")][: CHIPS + 1]
-    node.typed = str(posted.get(f"w{key}", ""))[:65_536]
+    node.typed = str(posted.get(f"w{key}", ""))
     with_more = _json(posted.get(f"m{key}"))
     if isinstance(with_more, dict):
         node.more = {name: part for name, part in with_more.items() if name in KEPT}

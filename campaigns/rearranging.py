@@ -1,9 +1,19 @@
 """What somebody does to a rule in the builder: add, remove, duplicate, wrap, move, turn round."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
-from campaigns.building import CHIPS, DEEPEST, MOST, TEST, Node, first_operator, with_typed
+from campaigns.building import (
+    CHIPS,
+    DEEPEST,
+    MOST,
+    TEST,
+    Node,
+    first_operator,
+    scalars,
+    with_typed,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +45,13 @@ def _add_typed(root: Node) -> Done:
     """Enter: what stands in the fields of lists becomes values of them."""
     for node in root.walk():
         if not node.is_group and node.input == "chips" and node.typed.strip():
-            node.values, node.typed = with_typed(node)[:CHIPS], ""
+            values = with_typed(node)
+            if len(values) <= CHIPS:
+                node.values, node.typed = values, ""
+                continue
+            with suppress(ValueError):  # said beside what is typed, which stays
+                node.large = scalars(node, values)
+                node.values, node.typed = [], ""
     return Done()
 
 

@@ -253,6 +253,8 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 2**20  # bytes of a body that is no file
+# The builder of rules posts up to 300 conditions, each with up to 100 values of its own.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 40_000
 
 # --- Static files -------------------------------------------------------------------------
 

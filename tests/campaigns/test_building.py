@@ -254,6 +254,31 @@ def test_enter_adds_what_is_typed_to_the_list() -> None:
     assert building.rule_of(root) == {"all": [GERMAN]}
 
 
+def test_a_list_too_long_to_show_one_by_one_is_kept_whole() -> None:
+    root = tree("language")
+    node = root.members[0]
+    node.op, node.values, node.typed = "in", ["de"], ",".join(f"x{n}" for n in range(20_000))
+    rule = building.rule_of(root)
+
+    rearranging.act(root, "enter", 0)
+
+    assert (node.input, node.values, node.typed) == ("large", [], "")
+    assert len(rule["all"][0]["value"]) == 20_001
+    assert building.rule_of(building.posted_tree(posted(form_of(root)), {})) == rule
+
+
+def test_a_long_list_with_a_fault_stays_as_it_was_typed() -> None:
+    root = tree("attribute:ltv")
+    node = root.members[0]
+    typed = ",".join(["five", *map(str, range(200))])
+    node.op, node.type, node.values, node.typed = "in", "number", [], typed
+
+    rearranging.act(root, "enter", 0)
+    building.rule_of(root)
+
+    assert (node.typed, node.problem) == (typed, "Type a number.")
+
+
 # ------------------------------------------------------------------------------------ the pages
 
 
@@ -296,6 +321,37 @@ def test_a_rule_is_built_saved_and_changed(shop: Application) -> None:
     assert (segment.name, segment.rule, segment.version) == ("German", {"all": [GERMAN]}, 2)
     again = client.post(url("segment-edit", shop, segment.pk), changed | {"name": "Mine"})
     assert "Somebody else changed this segment" in again.content.decode()
+
+
+def test_the_largest_rule_the_builder_shows_is_posted_changed_and_saved(shop: Application) -> None:
+    """Ten values each: 298 conditions are some 5,000 fields."""
+    values = [f"Phone {n}" for n in range(10)]
+    rule: Rule = {
+        "all": [{"field": "model", "op": "not_in", "value": [*values, f"{number}"]}
+                for number in range(building.MOST - 2)]
+    }  # fmt: skip
+    client, root = signed_in(shop), building.tree_of(rule, {})
+    form = form_of(root) | {"name": "Large"}
+
+    more = client.post(url("segment-build", shop), form | {"do": "add-test:0"})
+    saved = client.post(url("segment-new", shop), form)
+
+    assert f'id="f{building.MOST - 1}"' in more.content.decode()
+    segment = Segment.objects.get(application=shop)
+    assert saved.headers["HX-Redirect"] == url("segment", shop, segment.pk)
+    assert segment.rule == rule
+    edit = client.get(url("segment-edit", shop, segment.pk))
+    assert edit.content.decode().count("data-node") == building.MOST - 1
+
+
+def test_a_rule_that_is_full_says_so_and_loses_nothing(shop: Application) -> None:
+    full: Rule = {"all": [GERMAN] * (building.MOST - 1)}
+    form = form_of(building.tree_of(full, {})) | {"do": "add-test:0"}
+
+    page = signed_in(shop).post(url("segment-build", shop), form).content.decode()
+
+    assert f"A rule has at most {building.MOST} conditions here" in page
+    assert page.count("data-node") == building.MOST
 
 
 def test_faults_stand_at_their_conditions_and_nothing_is_saved(shop: Application) -> None:
