@@ -14,6 +14,7 @@ from campaigns import listing, usage
 from campaigns.errors import ListError, ListInUseError, NameTakenError
 from campaigns.listing_forms import ListForm, MemberForm, NewListForm
 from campaigns.models import ListMember, ListUpload, StaticList
+from campaigns.views.sizes import size_of
 from campaigns.views.uploads import STATES, receive
 from devices import audit, finding
 from devices.models import Application, AuditEntry, Identity
@@ -115,6 +116,7 @@ def _detail(
         "list": shown,
         "people": people,
         "devices": devices,
+        "size": size_of(request.application, {"field": "list", "op": "in", "value": shown.pk}),
         "used_by": usage.of_lists(request.application).get(shown.pk, []),
         "uploads": [(each, STATES[each.run.status]) for each in uploads],
         "changes": AuditEntry.objects.filter(
