@@ -101,13 +101,16 @@ def credentials_of(application_id: int) -> dict[tuple[str, str], ProviderCredent
 
 
 def channel(credential: ProviderCredential) -> Channel:
-    """The open channel of a credential in this process; a changed one is opened anew."""
+    """The open channel of a credential in this process; a changed one is opened anew.
+
+    Whoever still knows an older version gets the newer one: it is not closed for that.
+    """
     global _pid
     if _pid != os.getpid():
         _open.clear()  # connections do not survive a fork
         _pid = os.getpid()
     known = _open.get(credential.pk)
-    if known is not None and known.version == credential.version:
+    if known is not None and known.version >= credential.version:
         return known
     if known is not None:
         loop.submit(known.provider.close())

@@ -118,9 +118,8 @@ class Lane:
             return
         assert chunk is not None
         assert self.bulk is not None
-        if not through(
-            lambda: ledger.claim_window(chunk, window.until, credentials=window.to_send)
-        ):
+        used = [self.credentials[pk] for pk in window.to_send]
+        if not through(lambda: ledger.claim_window(chunk, window.until, credentials=used)):
             self.window = None
             self.let_go()
             self.again = True

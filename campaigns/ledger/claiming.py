@@ -9,6 +9,7 @@ from django.db import connection
 
 from campaigns import capping
 from campaigns.models import Chunk, Reason
+from devices.models import ProviderCredential
 
 
 @dataclass(slots=True)
@@ -102,12 +103,15 @@ def claim_abandoned() -> ClaimedChunk | None:
     return ClaimedChunk(*row) if row else None
 
 
-def claim_window(chunk: ClaimedChunk, window_to: int, *, credentials: Iterable[int] = ()) -> bool:
+def claim_window(
+    chunk: ClaimedChunk, window_to: int, *, credentials: Iterable[ProviderCredential] = ()
+) -> bool:
     """Write down, before the first byte leaves, that [cursor, window_to) is on the wire.
 
-    False when the bulk may not send (paused, cancelled), one of the credentials was paused
-    meanwhile, or the lease was lost.
+    False when the bulk may not send (paused, cancelled), one of the credentials was paused,
+    changed, switched off or deleted meanwhile, or the lease was lost.
     """
+    used = list(credentials)
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -117,12 +121,18 @@ def claim_window(chunk: ClaimedChunk, window_to: int, *, credentials: Iterable[i
             WHERE c.id = %s AND c.fence = %s AND c.status = 0
               AND b.id = c.bulk_id AND b.status = 'sending'
               AND NOT EXISTS (
-                  SELECT 1 FROM devices_providercredential p
-                  WHERE p.id = ANY(%s) AND p.paused_at IS NOT NULL)
+                  SELECT 1 FROM unnest(%s::int8[], %s::int4[]) used (id, version)
+                  LEFT JOIN devices_providercredential p
+                         ON p.id = used.id AND p.version = used.version
+                        AND p.enabled AND p.paused_at IS NULL
+                  WHERE p.id IS NULL)
             RETURNING b.throttle
             """,
-            [window_to, lease(), chunk.id, chunk.fence, list(credentials)],
-        )
+            [
+                window_to, lease(), chunk.id, chunk.fence,
+                [each.pk for each in used], [each.version for each in used],
+            ],
+        )  # fmt: skip
         row = cursor.fetchone()
     if row is None:
         return False

@@ -10,12 +10,18 @@ import time_machine
 from django.db import OperationalError
 from django.utils import timezone
 
-from campaigns import dispatch, fanout, halting, lanes, ledger, pacing, statistics
+from campaigns import channels, dispatch, fanout, halting, lanes, ledger, pacing, statistics
 from campaigns.models import Bulk, Chunk, Message, Reason, RepeatPolicy
 from devices.models import Platform, Provider, ProviderCredential
 from providers.base import Cause, Outcome, Scope, Verdict
+from tests.campaigns.conftest import Cloud
 from tests.campaigns.test_dispatch import LONG_AGO, assert_consistent, fills, frozen, states
-from tests.factories import make_bulk, make_credential, make_registrations
+from tests.factories import (
+    make_application,
+    make_bulk,
+    make_credential,
+    make_registrations,
+)
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db
@@ -224,6 +230,62 @@ def test_a_chunk_whose_pace_lets_it_go_on_while_its_lane_looks_for_work_goes_on(
 
     bulk.refresh_from_db()
     assert bulk.status == Bulk.Status.DONE
+
+
+def one_window_of(count: int, cloud_for: CloudFor) -> tuple[dispatch._Lanes, Any, Bulk]:
+    """A worker that has sent the first window of a chunk, and its cloud."""
+    bulk, credential = frozen(count)
+    cloud = cloud_for(credential)
+    working = dispatch._Lanes(urgent=False, until=time.monotonic() + 60)
+    while working.count < 5:
+        assert working.turn()
+    return working, cloud, bulk
+
+
+@pytest.fixture
+def one_lane(settings: Any) -> None:
+    settings.WINDOWS_IN_FLIGHT = 1
+
+
+@pytest.mark.usefixtures("one_lane")
+def test_a_credential_that_was_changed_serves_from_the_next_window_on(
+    cloud_for: CloudFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    working, former, bulk = one_window_of(20, cloud_for)
+    latter = Cloud()
+    monkeypatch.setattr(channels, "build", lambda credential: latter)
+    ProviderCredential.objects.update(version=2)
+
+    while working.turn():
+        pass
+
+    assert states(bulk) == {(State.ACCEPTED, Reason.NONE): 20}
+    assert (len(former.taken), len(latter.taken)) == (5, 15)
+
+
+@pytest.mark.usefixtures("one_lane")
+def test_a_credential_that_was_switched_off_sends_no_other_window(cloud_for: CloudFor) -> None:
+    working, cloud, bulk = one_window_of(20, cloud_for)
+    ProviderCredential.objects.update(enabled=False)
+
+    while working.turn():
+        pass
+
+    assert len(cloud.taken) == 5
+    assert states(bulk) == {
+        (State.ACCEPTED, Reason.NONE): 5, (State.FAILED, Reason.PROVIDER_OFF): 15,
+    }  # fmt: skip
+
+
+def test_whoever_knows_an_older_version_of_a_credential_leaves_its_new_channel_open(
+    cloud_for: CloudFor,
+) -> None:
+    credential = make_credential(make_application())
+    credential.version = 2
+    cloud = cloud_for(credential)
+    credential.version = 1
+
+    assert channels.channel(credential).provider is cloud
 
 
 def test_all_chunks_of_a_paused_credential_wait_after_one_look(
