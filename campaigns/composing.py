@@ -1,9 +1,5 @@
 """Launch, undo, pause, resume, cancel."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from typing import Any
-
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
@@ -13,47 +9,26 @@ from campaigns import (
     audience,
     canaries,
     channels,
+    checking,
     failover,
     flows,
     ledger,
     merging,
     previewing,
-    rendering,
     resending,
     scheduling,
-    variants,
 )
-from campaigns.card_forms import kind_of
 from campaigns.errors import (
     CampaignError,
-    ContentTooLargeError,
     EmptyAudienceError,
-    IncompleteContentError,
     NoCredentialError,
     WrongStateError,
 )
-from campaigns.merging import MissingValueError
-from campaigns.models import Bulk, Campaign, CampaignContent, Chunk
-from campaigns.rendering import PROVIDER_OF, notification
+from campaigns.models import Bulk, Campaign, Chunk
+from campaigns.rendering import PROVIDER_OF
 from campaigns.targeting import Rule, expanded
 from devices import audit
 from devices.models import Platform
-from providers.base import CredentialError, NotPossible, PayloadTooLarge
-from providers.faults import faults
-
-# What CampaignContent.options may hold: fields of PushNotification that have no column.
-OPTIONS = {
-    "sound", "vibrate", "badge", "category", "silent", "content_available", "in_app_style",
-    "in_app_expires_in", "in_app_open_title", "in_app_dismiss_title", "inbox_topic",
-    "inbox_expires_in", "carousel",
-    "carousel_kind", "deep_link", "browser_url", "web_view_url", "custom_payload", "collapse_key",
-    "thread_id", "channel_id", "urgency", "may_trim",
-}  # fmt: skip
-SHORTEN = {
-    "text": "the text or the data",
-    "custom_payload": "the custom payload; it is never cut",
-    "carousel": "the carousel, or give the server an https address, so that apps fetch it",
-}
 
 
 def rule_of(campaign: Campaign) -> Rule:
@@ -72,118 +47,6 @@ def rule_now(campaign: Campaign) -> Rule:
     return expanded(rule_of(campaign), campaign.application)
 
 
-def check_content(campaign: Campaign) -> None:
-    """Raise the first thing that keeps the content from being sent, by field."""
-    for content in campaign.contents.all():
-        if not content.text.strip() and not content.options.get("silent"):
-            raise _incomplete("Write what the notification says.", "text", content)
-        if content.on_tap != CampaignContent.OnTap.APP and not content.target:
-            raise _incomplete("Say which address a tap opens.", "target", content)
-        if content.image_url and not content.image_url.startswith("https://"):
-            sentence = "The address of an image begins with https://."
-            raise _incomplete(sentence, "image_url", content)
-        if lacking := _lacks_of_cards(content.options):
-            raise _incomplete(lacking[1], lacking[0], content)
-        for name, wrong in mistakes(content):
-            raise _incomplete(str(wrong), name, content)
-    if not (split := variants.split_of(campaign.split)).adds_up:
-        sentence = f"The shares of the variants and the holdout are {split.percent} % in sum."
-        raise IncompleteContentError(f"{sentence} Make it 100 %.", field="share_0")
-
-
-def _lacks_of_cards(options: Mapping[str, Any]) -> tuple[str, str] | None:
-    """What a carousel or slider lacks, if it shows one, with its field before it."""
-    if not (kind := kind_of(options)):
-        return None
-    if not options["carousel"]:
-        return "carousel", f"Add a card to the {kind}, or choose one picture."
-    for place, item in enumerate(options["carousel"]):
-        if not item.get("image_url"):
-            return f"carousel[{place}].image_url", f"Card {place + 1} has no picture."
-        if not item.get("headline"):
-            return f"carousel[{place}].headline", f"Card {place + 1} has no title."
-    return None
-
-
-def check_delivery(campaign: Campaign) -> None:
-    """Raise the first thing in how it goes out that does not fit the rest, by field."""
-    canaries.check(campaign)
-    resending.check(campaign)
-
-
-def mistakes(content: CampaignContent) -> list[tuple[str, merging.Mistake]]:
-    """What is wrong with the merge tags of a content, by form field."""
-    said = {"title": content.title, "text": content.text, "target": content.target}
-    found = ((name, merging.mistake(text)) for name, text in said.items())
-    return [(name, wrong) for name, wrong in found if wrong is not None]
-
-
-def _incomplete(sentence: str, field: str, content: CampaignContent) -> IncompleteContentError:
-    return IncompleteContentError(sentence, field=field, content=content.pk)
-
-
-def check_options(campaign: Campaign, platforms: set[Platform]) -> None:
-    """Raise the first thing the clouds of these platforms would refuse, by field."""
-    clouds = {str(PROVIDER_OF[platform]) for platform in platforms}
-    for content in campaign.contents.all():
-        if unknown := set(content.options) - OPTIONS:
-            sentence = f"No notification has the option {min(unknown)}: take it out."
-            raise _incomplete(sentence, "options", content)
-        for fault in faults(rendering.read(content.as_json()), clouds):
-            raise _incomplete(fault.problem, fault.field, content)
-
-
-def check_size(
-    campaign: Campaign, platforms: set[Platform], people: Sequence[merging.Values] = ()
-) -> dict[Platform, int]:
-    """Bytes the content takes on each platform that has a credential; of merged ones, the most
-    it takes for one of these people.
-
-    Raises ContentTooLargeError with the figures for the first that is over its limit, and
-    IncompleteContentError for what a platform cannot show.
-    """
-    credentials = channels.credentials_of(campaign.application_id)
-    sizes: dict[Platform, int] = {}
-    for platform in sorted(platforms):
-        found = [c for (p, _), c in credentials.items() if p == PROVIDER_OF[platform]]
-        for content, said in _said(campaign, people) if found else ():
-            try:
-                payload = channels.build(found[0]).compile(
-                    notification(
-                        said,
-                        campaign.application,
-                        bulk_id="0" * 36,
-                        sent_at_ms=10**12,
-                        ttl=campaign.ttl,
-                    )
-                )
-            except PayloadTooLarge as problem:
-                raise ContentTooLargeError(
-                    f"{platform.label} takes at most {problem.limit:,} bytes, and this"
-                    f" notification has {problem.size:,}. Shorten {SHORTEN[problem.field]}.",
-                    field=problem.field,
-                    content=content.pk,
-                ) from None
-            except NotPossible as problem:
-                raise _incomplete(str(problem), problem.field, content) from None
-            except CredentialError:
-                continue  # the launch says so: no working credential
-            sizes[platform] = max(sizes.get(platform, 0), payload.size())
-    return sizes
-
-
-def _said(
-    campaign: Campaign, people: Sequence[merging.Values]
-) -> Iterator[tuple[CampaignContent, dict[str, Any]]]:
-    """Each content as it is, or as each of these people reads it."""
-    for content in campaign.contents.all():
-        said = merging.marked(content.as_json())
-        yield content, said
-        for values in people if "merge" in said else ():
-            with suppress(MissingValueError):
-                yield content, {**said, **merging.merged(said, values)}
-
-
 def launch(campaign: Campaign, user: User) -> Bulk:
     """Freeze the content and hold it for LAUNCH_HOLD_SECONDS, so that it can be undone.
 
@@ -199,8 +62,8 @@ def launch(campaign: Campaign, user: User) -> Bulk:
             raise WrongStateError("This campaign was launched already.")
         if not campaign.application.enabled:
             raise WrongStateError("This application is switched off under Settings.")
-        check_content(campaign)
-        check_delivery(campaign)
+        checking.check_content(campaign)
+        checking.check_delivery(campaign)
         starts_at = scheduling.starts_at(campaign)
         rule = rule_now(campaign)
         approving.check(campaign, rule, user)
@@ -210,8 +73,8 @@ def launch(campaign: Campaign, user: User) -> Bulk:
                 "Nobody would get this: no reachable device matches the audience. Widen it."
             )
         _check_credentials(campaign, set(reached.by_platform))
-        check_options(campaign, set(reached.by_platform))
-        check_size(campaign, set(reached.by_platform), previewing.worst(campaign, rule))
+        checking.check_options(campaign, set(reached.by_platform))
+        checking.check_size(campaign, set(reached.by_platform), previewing.worst(campaign, rule))
         steps = flows.of_campaign(campaign) if campaign.scenario is not None else []
         bulk = Bulk(
             application=campaign.application,
@@ -382,6 +245,6 @@ def unsent(bulk: Bulk) -> int:
 
 
 __all__ = [
-    "CampaignError", "cancel", "change_pace", "check_content", "check_delivery", "check_options",
-    "check_size", "launch", "pause", "resume", "rule_now", "rule_of", "undo", "unsent",
+    "CampaignError", "cancel", "change_pace", "launch", "pause", "resume", "rule_now", "rule_of",
+    "undo", "unsent",
 ]  # fmt: skip

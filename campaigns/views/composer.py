@@ -1,14 +1,9 @@
 """Write, preview, review, launch."""
 
 import math
-from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
-from django.db import OperationalError, transaction
-from django.forms import BoundField
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -18,314 +13,38 @@ from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
 
 from campaigns import (
     approving,
-    audience,
-    canaries,
-    capping,
-    channels,
+    checking,
     composing,
     contents,
-    counting,
-    drafting,
-    merging,
     previewing,
     scheduling,
-    stages,
     tasks,
     variants,
 )
-from campaigns.approving import Standing, State
-from campaigns.audience import AudienceSize
-from campaigns.content_forms import ContentForm, where
+from campaigns.content_forms import where
 from campaigns.errors import (
     CampaignError,
-    ContentTooLargeError,
-    IncompleteContentError,
-    StaleDraftError,
 )
 from campaigns.forms import ComposerForm, typed
 from campaigns.languages import name_of
-from campaigns.merging import Lack
 from campaigns.models import Campaign, CampaignContent
-from campaigns.rendering import PROVIDER_OF
-from campaigns.stages import Reach
 from campaigns.targeting import sentence
-from campaigns.timing import Kind, Timing
 from campaigns.views.campaigns import address_of, campaign_of
 from campaigns.views.previews import shown
+from campaigns.views.reviewing import (
+    form_faults,
+    panel,
+    posted_version,
+    refused_by,
+    review_of,
+    save_typed,
+    standing_of,
+)
 from campaigns.views.sizes import size_of
-from devices.models import Platform
 from devices.permissions import ApplicationRequest, Right, page
 
 SOON = 60  # seconds
-LIMIT = 4096  # bytes FCM and APNs take
 MOST_OFFERED = 12  # languages that devices report
-STATUS = "campaigns/campaign_form.html#composer-status"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Something to mend: in the panel, and beside its field where it has one."""
-
-    text: str
-    field: BoundField | None = None
-    where: str = ""  # of several contents
-
-
-@dataclass(frozen=True, slots=True)
-class Meter:
-    """How much of a cloud's limit the content takes on one platform."""
-
-    platform: Platform
-    size: int | None  # bytes; None: over the limit
-    limit: int = LIMIT
-
-    @property
-    def css(self) -> str:
-        if self.size is None:
-            return "is-over"
-        return "is-close" if self.size > self.limit * 0.9 else ""
-
-
-@dataclass(frozen=True, slots=True)
-class LanguageCount:
-    """How many devices get the content in a language; "" is the default one."""
-
-    language: str
-    devices: int
-
-    @property
-    def name(self) -> str:
-        return name_of(self.language) if self.language else "Everybody else"
-
-
-@dataclass(slots=True, kw_only=True)
-class Review:
-    """What the panel beside the send button says of a draft."""
-
-    campaign: Campaign
-    form: ComposerForm
-    version: int  # what the browser's next save builds on
-    mark: str  # "saved"; "refused": saved, not launched; "stale" and "faulty": not even saved
-    faults: list[Fault] = field(default_factory=list)
-    missing: str = ""  # what a launch still needs; no fault while somebody writes
-    size: AudienceSize | None = None
-    sentence: str = ""
-    meters: list[Meter] = field(default_factory=list)
-    texts: Reach | None = None  # whom its text messages could reach
-    unready: list[tuple[Platform, int]] = field(default_factory=list)  # without a credential
-    languages: list[LanguageCount] = field(default_factory=list)  # if there are several
-    split: list[tuple[str, int]] = field(default_factory=list)  # likewise variants, in percent
-    lacks: list[Lack] = field(default_factory=list)  # values that templates ask for
-    capped: int | None = 0  # devices that the frequency cap leaves out; None: not counted in time
-    approval: Standing | None = None  # for whoever reads it
-    first: datetime | None = None  # turns, if it were launched now
-    last: datetime | None = None
-
-    @property
-    def timing(self) -> str:
-        return scheduling.sentence(Timing.of(self.campaign.timing))
-
-    @property
-    def tries_first(self) -> str:
-        return canaries.sentence(self.campaign.canary)
-
-    @property
-    def waits(self) -> bool:
-        """Whether it goes out later than it is launched."""
-        return Timing.of(self.campaign.timing).kind is not Kind.NOW
-
-
-def _form_faults(form: ComposerForm, names: Iterable[str]) -> list[Fault]:
-    own = [
-        Fault(str(text), form[name])
-        for name in names
-        for text in form.errors.get(name, ())  # in the order of the page
-    ]
-    if names is form.fields:
-        own += _card_faults(form, "Card")
-        own += [
-            each for other in form.others for each in _card_faults(other, other.where + ", card")
-        ]
-    others = [
-        Fault(str(text), other[name], other.where)
-        for other in form.others
-        for name, texts in other.errors.items()
-        for text in texts
-        if name in names
-    ]
-    return own + others
-
-
-def _card_faults(form: ContentForm, where: str) -> list[Fault]:
-    return [
-        Fault(str(text), card[name], f"{where} {place}")
-        for place, card in enumerate(form.cards, start=1)
-        for name, texts in card.errors.items()
-        for text in texts
-    ]
-
-
-def _fault(form: ComposerForm, refusal: CampaignError) -> Fault:
-    name, content = getattr(refusal, "field", ""), getattr(refusal, "content", None)
-    for other in form.others:
-        if other.of.pk == content and (field := other.field_of(name)) is not None:
-            return Fault(str(refusal), field, other.where)
-    return Fault(str(refusal), form.field_of(name))
-
-
-def _lacks(campaign: Campaign, form: ComposerForm) -> list[Lack]:
-    """Of how many devices of the typed audience a merge tag's value is not known."""
-    asked = previewing.variables_of(campaign)
-    if not asked:
-        return []
-    primary_only = form.cleaned_data["primary_only"]
-    counted = previewing.lacking(
-        campaign.application, form.rule(), asked, primary_only=primary_only
-    )
-    texts = [
-        said[name]
-        for said in (content.as_json() for content in campaign.contents.all())
-        for name in merging.fields_with_tags(said)
-    ]
-    return [
-        Lack(variable, devices, any(merging.needs(text, variable) for text in texts))
-        for variable, devices in (counted or {}).items()
-        if devices
-    ]
-
-
-def _mistakes(campaign: Campaign, form: ComposerForm) -> list[Fault]:
-    """What is wrong with the stored merge tags, beside their fields."""
-    return [
-        _fault(form, IncompleteContentError(str(wrong), field=name, content=content.pk))
-        for content in campaign.contents.all()
-        for name, wrong in composing.mistakes(content)
-    ]
-
-
-def _languages(campaign: Campaign, form: ComposerForm) -> list[LanguageCount]:
-    """Devices of the typed audience by the language they are spoken to in."""
-    spoken = contents.spoken(campaign)
-    if len(spoken) == 1:
-        return []
-    primary_only = form.cleaned_data["primary_only"]
-    reported = counting.by_language(campaign.application, form.rule(), primary_only=primary_only)
-    counted = contents.by_content(spoken, reported or {})
-    return [LanguageCount(*each) for each in counted.items()] if reported is not None else []
-
-
-def _review(
-    campaign: Campaign, form: ComposerForm, *, mark: str, version: int | None = None
-) -> Review:
-    """Count, measure and check what is stored; count whom the form's audience reaches."""
-    review = Review(
-        campaign=campaign,
-        form=form,
-        version=campaign.version if version is None else version,
-        mark=mark,
-        faults=_form_faults(form, form.fields),
-        split=variants.split_of(campaign.split).named,
-    )
-    if mark != "faulty":
-        review.faults += _mistakes(campaign, form)
-    if form.audience_is_valid():
-        review.size = counting.live(
-            campaign.application, form.rule(), primary_only=form.cleaned_data["primary_only"]
-        )
-        review.sentence = sentence(form.rule())
-        review.languages = _languages(campaign, form)
-        review.lacks = _lacks(campaign, form)
-        people = previewing.worst(campaign, form.rule())
-        have = {provider for provider, _ in channels.credentials_of(campaign.application_id)}
-        review.texts = stages.reach(campaign, form.rule())
-        review.capped = _capped(campaign, form)
-        review.unready = [
-            (platform, number)
-            for platform, number in review.size.by_platform.items()
-            if PROVIDER_OF[platform] not in have
-        ]
-        for platform in review.size.by_platform:
-            try:
-                sizes = composing.check_size(campaign, {platform}, people)
-            except ContentTooLargeError as refusal:
-                review.meters.append(Meter(platform, None))
-                review.faults.append(_fault(form, refusal))
-            else:
-                review.meters += [Meter(platform, size) for size in sizes.values()]
-    try:
-        composing.check_content(campaign)
-        composing.check_delivery(campaign)
-        review.first, review.last = scheduling.ends_of_turns(
-            Timing.of(campaign.timing), scheduling.starts_at(campaign)
-        )
-        composing.check_options(campaign, set(review.size.by_platform if review.size else ()))
-    except CampaignError as refusal:
-        review.missing = str(refusal)
-    return review
-
-
-def _capped(campaign: Campaign, form: ComposerForm) -> int | None:
-    """Of the audience, how many the cap would leave out now."""
-    if campaign.transactional:
-        return 0
-    primary = form.cleaned_data["primary_only"]
-    reached = audience.of(campaign.application, form.rule(), primary_only=primary)
-    with suppress(OperationalError), counting.patience(stages.PATIENCE):
-        return capping.full_now(campaign.application, reached.values("pk"))
-    return None
-
-
-def _refused(review: Review, refusal: CampaignError) -> Review:
-    """The same panel with what the engine refused."""
-    fault = _fault(review.form, refusal)
-    if isinstance(refusal, StaleDraftError):
-        review.mark = "stale"
-    elif all(known.text != fault.text for known in review.faults):
-        review.faults.insert(0, fault)
-    review.missing = ""
-    return review
-
-
-def _panel(request: ApplicationRequest, review: Review) -> HttpResponse:
-    review.approval = _standing(request, review.campaign)
-    return render(request, STATUS, {"review": review, "campaign": review.campaign})
-
-
-def _standing(request: ApplicationRequest, campaign: Campaign) -> Standing:
-    """Where a draft stands for whoever reads it."""
-    if not request.application.needs_approval:
-        return Standing(State.FREE, request.user)
-    campaign.application = request.application
-    return approving.standing(campaign, composing.rule_now(campaign), request.user)
-
-
-def _posted_version(request: ApplicationRequest) -> int:
-    text = request.POST.get("draft_version", "")
-    return int(text) if text.isdecimal() and len(text) < 10 else 0
-
-
-def _save(
-    request: ApplicationRequest, campaign: Campaign, form: ComposerForm
-) -> tuple[Campaign, Review | None]:
-    """Save what was typed. Where it cannot be saved, the review that says why."""
-    version = _posted_version(request)
-    if not form.is_valid():
-        return campaign, _review(campaign, form, mark="faulty", version=version)
-    try:
-        saved = drafting.save_draft(
-            campaign,
-            version=version,
-            draft=form.draft(),
-            content=form.content(),
-            others={other.of.pk: other.content() for other in form.others},
-            user=request.user,
-        )
-    except CampaignError as refusal:
-        # The next save must build on the same version, or it would overwrite theirs unseen.
-        review = _review(campaign, form, mark="refused", version=version)
-        return campaign, _refused(review, refusal)
-    saved.application = campaign.application
-    return saved, None
 
 
 @require_http_methods(["GET", "POST"])
@@ -339,8 +58,8 @@ def campaign_edit(request: ApplicationRequest, pk: int) -> HttpResponse:
         return redirect(campaign)
     if request.method == "GET":
         form = ComposerForm(typed(campaign), application=request.application, campaign=campaign)
-        review = _review(campaign, form, mark="saved")
-        review.approval = _standing(request, campaign)
+        review = review_of(campaign, form, mark="saved")
+        review.approval = standing_of(request, campaign)
         context = {
             "review": review,
             "campaign": campaign,
@@ -352,8 +71,8 @@ def campaign_edit(request: ApplicationRequest, pk: int) -> HttpResponse:
         }
         return render(request, "campaigns/campaign_form.html", context)
     form = ComposerForm(request.POST, application=request.application, campaign=campaign)
-    campaign, refused = _save(request, campaign, form)
-    return _panel(request, refused or _review(campaign, form, mark="saved"))
+    campaign, refused = save_typed(request, campaign, form)
+    return panel(request, refused or review_of(campaign, form, mark="saved"))
 
 
 @require_POST
@@ -367,14 +86,14 @@ def campaign_contents(request: ApplicationRequest, pk: int) -> HttpResponse:
     if not campaign.is_draft:
         return HttpResponseClientRedirect(address_of(request, campaign))
     form = ComposerForm(request.POST, application=request.application, campaign=campaign)
-    campaign, refused = _save(request, campaign, form)
+    campaign, refused = save_typed(request, campaign, form)
     if refused is None:
         try:
             shown = _change_contents(request, campaign)
         except CampaignError as refusal:
-            refused = _refused(_review(campaign, form, mark="saved"), refusal)
+            refused = refused_by(review_of(campaign, form, mark="saved"), refusal)
     if refused is not None:
-        answer = retarget(_panel(request, refused), "#composer-status")
+        answer = retarget(panel(request, refused), "#composer-status")
         return reswap(answer, "innerHTML")
     campaign = campaign_of(request, pk)
     form = ComposerForm(typed(campaign), application=request.application, campaign=campaign)
@@ -382,7 +101,7 @@ def campaign_contents(request: ApplicationRequest, pk: int) -> HttpResponse:
         "campaign": campaign,
         "form": form,
         "languages": form.known_languages(),
-        "review": _review(campaign, form, mark="saved"),
+        "review": review_of(campaign, form, mark="saved"),
         **shown_contents(form, *shown),
     }
     return render(request, "campaigns/_contents_changed.html", context)
@@ -443,7 +162,7 @@ def audience_size(request: ApplicationRequest, pk: int) -> HttpResponse:
         size = size_of(request.application, rule, primary_only=primary, exactly=exactly)
         context["review"] = {"size": size, "sentence": sentence(rule)}
     else:
-        context["review"] = {"faults": _form_faults(form, form.AUDIENCE)}
+        context["review"] = {"faults": form_faults(form, form.AUDIENCE)}
     return render(request, "campaigns/campaign_form.html#audience-size", context)
 
 
@@ -456,17 +175,17 @@ def campaign_launch(request: ApplicationRequest, pk: int) -> HttpResponse:
         return HttpResponseClientRedirect(address_of(request, campaign))
     if Right.EDIT_CAMPAIGNS in request.rights:
         form = ComposerForm(request.POST, application=request.application, campaign=campaign)
-        campaign, refused = _save(request, campaign, form)
+        campaign, refused = save_typed(request, campaign, form)
         if refused:
-            return _panel(request, refused)
+            return panel(request, refused)
     else:
         form = ComposerForm(typed(campaign), application=request.application, campaign=campaign)
-        if _posted_version(request) != campaign.version:
-            return _panel(request, _review(campaign, form, mark="stale"))
+        if posted_version(request) != campaign.version:
+            return panel(request, review_of(campaign, form, mark="stale"))
     try:
         bulk = composing.launch(campaign, request.user)
     except CampaignError as refusal:
-        return _panel(request, _refused(_review(campaign, form, mark="refused"), refusal))
+        return panel(request, refused_by(review_of(campaign, form, mark="refused"), refusal))
 
     def freeze() -> None:
         hold = math.ceil((bulk.starts_at - timezone.now()).total_seconds())
@@ -487,17 +206,17 @@ def approval_ask(request: ApplicationRequest, pk: int) -> HttpResponse:
     if not campaign.is_draft:
         return HttpResponseClientRedirect(address_of(request, campaign))
     form = ComposerForm(request.POST, application=request.application, campaign=campaign)
-    campaign, refused = _save(request, campaign, form)
+    campaign, refused = save_typed(request, campaign, form)
     if refused:
-        return _panel(request, refused)
+        return panel(request, refused)
     try:
-        composing.check_content(campaign)
-        composing.check_delivery(campaign)
+        checking.check_content(campaign)
+        checking.check_delivery(campaign)
         scheduling.starts_at(campaign)
         approving.ask(campaign, composing.rule_now(campaign), request.user)
     except CampaignError as refusal:
-        return _panel(request, _refused(_review(campaign, form, mark="refused"), refusal))
-    return _panel(request, _review(campaign, form, mark="saved"))
+        return panel(request, refused_by(review_of(campaign, form, mark="refused"), refusal))
+    return panel(request, review_of(campaign, form, mark="saved"))
 
 
 @require_POST
@@ -508,23 +227,23 @@ def approval_decide(request: ApplicationRequest, pk: int) -> HttpResponse:
     if not campaign.is_draft:
         return HttpResponseClientRedirect(address_of(request, campaign))
     form = ComposerForm(typed(campaign), application=request.application, campaign=campaign)
-    if _posted_version(request) != campaign.version:
-        return _panel(request, _review(campaign, form, mark="stale"))
+    if posted_version(request) != campaign.version:
+        return panel(request, review_of(campaign, form, mark="stale"))
     note = request.POST.get("note", "").replace("\x00", "").strip()[:500]
     approved = request.POST.get("decision") == "approve"
     try:
         rule = composing.rule_now(campaign)
         approving.decide(campaign, rule, request.user, approved=approved, note=note)
     except CampaignError as refusal:
-        return _panel(request, _refused(_review(campaign, form, mark="refused"), refusal))
-    return _panel(request, _review(campaign, form, mark="saved"))
+        return panel(request, refused_by(review_of(campaign, form, mark="refused"), refusal))
+    return panel(request, review_of(campaign, form, mark="saved"))
 
 
 def draft_of(request: ApplicationRequest, campaign: Campaign) -> HttpResponse:
     """A draft for those who may not edit it: to read, and to launch for whoever may."""
     form = ComposerForm(typed(campaign), application=request.application, campaign=campaign)
-    review = _review(campaign, form, mark="saved")
-    review.approval = _standing(request, campaign)
+    review = review_of(campaign, form, mark="saved")
+    review.approval = standing_of(request, campaign)
     context = {
         "campaign": campaign,
         "contents": [(where(each), each) for each in campaign.contents.all()],

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from campaigns import composing
+from campaigns import checking
 from campaigns.errors import IncompleteContentError
 from campaigns.models import Campaign
 from devices.models import Application, Role
@@ -176,8 +176,8 @@ def test_a_carousel_is_launched_when_all_its_cards_are_written(
     campaign = make_campaign(shop, options={"carousel": items, "carousel_kind": "carousel"})
 
     with pytest.raises(IncompleteContentError) as refusal:
-        composing.check_content(campaign)
+        checking.check_content(campaign)
 
     assert refusal.value.field == field
     campaign.contents.update(options={"carousel": [SHOES, BOOTS], "carousel_kind": "carousel"})
-    composing.check_content(campaign)
+    checking.check_content(campaign)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from campaigns import composing, contents, counting, dispatch, drafting, fanout, variants
+from campaigns import checking, composing, contents, counting, dispatch, drafting, fanout, variants
 from campaigns.errors import (
     CampaignError,
     ContentTooLargeError,
@@ -64,7 +64,7 @@ def test_a_language_takes_over_everything_but_the_words(shop: Application) -> No
     added = campaign.contents.get(language="pt-BR")
     assert (added.title, added.text, added.target) == ("", "", "shop://sale")
     with pytest.raises(IncompleteContentError) as refused:
-        composing.check_content(campaign)
+        checking.check_content(campaign)
     assert (refused.value.field, refused.value.content) == ("text", added.pk)
 
 

@@ -9,7 +9,16 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns import composing, dispatch, fanout, merging, previewing, pulling, statistics
+from campaigns import (
+    checking,
+    composing,
+    dispatch,
+    fanout,
+    merging,
+    previewing,
+    pulling,
+    statistics,
+)
 from campaigns.errors import ContentTooLargeError, IncompleteContentError
 from campaigns.merging import NOBODY, MissingValueError, Variable
 from campaigns.models import Bulk, Message, Reason
@@ -206,7 +215,7 @@ def test_an_app_that_asks_for_its_messages_reads_them_filled_in(cloud_for: Cloud
 )
 def test_a_mistake_is_refused_beside_its_field(field: str, given: dict[str, str]) -> None:
     with pytest.raises(IncompleteContentError, match="line 1, column") as refused:
-        composing.check_content(make_campaign(make_application(), **given))
+        checking.check_content(make_campaign(make_application(), **given))
 
     assert refused.value.field == field
 
@@ -222,8 +231,8 @@ def test_the_size_is_that_of_the_longest_real_recipient() -> None:
 
     people = previewing.worst(campaign, {"all": []})
 
-    plain = composing.check_size(campaign, platforms)
-    [worst] = composing.check_size(campaign, platforms, people).values()
+    plain = checking.check_size(campaign, platforms)
+    [worst] = checking.check_size(campaign, platforms, people).values()
     assert worst > plain[Platform.ANDROID] + 300
     long = make_campaign(application, text="{{ first_name }}" * 12)
     with pytest.raises(ContentTooLargeError):

@@ -14,7 +14,17 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from campaigns import composing, dispatch, drafting, fanout, ledger, resending, statistics, variants
+from campaigns import (
+    checking,
+    composing,
+    dispatch,
+    drafting,
+    fanout,
+    ledger,
+    resending,
+    statistics,
+    variants,
+)
 from campaigns.errors import IncompleteContentError, RuleError, WrongStateError
 from campaigns.models import Bulk, Campaign, Chunk, Flow, Message, Reason, RepeatPolicy, Scenario
 from campaigns.targeting import sentence, to_q
@@ -287,13 +297,13 @@ def test_no_scenario_and_no_repetition_is_put_on_what_is_sent_again(
     draft = again(send(make_campaign(shop)), Reason.LIMITED)
     draft.scenario = Scenario.objects.create(name="Then SMS", steps=[])
     with pytest.raises(IncompleteContentError, match="one step"):
-        composing.check_delivery(draft)
+        checking.check_delivery(draft)
     draft.scenario = None
     draft.timing = {
         "kind": "repeat", "date": "2026-11-24", "time": "09:00", "zone": "UTC", "every": "day",
     }  # fmt: skip
     with pytest.raises(IncompleteContentError, match="once"):
-        composing.check_delivery(draft)
+        checking.check_delivery(draft)
 
 
 def test_the_bulk_of_another_application_is_nobody_s(shop: Application) -> None:

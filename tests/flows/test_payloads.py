@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from campaigns import channels, composing, dispatch, fanout
+from campaigns import channels, checking, dispatch, fanout
 from campaigns.models import Bulk, RepeatPolicy
 from campaigns.store import store
 from devices.models import Application, Platform
@@ -467,7 +467,7 @@ def test_every_option_a_campaign_can_have_is_shown_here() -> None:
     shown = {name for content, _ in OPTIONS for name in content}
 
     ours = {"may_trim", "inbox_expires_in"}  # no cloud hears of them
-    assert shown == composing.OPTIONS - ours | {"title", "image_url"}
+    assert shown == checking.OPTIONS - ours | {"title", "image_url"}
 
 
 @pytest.mark.parametrize(
