@@ -2,6 +2,7 @@
 // listener per event on the document, so parts that htmx swaps in need no wiring.
 //
 //   data-dialog="id"            opens <dialog id>; data-close closes the one it stands in
+//   data-fill='{"id": "value"}'  of such an opener: what fields of the dialog say first
 //   data-typed="Friday sale"    an input that enables its form's submit when it says just this
 //   data-copy="text"            copies; .copy shows that it did
 //   data-keys="g c"             shortcut of a link or button; `?` lists them, data-keys-label names it
@@ -20,6 +21,7 @@
   // ------------------------------------------------------------------------- toasts
 
   const SECONDS_SHOWN = { success: 5, info: 6, warning: 10, error: 14 };
+  const SECONDS_TO_UNDO = 20;
 
   function toast(text, level = "info") {
     const region = $("#toasts");
@@ -32,16 +34,43 @@
   }
 
   function expire(element) {
-    const seconds = SECONDS_SHOWN[element.dataset.level] || SECONDS_SHOWN.info;
+    const undo = $("form", element);
+    const seconds = undo ? SECONDS_TO_UNDO : SECONDS_SHOWN[element.dataset.level] || SECONDS_SHOWN.info;
     let timer;
     const start = () => { timer = setTimeout(() => element.remove(), seconds * 1000); };
-    element.addEventListener("mouseenter", () => clearTimeout(timer));
-    element.addEventListener("mouseleave", start);
+    element.dataset.expires = "";
+    for (const type of ["mouseenter", "focusin"]) element.addEventListener(type, () => clearTimeout(timer));
+    for (const type of ["mouseleave", "focusout"]) element.addEventListener(type, () => { clearTimeout(timer); start(); });
     start();
   }
 
   on("toast", (event) => toast(event.detail.text, event.detail.level));
-  on("click", (event) => closest(event, ".toast button")?.closest(".toast").remove());
+  on("click", (event) => closest(event, ".toast-close")?.closest(".toast").remove());
+  on("htmx:oobAfterSwap", ({ detail }) => {
+    if (detail.target?.id !== "toasts") return;
+    for (const element of $$("#toasts .toast:not([data-expires])")) expire(element);
+  });
+
+  // ------------------------------------------------------------------ actions in place
+  // An action closes its dialog, which gives the focus back to what opened it. Where the pressed
+  // button goes (an Undo, an entry of a timeline), the focus goes to what it stood in.
+
+  let home = null;
+  on("htmx:beforeRequest", ({ detail }) => {
+    const pressed = document.activeElement;
+    if (!pressed || !detail.elt.contains(pressed)) return;
+    home = pressed.closest("[tabindex='-1'][id]:not(dialog)")?.id || "content";
+  });
+  on("changed", () => {
+    for (const dialog of $$("dialog[open]")) dialog.close();
+    const older = $$(".toast:has(form)"); // what they tell of was done before this
+    setTimeout(() => { for (const element of older) element.remove(); comeHome(); }); // behind htmx's swap
+  });
+  on("htmx:afterSettle", comeHome);
+  function comeHome() {
+    const focused = document.activeElement;
+    if (home && (!focused || focused === document.body)) document.getElementById(home)?.focus({ preventScroll: true });
+  }
 
   // -------------------------------------------------------------------- htmx's errors
 
@@ -87,6 +116,7 @@
     const opener = closest(event, "[data-dialog]");
     if (opener) {
       event.preventDefault();
+      fill(opener);
       openDialog(document.getElementById(opener.dataset.dialog));
     }
     const closer = closest(event, "[data-close]");
@@ -105,9 +135,16 @@
   }, true);
 
   function openDialog(dialog) {
-    if (!dialog || dialog.open) return;
+    if (!dialog || dialog.matches(":modal")) return;
     closeMenus();
+    dialog.close(); // one that stands open in the page, for browsers without scripts
     dialog.showModal();
+  }
+  function fill(opener) {
+    for (const [id, value] of Object.entries(JSON.parse(opener.dataset.fill || "{}"))) {
+      const field = document.getElementById(id);
+      if (field) field.value = value;
+    }
   }
 
   on("input", (event) => {

@@ -1,8 +1,11 @@
 """Put right whose a device is: move it, part it, make it primary, and take that back."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from devices import audit, personalizing, registering
@@ -18,6 +21,8 @@ from devices.people_forms import OwnerForm
 from devices.permissions import ApplicationRequest, Right, page
 from devices.personalizing import Choice
 from devices.registering import Device
+from devices.views.in_place import answer, newest_entry, undo_of
+from devices.views.registrations import show
 
 # A support agent has seen what will happen, so the device may be taken from another person.
 FORCE = Choice(force=True)
@@ -48,16 +53,26 @@ def explain(refusal: DeviceError) -> str:
     return f"{refusal}."
 
 
+def _seen(request: ApplicationRequest, device: Registration, form: OwnerForm) -> dict[str, Any]:
+    """What moving the device would do, for its dialog."""
+    told: dict[str, Any] = {"owner_form": form}
+    if form.is_valid():
+        seen = personalizing.preview(device, form.identities(), FORCE)
+        told |= {"seen": seen, "refusal": explain(seen.refusal) if seen.refusal else ""}
+    return told
+
+
+def _home(device: Registration) -> str:
+    return reverse("devices:detail", args=[device.application_id, device.pk])
+
+
 @page(Right.EDIT_DEVICES)
 @require_GET
 def owner_preview(request: ApplicationRequest, pk: int) -> HttpResponse:
     """What moving the device would do, while it is typed."""
     device = _device(request, pk)
-    form = OwnerForm(request.GET)
-    context = {"application": request.application, "device": device, "owner_form": form}
-    if form.is_valid():
-        seen = personalizing.preview(device, form.identities(), FORCE)
-        context |= {"seen": seen, "refusal": explain(seen.refusal) if seen.refusal else ""}
+    context = _seen(request, device, OwnerForm(request.GET))
+    context |= {"application": request.application, "device": device}
     return render(request, "devices/_owner.html#owner-preview", context)
 
 
@@ -67,10 +82,10 @@ def owner_change(request: ApplicationRequest, pk: int) -> HttpResponse:
     """Move a device to the person who is known by what was typed."""
     device = _device(request, pk)
     form = OwnerForm(request.POST)
-    if not form.is_valid():
-        for errors in form.errors.values():
-            messages.error(request, str(errors[0]))
-        return redirect("devices:detail", request.application.pk, pk)
+    if "preview" in request.POST or not form.is_valid():  # without scripts
+        status = 200 if form.is_valid() else 422
+        return _ask_again(request, device, _seen(request, device, form), status)
+    behind = newest_entry(device)
     try:
         person = personalizing.personalize(
             request.application,
@@ -80,12 +95,20 @@ def owner_change(request: ApplicationRequest, pk: int) -> HttpResponse:
             choice=FORCE,
         )
     except DeviceError as refusal:
-        messages.error(request, explain(refusal))
-    else:
-        messages.success(
-            request, f"The device belongs to {person} now. In its timeline you can undo it."
-        )
-    return redirect("devices:detail", request.application.pk, pk)
+        told = {**_seen(request, device, form), "refusal": explain(refusal)}
+        return _ask_again(request, device, told, 422)
+    undo = undo_of(request, device, behind)
+    return answer(request, _home(device), f"The device belongs to {person} now.", undo=undo)
+
+
+def _ask_again(
+    request: ApplicationRequest, device: Registration, told: dict[str, Any], status: int
+) -> HttpResponse:
+    """The dialog with both sides, and why the device cannot be moved like this."""
+    if not request.htmx:
+        return show(request, device.pk, opened="owner", status=status, more=told)
+    context = {"application": request.application, "device": device, **told}
+    return render(request, "devices/_owner.html#owner-preview", context, status=status)
 
 
 @page(Right.EDIT_DEVICES)
@@ -93,14 +116,15 @@ def owner_change(request: ApplicationRequest, pk: int) -> HttpResponse:
 def owner_part(request: ApplicationRequest, pk: int) -> HttpResponse:
     """Part a device from its person: nobody is known to use it."""
     device = _device(request, pk)
+    behind = newest_entry(device)
     parted = personalizing.depersonalize(
         request.application, device.address.public_id, audit.author_of(request.user, request)
     )
-    if parted:
-        messages.success(request, "The device is anonymous now. In its timeline you can undo it.")
-    else:
-        messages.info(request, "The device was anonymous already.")
-    return redirect("devices:detail", request.application.pk, pk)
+    if not parted:
+        text = "The device was anonymous already."
+        return answer(request, _home(device), text, level=messages.INFO)
+    undo = undo_of(request, device, behind)
+    return answer(request, _home(device), "The device is anonymous now.", undo=undo)
 
 
 @page(Right.EDIT_DEVICES)
@@ -108,6 +132,7 @@ def owner_part(request: ApplicationRequest, pk: int) -> HttpResponse:
 def primary_change(request: ApplicationRequest, pk: int) -> HttpResponse:
     """Make a device the primary one of its person, or let them have none."""
     device, wanted = _device(request, pk), request.POST.get("primary") == "1"
+    behind = newest_entry(device)
     registering.refresh(
         request.application,
         device.address.public_id,
@@ -115,8 +140,10 @@ def primary_change(request: ApplicationRequest, pk: int) -> HttpResponse:
         author=audit.author_of(request.user, request),
     )
     done = "is the primary one now" if wanted else "is not the primary one any more"
-    messages.success(request, f"The device {done}.")
-    return redirect("devices:detail", request.application.pk, pk)
+    back = _home(device)
+    if request.POST.get("person") and device.person_id is not None:  # asked from their page
+        back = reverse("devices:person", args=[request.application.pk, device.person_id])
+    return answer(request, back, f"The device {done}.", undo=undo_of(request, device, behind))
 
 
 @page(Right.EDIT_DEVICES)
@@ -135,11 +162,9 @@ def owner_undo(request: ApplicationRequest, pk: int, entry: int) -> HttpResponse
             audit.author_of(request.user, request),
         )
     except DeviceError as refusal:
-        messages.error(request, explain(refusal))
-    else:
-        whose = f"belongs to {undone.person} again" if undone.person else "is anonymous again"
-        messages.success(request, f"The device {whose}.")
-    return redirect("devices:detail", request.application.pk, pk)
+        return answer(request, _home(device), explain(refusal), level=messages.ERROR)
+    whose = f"belongs to {undone.person} again" if undone.person else "is anonymous again"
+    return answer(request, _home(device), f"The device {whose}.")
 
 
 @page(Right.EDIT_DEVICES)
@@ -150,19 +175,17 @@ def change_undo(request: ApplicationRequest, entry: int) -> HttpResponse:
     author = audit.author_of(request.user, request)
     if wanted.object_type == "person":
         person = get_object_or_404(Person, pk=wanted.object_id)
-        back = redirect("devices:person", request.application.pk, person.pk)
+        back = reverse("devices:person", args=[request.application.pk, person.pk])
     else:
-        device = _device(request, int(wanted.object_id))
-        back = redirect("devices:detail", request.application.pk, device.pk)
+        back = _home(_device(request, int(wanted.object_id)))
     try:
         if wanted.object_type == "person":
             personalizing.revert_person(wanted, author)
         else:
             personalizing.revert_device(wanted, author)
     except NothingToUndoError:
-        messages.error(request, "It has been changed since, so this cannot be undone.")
+        text = "It has been changed since, so this cannot be undone."
+        return answer(request, back, text, level=messages.ERROR)
     except DeviceError as refusal:
-        messages.error(request, explain(refusal))
-    else:
-        messages.success(request, "The change was undone.")
-    return back
+        return answer(request, back, explain(refusal), level=messages.ERROR)
+    return answer(request, back, "The change was undone.")

@@ -7,10 +7,11 @@ from django.contrib import messages
 from django.db.models import Count, Prefetch
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from devices import audit, finding, numbers, personalizing
-from devices.errors import DeviceError
+from devices import attributes, audit, finding, numbers, personalizing
+from devices.errors import DeviceError, PersonError
 from devices.models import (
     Application,
     AttributeDefinition,
@@ -20,7 +21,8 @@ from devices.models import (
 )
 from devices.people_forms import AttributeForm, PersonForm, PersonSearchForm
 from devices.permissions import ApplicationRequest, Right, page
-from devices.views.registrations import attributes_of, state_of
+from devices.views.in_place import answer, newest_entry, undo_of
+from devices.views.registrations import attributes_of, initial_attribute, state_of
 from pushadmin.web import newest_first, page_or_partial
 
 MOST_DEVICES = 50  # on the page of a person
@@ -87,12 +89,17 @@ def name_of(person: Person) -> str:
 @require_GET
 def person_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
     """One person: who they are, their devices, what they were sent, who changed what."""
-    person = get_object_or_404(Person, pk=pk)
-    return _show(request, person, PersonForm(person=person))
+    person = get_object_or_404(Person.objects.prefetch_related("identities"), pk=pk)
+    return show(request, person, PersonForm(person=person), request.GET.get("open", ""))
 
 
-def _show(request: ApplicationRequest, person: Person, form: PersonForm) -> HttpResponse:
-    """The page; with what was typed and could not be kept, its dialog stands open."""
+def show(
+    request: ApplicationRequest, person: Person, form: PersonForm, opened: str = ""
+) -> HttpResponse:
+    """The page, or what an action changed of it.
+
+    With what was typed and could not be kept, its dialog stands open.
+    """
     devices = list(
         Registration.objects.filter(person=person, application=request.application)
         .select_related("address")
@@ -103,6 +110,7 @@ def _show(request: ApplicationRequest, person: Person, form: PersonForm) -> Http
     identities = list(person.identities.all())
     phones = [each.value for each in identities if each.kind == Identity.Kind.PHONE]
     closings = numbers.closings(phones) if phones else {}
+    types = attributes.types(None) if request.GET.get("attribute") else {}
     context = {
         "application": request.application,
         "person": person,
@@ -116,27 +124,42 @@ def _show(request: ApplicationRequest, person: Person, form: PersonForm) -> Http
         "elsewhere": everywhere - here,
         "reachable": sum(state_of(each) == "reachable" for each in devices),
         "form": form,
-        "attribute_form": AttributeForm(),
+        "attribute_form": AttributeForm(
+            initial=initial_attribute(request, person.attributes, types)
+        ),
+        "opened": opened,
+        "in_place": bool(request.htmx),
     }
     status = 422 if form.errors else 200
-    return render(request, "devices/person_detail.html", context, status=status)
+    return page_or_partial(
+        request, "devices/person_detail.html", "person-parts", context, status=status
+    )
 
 
 @page(Right.EDIT_DEVICES)
 @require_POST
 def person_edit(request: ApplicationRequest, pk: int) -> HttpResponse:
-    """Change what is known of a person."""
+    """Change what is known of a person, and by what they are known."""
     person = get_object_or_404(Person, pk=pk)
     form = PersonForm(request.POST, person=person)
-    if not form.is_valid():
-        return _show(request, person, form)
-    try:
-        personalizing.change(pk, form.described(), audit.author_of(request.user, request))
-    except DeviceError as refusal:
-        messages.error(request, f"{refusal}.")
-    else:
-        messages.success(request, "The person was changed.")
-    return redirect("devices:person", request.application.pk, pk)
+    behind = newest_entry(person)
+    if form.is_valid():
+        try:
+            personalizing.change(pk, form.described(), audit.author_of(request.user, request))
+        except PersonError as refusal:
+            form.refuse(refusal, request.application)
+        except DeviceError as refusal:
+            form.add_error(None, f"{refusal}.")
+        else:
+            back = reverse("devices:person", args=[request.application.pk, pk])
+            if newest_entry(person) == behind:
+                return answer(request, back, "Nothing was different.", level=messages.INFO)
+            undo = undo_of(request, person, behind)
+            return answer(request, back, "The person was changed.", undo=undo)
+    if request.htmx:
+        context = {"application": request.application, "person": person, "form": form}
+        return render(request, "devices/person_detail.html#edit-form", context, status=422)
+    return show(request, person, form)
 
 
 @page(Right.EDIT_DEVICES)

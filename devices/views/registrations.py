@@ -1,5 +1,6 @@
 """Pages of devices."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,10 +9,11 @@ from django.contrib import messages
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from devices import audit, finding, numbers, subscriptions
+from devices import attributes, audit, finding, numbers, subscriptions
 from devices.forms import DeviceSearchForm
 from devices.models import (
     Address,
@@ -23,6 +25,7 @@ from devices.models import (
 )
 from devices.people_forms import AttributeForm, OwnerForm
 from devices.permissions import ApplicationRequest, Right, page
+from devices.views.in_place import answer, newest_entry, undo_of
 from pushadmin.web import newest_first, page_or_partial
 
 STATES = {
@@ -87,12 +90,50 @@ class Attribute:
     name: str
     type: str
     value: Any
+    kind: str = ""  # the same type, as forms know it
+
+    @property
+    def editable(self) -> bool:
+        return not isinstance(self.value, list | dict)
+
+    @property
+    def fill(self) -> str:
+        """What the fields of its form say first."""
+        typed = typed_value(self.value)
+        return json.dumps({"id_name": self.name, "id_type": self.kind, "id_value": typed})
+
+
+def typed_value(value: Any) -> str:
+    """The value of an attribute as somebody types it."""
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
+
+
+def initial_attribute(
+    request: ApplicationRequest, values: dict[str, Any], types: dict[str, AttributeDefinition.Type]
+) -> dict[str, str]:
+    """What the form of an attribute says first, where it is opened without scripts."""
+    name = request.GET.get("attribute", "")
+    if name not in values:
+        return {}
+    return {"name": name, "type": types.get(name, ""), "value": typed_value(values[name])}
 
 
 @page(Right.SEE_DEVICES)
 @require_GET
 def device_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
     """One device: whose it is, what a rule can ask of it, where a push goes; its messages."""
+    return show(request, pk, opened=request.GET.get("open", ""))
+
+
+def show(
+    request: ApplicationRequest,
+    pk: int,
+    *,
+    opened: str = "",
+    status: int = 200,
+    more: dict[str, Any] | None = None,
+) -> HttpResponse:
+    """The page of a device, or what an action changed of it; `opened` is the dialog that is."""
     device = get_object_or_404(
         Registration.objects.filter(application=request.application)
         .select_related("address", "person")
@@ -100,6 +141,7 @@ def device_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
         pk=pk,
     )
     device.application = request.application
+    types = attributes.types(request.application) if request.GET.get("attribute") else {}
     context = {
         "application": request.application,
         "device": device,
@@ -112,10 +154,17 @@ def device_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
         ),
         "offset": _offset(device.timezone_offset),
         "owner_form": OwnerForm(),
-        "attribute_form": AttributeForm(),
+        "attribute_form": AttributeForm(
+            initial=initial_attribute(request, device.attributes, types)
+        ),
+        "opened": opened,
+        "in_place": bool(request.htmx),
         **_person(device.person, device),
+        **(more or {}),
     }
-    return render(request, "devices/device_detail.html", context)
+    return page_or_partial(
+        request, "devices/device_detail.html", "device-parts", context, status=status
+    )
 
 
 def _person(person: Person | None, device: Registration) -> dict[str, Any]:
@@ -150,8 +199,12 @@ def attributes_of(
     definitions = AttributeDefinition.objects.filter(
         scope=scope, application=owner, name__in=list(values)
     )
-    types = {each.name: each.get_type_display() for each in definitions}
-    return [Attribute(name, types.get(name, ""), value) for name, value in sorted(values.items())]
+    types = {each.name: (each.get_type_display(), each.type) for each in definitions}
+    found = []
+    for name, value in sorted(values.items()):
+        label, kind = types.get(name, ("", ""))
+        found.append(Attribute(name, label, value, kind))
+    return found
 
 
 def _offset(minutes: int | None) -> str:
@@ -180,8 +233,11 @@ def number_open(request: ApplicationRequest, pk: int, identity: int) -> HttpResp
                 before={"reason": closing.reason, "answer": closing.answer},
                 request=request,
             )
-    messages.success(request, "Text messages may go to this number again.")
-    return redirect("devices:detail", request.application.pk, pk)
+    return answer(request, _home(device), "Text messages may go to this number again.")
+
+
+def _home(device: Registration) -> str:
+    return reverse("devices:detail", args=[device.application_id, device.pk])
 
 
 @page(Right.EDIT_DEVICES)
@@ -193,12 +249,14 @@ def device_switch(request: ApplicationRequest, pk: int) -> HttpResponse:
         device = get_object_or_404(
             Registration.objects.select_for_update().filter(application=request.application), pk=pk
         )
+        behind = newest_entry(device)
         if wanted and Address.objects.filter(pk=pk, closed_at__isnull=False).exists():
-            messages.error(
+            return answer(
                 request,
+                _home(device),
                 "The cloud calls this address dead, so it stays off until the app registers again.",
+                level=messages.ERROR,
             )
-            return redirect("devices:detail", request.application.pk, pk)
         if device.enabled != wanted:
             device.enabled = wanted
             device.save(update_fields=["enabled"])
@@ -211,5 +269,5 @@ def device_switch(request: ApplicationRequest, pk: int) -> HttpResponse:
                 request=request,
             )
     done = "is on again" if wanted else "is off: nothing is sent to it"
-    messages.success(request, f"The device {done}.")
-    return redirect("devices:detail", request.application.pk, pk)
+    undo = undo_of(request, device, behind)
+    return answer(request, _home(device), f"The device {done}.", undo=undo)

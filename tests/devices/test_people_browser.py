@@ -9,12 +9,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from campaigns import fanout, ids
 from campaigns.models import Bulk, Message, Reason
-from devices import audit
+from devices import audit, personalizing
 from devices.models import Application, Registration, Role
+from devices.personalizing import Described
+from tests.complaints import Complaints
 from tests.factories import (
     make_application,
     make_bulk,
@@ -97,15 +99,197 @@ def test_support_finds_a_person_sees_why_and_moves_a_device_there_and_back(
         expect(preview.get_by_role("region", name=side)).to_be_visible()
     preview.get_by_role("button", name="Move device to Anna Meyer").click()
 
-    expect(page.get_by_role("link", name="Anna Meyer")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0, timeout=PATIENCE)
+    expect(page.get_by_role("link", name="Anna Meyer")).to_be_visible(timeout=PATIENCE)
     device.refresh_from_db()
     assert device.person is not None
     assert (device.person.first_name, device.person_tags) == ("Anna", ["vip"])
-    timeline.get_by_role("button", name="Undo this move").click()
-    expect(page.get_by_role("link", name="Boris Doe")).to_be_visible()
+    toast = page.get_by_role("status").filter(has_text="The device belongs to Anna Meyer now.")
+    toast.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("link", name="Boris Doe")).to_be_visible(timeout=PATIENCE)
     device.refresh_from_db()
     assert device.person is not None
     assert (device.person.first_name, device.person_tags) == ("Boris", ["new"])
+
+
+def tab_to(page: Page, target: Locator) -> None:
+    """Press Tab until the focus is there, as somebody without a mouse does."""
+    expect(target).to_be_visible(timeout=PATIENCE)
+    for _ in range(150):
+        if target.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError("Tab never comes there.")
+
+
+def test_support_does_the_same_by_keyboard_alone(
+    page: Page, application: Application, device: Registration
+) -> None:
+    """By phone to the person, why yesterday's push did not come, the device to Anna, and back."""
+    boris = device.person
+    assert boris is not None
+    boris.identities.create(kind=2, value="41790000001")
+    send(device, state=Message.State.FAILED, reason=Reason.UNINSTALLED, answer="UNREGISTERED")
+    Bulk.objects.update(frozen_at=timezone.now())
+    page.goto(reverse("campaigns:overview", args=[application.pk]))
+    expect(page.locator(".define").first).to_be_visible()
+    page.keyboard.press("g")
+    page.keyboard.press("p")
+    expect(page.get_by_role("searchbox")).to_be_visible(timeout=PATIENCE)
+    page.keyboard.press("/")
+    page.keyboard.type("+41 79 000")
+    row = page.get_by_role("link", name="Boris Doe")
+    expect(page.locator("#person-list tbody tr")).to_have_count(1, timeout=PATIENCE)
+    tab_to(page, row)
+    page.keyboard.press("Enter")
+
+    campaign = page.locator("#why-not").get_by_label("Campaign")
+    tab_to(page, campaign)
+    page.keyboard.press("ArrowDown")
+    way = page.get_by_role("region", name="To Galaxy S24")
+    expect(way.get_by_role("img", name="Stopped here")).to_have_count(1, timeout=PATIENCE)
+    expect(way).to_contain_text(Reason.UNINSTALLED.label)
+
+    tab_to(page, way.get_by_role("link", name="Galaxy S24"))
+    page.keyboard.press("Enter")
+    move = page.get_by_role("button", name="Move device", exact=True)
+    tab_to(page, move)
+    page.keyboard.press("Enter")
+    tab_to(page, page.locator("#id_phone"))
+    page.keyboard.type("447700900123")
+    confirm = page.get_by_role("button", name="Move device to Anna Meyer")
+    tab_to(page, confirm)
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("dialog")).to_have_count(0, timeout=PATIENCE)
+    expect(move).to_be_focused()
+    expect(page.get_by_role("link", name="Anna Meyer")).to_be_visible(timeout=PATIENCE)
+    device.refresh_from_db()
+    assert device.person_id != boris.pk
+    expect(page.locator("#toasts").get_by_role("button", name="Undo")).to_be_visible()
+    page.keyboard.press("u")
+    expect(page.get_by_role("link", name="Boris Doe")).to_be_visible(timeout=PATIENCE)
+    expect(move).to_be_focused()
+    device.refresh_from_db()
+    assert device.person_id == boris.pk
+
+
+def test_an_action_in_place_keeps_the_focus_is_announced_and_undone(
+    page: Page, application: Application, device: Registration
+) -> None:
+    page.goto(reverse("devices:detail", args=[application.pk, device.pk]))
+    expect(page.locator(".skeleton")).to_have_count(0, timeout=PATIENCE)
+    page.evaluate("window.untouched = true")
+    button = page.locator("#switch-button")
+    button.focus()
+    page.keyboard.press("Enter")
+
+    expect(button).to_have_text("Switch device on", timeout=PATIENCE)
+    expect(button).to_be_focused()
+    announced = page.locator("#toasts[aria-live=polite]")
+    expect(announced).to_contain_text("The device is off: nothing is sent to it.")
+    timeline = page.get_by_role("region", name="Timeline")
+    undo = timeline.get_by_role("button", name="Undo this change")
+    undo.focus()
+    page.keyboard.press("Enter")
+
+    expect(button).to_have_text("Switch device off", timeout=PATIENCE)
+    expect(timeline).to_be_focused()
+    expect(announced).to_contain_text("The change was undone.")
+    expect(announced.get_by_role("button", name="Undo")).to_have_count(0)
+    assert page.evaluate("window.untouched"), "the page was loaded anew"
+    device.refresh_from_db()
+    assert device.enabled
+
+
+def test_the_focus_of_a_closed_message_goes_back_to_the_page(
+    page: Page, application: Application, device: Registration
+) -> None:
+    page.goto(reverse("devices:detail", args=[application.pk, device.pk]))
+    page.locator("#primary-button").click()
+    undo = page.locator("#toasts").get_by_role("button", name="Undo")
+    expect(undo).to_be_visible(timeout=PATIENCE)
+    undo.focus()
+    page.keyboard.press("Enter")
+
+    expect(page.locator("#primary-button")).to_have_text("Make device primary", timeout=PATIENCE)
+    expect(page.locator("#content")).to_be_focused()
+
+
+def test_a_phone_of_somebody_else_is_refused_in_the_dialog_and_mended_there(
+    page: Page, application: Application, device: Registration, complaints: Complaints
+) -> None:
+    complaints.expect("422")
+    page.goto(reverse("devices:person", args=[application.pk, device.person_id]))
+    expect(page.locator(".skeleton")).to_have_count(0, timeout=PATIENCE)
+    page.get_by_role("button", name="Edit person").click()
+    dialog = page.get_by_role("dialog", name="Edit person")
+    dialog.get_by_label("First name").fill("Bo")
+    dialog.get_by_label("Phone numbers").fill("+44 7700 900123")
+    dialog.get_by_role("button", name="Save person").click()
+
+    field = dialog.locator("#id_phones_field")
+    expect(field).to_contain_text("447700900123 belongs to Anna Meyer", timeout=PATIENCE)
+    expect(field.get_by_role("link", name="Anna Meyer")).to_be_visible()
+    expect(dialog.get_by_label("First name")).to_have_value("Bo")
+    dialog.get_by_label("Phone numbers").fill("+44 7700 900124")
+    dialog.get_by_role("button", name="Save person").click()
+
+    expect(dialog).to_have_count(0, timeout=PATIENCE)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Bo Doe", timeout=PATIENCE)
+    expect(page.get_by_role("button", name="Edit person")).to_be_focused()
+    expect(page.locator("#person-facts")).to_contain_text("447700900124")
+    page.keyboard.press("u")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Boris Doe", timeout=PATIENCE)
+    expect(page.locator("#person-facts")).not_to_contain_text("447700900124")
+    page.get_by_role("button", name="Edit person").click()
+    expect(dialog.get_by_label("First name")).to_have_value("Boris")
+    expect(dialog.locator(".errorlist")).to_have_count(0)
+
+
+def test_an_attribute_is_changed_where_it_stands(
+    page: Page, application: Application, device: Registration, complaints: Complaints
+) -> None:
+    complaints.expect("422")
+    personalizing.change(
+        device.person_id or 0, Described(attributes={"member": True}), audit.author_of(None)
+    )
+    page.goto(reverse("devices:person", args=[application.pk, device.person_id]))
+    page.get_by_role("button", name="Change member").click()
+    dialog = page.get_by_role("dialog", name="Set attribute")
+    expect(dialog.get_by_label("Value")).to_have_value("yes")
+    dialog.get_by_label("Value").fill("perhaps")
+    page.keyboard.press("Enter")
+    expect(dialog).to_contain_text("Enter yes or no.", timeout=PATIENCE)
+    dialog.get_by_label("Value").fill("no")
+    page.keyboard.press("Enter")
+
+    expect(dialog).to_have_count(0, timeout=PATIENCE)
+    expect(page.locator("#person-facts")).to_contain_text("No", timeout=PATIENCE)
+    assert device.person is not None
+    device.person.refresh_from_db()
+    assert device.person.attributes == {"member": False}
+
+
+def test_without_scripts_a_device_is_moved_and_moved_back(
+    browsing: BrowserContext, page: Page, application: Application, device: Registration
+) -> None:
+    assert browsing.browser is not None
+    plain = browsing.browser.new_context(
+        java_script_enabled=False, storage_state=browsing.storage_state()
+    )
+    page.goto(reverse("devices:detail", args=[application.pk, device.pk]))
+    still = plain.new_page()
+    still.goto(page.url)
+    still.get_by_role("button", name="Move device", exact=True).click()
+    still.get_by_label("Phone").fill("+44 7700 900123")
+    still.get_by_role("button", name="Show what will happen").click()
+    still.get_by_role("button", name="Move device to Anna Meyer").click()
+
+    expect(still.locator("#toasts")).to_contain_text("belongs to Anna Meyer now")
+    still.get_by_role("button", name="Undo").click()
+    expect(still.locator("#toasts")).to_contain_text("belongs to Boris Doe again")
+    plain.close()
 
 
 def test_a_timeline_is_filtered_and_leads_to_what_is_older(
