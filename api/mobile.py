@@ -88,6 +88,7 @@ class Installation(Schema):
     device_name: Text | None = Field(None, alias="deviceName")
     language: Text | None = None
     timezone_offset: Text | None = Field(None, alias="deviceTimezoneOffset")
+    application_user_id: Text | None = Field(None, alias="applicationUserId")
     secure: bool | None = Field(None, alias="deviceSecure")
     primary: bool | None = Field(None, alias="isPrimary")
     attributes: dict[str, Any] | None = Field(None, alias="customAttributes")
@@ -109,6 +110,7 @@ def device_of(body: Installation, *, user_agent: str = "") -> Device:
         manufacturer=body.said("manufacturer", ""),
         model=body.said("model", ""),
         device_name=body.said("device_name", ""),
+        application_user_id=body.said("application_user_id", ""),
         timezone_offset=_offset(body.said("timezone_offset", "")),
         enabled=body.said("reg_enabled", cleared=True),
         notifications_enabled=body.said("notifications_enabled", cleared=True),
@@ -174,6 +176,7 @@ def instance_json(registration: Registration, *, with_token: bool = False) -> Js
         "deviceName": address.device_name,
         "language": registration.language,
         "deviceTimezoneOffset": normalizing.timezone_text(registration.timezone_offset),
+        "applicationUserId": address.application_user_id,
         "customAttributes": registration.attributes,
         "pushServiceType": cloud,
         "pushServiceToken": address.token if with_token else "",

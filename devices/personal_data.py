@@ -39,6 +39,7 @@ def described(device: Registration) -> dict[str, Any]:
         "platform": device.get_platform_display(),
         "model": f"{device.manufacturer} {device.model}".strip(),
         "name": address.device_name,
+        "application_user_id": address.application_user_id,
         "app_version": address.app_version,
         "os_version": address.os_version,
         "language": device.language,

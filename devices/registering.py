@@ -45,6 +45,7 @@ class Device:
     manufacturer: Said[str] = UNSAID
     model: Said[str] = UNSAID
     device_name: Said[str] = UNSAID
+    application_user_id: Said[str] = UNSAID
     timezone_offset: Said[int | None] = UNSAID  # minutes east of UTC
     enabled: Said[bool] = UNSAID
     notifications_enabled: Said[bool] = UNSAID
@@ -55,8 +56,9 @@ class Device:
 
 
 _VERSIONS = ("app_version", "os_version", "sdk_version")
-_OF_ADDRESS = (*_VERSIONS, "device_name")
-_TEXTS = ("language", "manufacturer", "model", "device_name")
+_ADDRESS_ALONE = ("device_name", "application_user_id")
+_OF_ADDRESS = (*_VERSIONS, *_ADDRESS_ALONE)
+_TEXTS = ("language", "manufacturer", "model", *_ADDRESS_ALONE)
 _PLAIN = (
     "platform",
     "timezone_offset",
@@ -67,7 +69,7 @@ _PLAIN = (
     "primary",
 )
 _OF_REGISTRATION = tuple(
-    name for name in (*_TEXTS, *_VERSIONS, *_PLAIN) if name not in {"device_name", "primary"}
+    name for name in (*_TEXTS, *_VERSIONS, *_PLAIN) if name not in {*_ADDRESS_ALONE, "primary"}
 )
 
 

@@ -52,6 +52,7 @@ WORDS: Words = {
         "deviceName": "What its owner calls it.",
         "language": "Of the system.",
         "deviceTimezoneOffset": "Such as GMT+03:00.",
+        "applicationUserId": "What the app calls whoever uses it; at most 255 characters.",
         "deviceSecure": "Locked by its owner.",
         "isPrimary": "Its person's first device; others cease to be.",
         "customAttributes": _CUSTOM,
@@ -116,7 +117,8 @@ _INSTANCE = only(
         **dict.fromkeys(
             (
                 "sdkVersion", "appVersion", "osVersion", "deviceManufacturer", "deviceModel",
-                "deviceName", "language", "deviceTimezoneOffset", "pushServiceToken",
+                "deviceName", "language", "deviceTimezoneOffset", "applicationUserId",
+                "pushServiceToken",
             ),
             TEXT,
         ),
@@ -135,22 +137,21 @@ _INSTANCE_EXAMPLE: dict[str, Any] = {
     "osVersion": "14",
     "pushServiceType": "GCM",
 }
-_USER = only(
-    {"type": one_of("CUSTOMER", "LEAD")},
-    {
-        "externalUserId": TEXT,
-        "firstName": TEXT,
-        "middleName": TEXT,
-        "lastName": TEXT,
-        "gender": one_of(*mobile_people.GENDERS),
-        "birthday": {"type": "string", "format": "date"},
-        "phones": array(only({"number": TEXT, "preferred": FLAG})),
-        "emails": array(only({"address": TEXT, "preferred": FLAG})),
-        "tags": array(TEXT),
-        "customAttributes": ANY_OBJECT,
-        "instances": array(_INSTANCE),
-    },
-)
+_TYPE = {"type": one_of("CUSTOMER", "LEAD")}
+_KNOWN: dict[str, Shape] = {
+    "externalUserId": TEXT,
+    "firstName": TEXT,
+    "middleName": TEXT,
+    "lastName": TEXT,
+    "gender": one_of(*mobile_people.GENDERS),
+    "birthday": {"type": "string", "format": "date"},
+    "phones": array(only({"number": TEXT, "preferred": FLAG})),
+    "emails": array(only({"address": TEXT, "preferred": FLAG})),
+    "tags": array(TEXT),
+    "customAttributes": ANY_OBJECT,
+}
+_USER = only(_TYPE, _KNOWN)
+_USER_WITH_INSTANCES = only(_TYPE, {**_KNOWN, "instances": array(_INSTANCE)})
 _USER_EXAMPLE = {
     "externalUserId": "jdoe",
     "firstName": "John",
@@ -292,7 +293,7 @@ MOBILE = Family(
             path=f"{_ONE}/user",
             title="Read who uses the device",
             parameters=(Parameter("ri", "Answer with installations.", SWITCH), _TOKENS),
-            answer=_USER,
+            answer=_USER_WITH_INSTANCES,
             refusals=(404,),
             answer_example=_USER_EXAMPLE,
         ),

@@ -131,6 +131,8 @@ class Address(models.Model):
     os_version = models.CharField(max_length=64, blank=True, default="")
     sdk_version = models.CharField(max_length=64, blank=True, default="")
     device_name = models.CharField(max_length=100, blank=True, default="")
+    # what the app itself calls whoever uses this installation; nobody is found by it
+    application_user_id = models.CharField(max_length=255, blank=True, default="", db_default="")
     last_contact_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -22,6 +22,7 @@ DEVICE: dict[str, Any] = {
     "deviceName": "Anna's phone",
     "language": "en",
     "deviceTimezoneOffset": "GMT+03:00",
+    "applicationUserId": "anna-7",
     "deviceSecure": True,
     "customAttributes": {"bootsize": 9.5, "member": True, "since": "2024-02-29", "club": "Gold"},
     "pushServiceType": "Firebase",

@@ -99,6 +99,7 @@ def known(application: Application, token: str) -> Registration:
 SAID = [
     Device(),
     Device(app_version="2.0.0-beta", device_name="", language="de_AT", model="Pixel 9\0 "),
+    Device(application_user_id="anna-7", device_name=" Anna "),
     Device(app_version="x" * 100, timezone_offset=None, secure=None, geofencing=False),
     Device(enabled=False, notifications_enabled=False, timezone_offset=-150),
     Device(platform=Platform.IOS),

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from devices import finding, numbers
 from devices.models import (
+    Address,
     Application,
     AttributeDefinition,
     AuditEntry,
@@ -224,6 +225,17 @@ def test_a_device_page_shows_the_end_of_the_token_alone(client: Client) -> None:
 
     assert device.address.token[-8:] in page
     assert device.address.token[-12:] not in page
+
+
+def test_a_device_page_shows_what_the_app_calls_its_user(client: Client) -> None:
+    device = make_registration(make_application())
+    supporter(client, device.application)
+    assert "The app's user id" not in client.get(detail_url(device)).content.decode()
+
+    Address.objects.update(application_user_id="anna-7")
+
+    page = client.get(detail_url(device)).content.decode()
+    assert "<dt>The app's user id</dt><dd>anna-7</dd>" in page
 
 
 def test_a_device_page_costs_a_fixed_number_of_queries(
