@@ -135,6 +135,7 @@ Text255 = Annotated[str, Field(max_length=255), AfterValidator(_without_nul), NO
 Text256 = Annotated[str, Field(max_length=256), AfterValidator(_without_nul), NO_NUL]
 StoredObject = Annotated[dict[str, Any], AfterValidator(_storable)]  # any, kept as it came
 StoredTree = Annotated[dict[str, Any], AfterValidator(_tree)]
+Text2083 = Annotated[str, Field(max_length=2083), AfterValidator(_without_nul), NO_NUL]
 Text4000 = Annotated[str, Field(max_length=4000), AfterValidator(_without_nul), NO_NUL]
 Day = Annotated[date, BeforeValidator(_day)]
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from api.endpoint import Day, Schema, Text, Text50, Text255, Text256
+from api.endpoint import Day, Schema, Text, Text50, Text255, Text256, Text2083
 from devices import normalizing
 from devices.models import Person
 from devices.personalizing import MOST_CONTACTS, Described
@@ -53,9 +53,7 @@ class PersonData(Schema):
     preferred_language: Annotated[str, AfterValidator(_language)] | None = Field(
         None, alias="preferredLanguage"
     )
-    profile_picture: Annotated[Text, Field(max_length=2083)] | None = Field(
-        None, alias="profilePicture"
-    )
+    profile_picture: Text2083 | None = Field(None, alias="profilePicture")
     kind: Literal["CUSTOMER", "LEAD"] | None = Field(None, alias="type")
     tags: list[str] | None = None
     custom: dict[str, Any] | None = Field(None, alias="customAttributes")

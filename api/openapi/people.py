@@ -225,28 +225,34 @@ CONTACTS = Family(
 
 # ------------------------------------------------------------------- persons
 
-_PERSON = only(
-    {
-        "id": WHOLE,
-        "type": one_of("CUSTOMER", "LEAD"),
-        "origin": TEXT,
-        "modifiedFrom": TEXT,
-        "createdAt": TEXT,
-        "modifiedAt": TEXT,
-    },
-    {
-        **_KNOWN,
-        "birthDate": {"type": "string", "format": "date"},
-        "address": TEXT,
-        "city": TEXT,
-        "country": TEXT,
-        "preferredLanguage": TEXT,
-        "profilePicture": TEXT,
-        "contactInformation": only(
-            {}, {"phone": _NUMBERS, "email": _ADDRESSES, "push": array(REGISTRATION)}
-        ),
-    },
-)
+_CONTACTS = {"phone": _NUMBERS, "email": _ADDRESSES}
+
+
+def _person(contacts: dict[str, Shape]) -> Shape:
+    return only(
+        {
+            "id": WHOLE,
+            "type": one_of("CUSTOMER", "LEAD"),
+            "origin": TEXT,
+            "modifiedFrom": TEXT,
+            "createdAt": TEXT,
+            "modifiedAt": TEXT,
+        },
+        {
+            **_KNOWN,
+            "birthDate": {"type": "string", "format": "date"},
+            "address": TEXT,
+            "city": TEXT,
+            "country": TEXT,
+            "preferredLanguage": TEXT,
+            "profilePicture": TEXT,
+            "contactInformation": only({}, contacts),
+        },
+    )
+
+
+_NEW_PERSON = _person(_CONTACTS)  # who has no device yet
+_PERSON = _person({**_CONTACTS, "push": array(REGISTRATION)})
 _PERSON_EXAMPLE: dict[str, Any] = {
     "id": 7,
     "externalId": "jdoe",
@@ -335,7 +341,7 @@ PERSONS = Family(
             path="/people/2/persons",
             title="Create a person",
             body=known(person_data.PersonData),
-            answer=_PERSON,
+            answer=_NEW_PERSON,
             scopes=persons.MANAGE,
             limit="10 a second",
             example=_BODY_EXAMPLE,

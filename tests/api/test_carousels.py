@@ -13,6 +13,7 @@ from campaigns.models import Bulk
 from devices.models import Provider
 from providers.apns import ApnsPayload
 from providers.fcm import FcmPayload
+from tests.api import documented
 from tests.factories import make_application, make_bulk
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +67,7 @@ def test_the_address_in_the_push_answers_its_items(client: Client, provider: Pro
 
     answer = client.get(address.path)
 
+    documented.check("GET", address.path, answer)
     assert (address.scheme, address.netloc) == ("https", "push.example")
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "public, max-age=86400, immutable"
@@ -113,8 +115,10 @@ def test_what_was_not_sent_is_not_found(
     bulk = make_carousel_bulk()
     key = key or rendering.carousel_key(bulk.application_id, bulk.bulk_id)
 
-    answer = client.get(f"/sdk/1/carousels/{key}/{place}/{message_id or ids.message_id(bulk, 7)}")
+    path = f"/sdk/1/carousels/{key}/{place}/{message_id or ids.message_id(bulk, 7)}"
+    answer = client.get(path)
 
+    documented.check("GET", path, answer)
     assert answer.status_code == 404
     assert answer.json() == {"error": {"code": "NOT_FOUND", "message": "There is no such carousel"}}
 

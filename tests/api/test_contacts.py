@@ -439,13 +439,26 @@ def test_the_answer_has_the_devices_if_asked(
     system: System, path: str, device: Registration
 ) -> None:
     other = make_registration(make_application(), person=make_person(external_id="jdoe"))
+    system.patch(path, {"additionalData": {"receiveOTP": True, "points": LARGEST}})
 
     answer = system.post(f"{path}/personalize?returnPush=1&setDeviceAsPrimary=TRUE", JDOE)
 
-    push = answer.json()["contactInformation"]["push"]
-    assert push[0] == registration(device, isPrimary=True)
-    assert push[1]["applicationId"] == other.application.application_id
-    assert len(push) == 2
+    mine = registration(
+        device, isPrimary=True, additionalData={"receiveOTP": True, "points": LARGEST}
+    )
+    elsewhere = {
+        "registrationId": str(other.address.public_id),
+        "applicationId": other.application.application_id,
+        "isPrimary": False,
+        "systemData": {
+            "cloudType": "GCM",
+            "os": "Android",
+            "registrationEnabled": True,
+            "notificationsEnabled": True,
+        },
+    }
+    contacts = {**PERSON["contactInformation"], "push": [mine, elsewhere]}
+    assert (answer.status_code, answer.json()) == (200, {**PERSON, "contactInformation": contacts})
 
 
 def test_a_lead_may_stay_one(system: System, path: str) -> None:

@@ -19,6 +19,7 @@ from django.test import Client
 from django.utils import timezone
 
 from api import huawei_receipts
+from api.endpoint import BODY_LIMIT
 from campaigns import dispatch, fanout, folding, ids, reports, statistics
 from campaigns.models import Bulk, EarlyReceipt, Message, Reason
 from campaigns.store import store
@@ -34,6 +35,7 @@ from devices.models import (
 )
 from providers.base import Cause, Outcome, Verdict
 from providers.huawei.receipts import RESULTS
+from tests.api import documented
 from tests.campaigns.conftest import cloud_for
 from tests.factories import (
     make_application,
@@ -50,6 +52,9 @@ State = Message.State
 CloudFor = Callable[[ProviderCredential], Any]
 ACCEPTED = Outcome(verdict=Verdict.ACCEPTED, provider_id="r-1")
 SUCCESS = {"errno": 0, "errmsg": "success"}
+UNSIGNED = "X-HUAWEI-CALLBACK-ID is not signed with our key"
+NOTHING_HERE = {"errno": 404, "errmsg": "There is nothing at this path"}
+TOO_OLD = "X-HUAWEI-CALLBACK-ID is older than five minutes, or ahead"
 
 
 @pytest.fixture(autouse=True)
@@ -95,18 +100,26 @@ class Shop:
 
     def post(self, body: Any, **signing: Any) -> HttpResponse:
         """Signed as it should be, unless told otherwise; and folded."""
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        answer = Client().post(
-            f"/callbacks/huawei/{self.application.code}",
-            raw,
-            content_type="application/json",
-            headers={"X-HUAWEI-CALLBACK-ID": signed(**signing)},
-        )
+        answer = post(self.application.code, body, signed(**signing))
         fold()
-        return answer  # type: ignore[return-value]
+        return answer
 
     def message(self, device: Registration) -> Message:
         return Message.objects.get(pk=self.message_id(device))
+
+
+def post(code: str, body: Any, signature: str = "", method: str = "POST") -> HttpResponse:
+    """The answer to a body, which is compared with the document."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    path = f"/callbacks/huawei/{code}"
+    headers = {"X-HUAWEI-CALLBACK-ID": signature} if signature else {}
+    answer = Client().generic(method, path, raw, "application/json", headers=headers)
+    documented.check(method, path, answer, body)
+    return answer  # type: ignore[return-value]
+
+
+def told(answer: HttpResponse) -> tuple[int, dict[str, Any]]:
+    return answer.status_code, json.loads(answer.content)
 
 
 def signed(
@@ -397,24 +410,23 @@ def test_a_receipt_before_the_sends_own_commit_waits_for_it(cloud_for: CloudFor)
 
 
 @pytest.mark.parametrize(
-    "signing",
+    ("signing", "text"),
     [
-        {"key": "another key"},
-        {"user": "another user"},
-        {"at": time.time() - 301},
-        {"at": time.time() + 900},
+        ({"key": "another key"}, UNSIGNED),
+        ({"user": "another user"}, UNSIGNED),
+        ({"at": time.time() - 301}, TOO_OLD),
+        ({"at": time.time() + 900}, TOO_OLD),
     ],
 )
 def test_what_is_not_signed_just_now_is_refused(
-    shop: Callable[..., Shop], signing: dict[str, Any]
+    shop: Callable[..., Shop], signing: dict[str, Any], text: str
 ) -> None:
     made = shop(1)
     [device] = made.devices
 
     answer = made.tell(made.entry(device, 0), **signing)
 
-    assert answer.status_code == 401
-    assert json.loads(answer.content)["errno"] == 401
+    assert told(answer) == (401, {"errno": 401, "errmsg": text})
     assert made.message(device).state == State.ACCEPTED
 
 
@@ -433,14 +445,9 @@ def test_what_is_not_signed_just_now_is_refused(
 def test_a_header_that_is_none_is_refused(shop: Callable[..., Shop], header: str) -> None:
     made = shop(0)
 
-    answer = Client().post(
-        f"/callbacks/huawei/{made.application.code}",
-        {},
-        content_type="application/json",
-        headers={"X-HUAWEI-CALLBACK-ID": header} if header else {},
-    )
+    answer = post(made.application.code, {}, header)
 
-    assert answer.status_code == 401
+    assert told(answer) == (401, {"errno": 401, "errmsg": UNSIGNED})
 
 
 def test_seconds_are_understood_as_well(shop: Callable[..., Shop]) -> None:
@@ -456,7 +463,7 @@ def test_a_nonce_is_taken_once(shop: Callable[..., Shop]) -> None:
     assert made.tell(made.entry(first, 0), nonce="n-1").status_code == 200
     answer = made.tell(made.entry(second, 0), nonce="n-1")
 
-    assert answer.status_code == 401
+    assert told(answer) == (401, {"errno": 401, "errmsg": "This nonce was seen before"})
     assert made.message(second).state == State.ACCEPTED
 
 
@@ -467,7 +474,8 @@ def test_a_nonce_is_free_again_when_we_failed(
     entry = made.entry(made.devices[0], 0)
     with monkeypatch.context() as broken:
         broken.setattr(reports, "take", Mock(side_effect=RuntimeError("broken")))
-        assert made.tell(entry, nonce="n-1").status_code == 500
+        answer = made.tell(entry, nonce="n-1")
+        assert told(answer) == (500, {"errno": 500, "errmsg": "Something went wrong here"})
 
     assert made.tell(entry, nonce="n-1").status_code == 200
 
@@ -493,54 +501,70 @@ def test_without_a_key_nobody_may_report(shop: Callable[..., Shop]) -> None:
     made.credential.data = {"client_id": "1", "client_secret": "x"}
     made.credential.save()
 
-    assert made.tell(made.entry(made.devices[0], 0), key="", user="").status_code == 401
+    answer = made.tell(made.entry(made.devices[0], 0), key="", user="")
+
+    text = "No key for receipts is set up here"
+    assert told(answer) == (401, {"errno": 401, "errmsg": text})
 
 
 @pytest.mark.parametrize("code", ["nobody", "x" * 300, "%00"])
 def test_an_unknown_application_has_no_such_path(code: str) -> None:
-    answer = Client().post(f"/callbacks/huawei/{code}", {}, content_type="application/json")
+    answer = post(code, {})
 
-    assert answer.status_code == 404
+    assert told(answer) == (404, NOTHING_HERE)
 
 
 def test_an_application_without_the_credential_has_no_such_path() -> None:
-    application = make_application()
+    answer = post(make_application().code, {})
 
-    answer = Client().post(f"/callbacks/huawei/{application.code}", {})
-
-    assert answer.status_code == 404
+    assert told(answer) == (404, NOTHING_HERE)
 
 
 # Bodies
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"7", b"{}", b'{"statuses":{}}', b'{"statuses":null}', b"[" * 99_999]
+    ("body", "status", "text"),
+    [
+        (b"", 400, "Request body should be valid JSON"),
+        (b"{", 400, "Request body should be valid JSON"),
+        (b'{"statuses":"\xff"}', 400, "Request body should be valid JSON"),
+        (b"[" * 99_999, 400, "Request body should be valid JSON"),
+        (b"7", 400, "statuses should be array"),
+        (b"{}", 400, "statuses should be array"),
+        (b'{"statuses":{}}', 400, "statuses should be array"),
+        (b'{"statuses":null}', 400, "statuses should be array"),
+        (b" " * (BODY_LIMIT + 1), 413, "Request body should be at most 1048576 bytes"),
+    ],
 )
-def test_a_body_that_cannot_be_read_is_refused(shop: Callable[..., Shop], body: bytes) -> None:
-    made = shop(0)
+def test_a_body_that_cannot_be_read_is_refused(
+    shop: Callable[..., Shop], body: bytes, status: int, text: str
+) -> None:
+    answer = shop(0).post(body)
 
-    answer = made.post(body)
-
-    assert answer.status_code == 400
-    assert json.loads(answer.content)["errno"] == 400
+    assert told(answer) == (status, {"errno": status, "errmsg": text})
 
 
-@pytest.mark.parametrize(("count", "status"), [(0, 200), (1000, 200), (1001, 400)])
+TOO_MANY = {"errno": 400, "errmsg": "statuses should be array of at most 1000 members"}
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(0, (200, SUCCESS)), (1000, (200, SUCCESS)), (1001, (400, TOO_MANY))]
+)
 def test_up_to_a_thousand_entries_come_in_one_call(
-    shop: Callable[..., Shop], count: int, status: int
+    shop: Callable[..., Shop], count: int, expected: tuple[int, dict[str, Any]]
 ) -> None:
     made = shop(1)
 
     answer = made.tell(*[made.entry(made.devices[0], 0)] * count)
 
-    assert answer.status_code == status
+    assert told(answer) == expected
 
 
 def test_only_post_is_answered(shop: Callable[..., Shop]) -> None:
     made = shop(0)
-    path = f"/callbacks/huawei/{made.application.code}"
 
-    answer = Client().get(path, headers={"X-HUAWEI-CALLBACK-ID": signed()})
+    answer = post(made.application.code, b"", signed(), method="GET")
 
-    assert answer.status_code == 405
+    assert told(answer) == (405, {"errno": 405, "errmsg": "This path answers POST"})
+    assert answer["Allow"] == "POST"

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from devices.models import AuditEntry, Identity, Person, Registration
+from api.endpoint import BODY_LIMIT
+from devices.models import Address, AuditEntry, Identity, Person, Registration
 from tests.api.systems import System, make_key
 from tests.factories import make_application, make_person, make_registration
 
@@ -97,6 +98,82 @@ def test_a_person_is_found_by_a_device_and_shown_with_it(system: System) -> None
     assert_refused(
         system.get(path + make_application().code), 404, "40401", "Person does not exist"
     )
+
+
+def make_full_device(person: Person) -> tuple[Registration, dict[str, Any]]:
+    """A device of whom everything is known, and how systems read it."""
+    application = make_application()
+    device = make_registration(
+        application, person=person, primary=True, geofencing=False, secure=True, language="en",
+        manufacturer="HUAWEI", model="ANE-LX1", timezone_offset=-210,
+        attributes={"receiveOTP": True, "points": 9223372036854775807},
+    )  # fmt: skip
+    Address.objects.filter(registration=device).update(
+        sdk_version="2.0.9.1", app_version="1.16.0", os_version="8.0.0", device_name="Anna's",
+    )  # fmt: skip
+    told = {
+        "registrationId": str(device.address.public_id),
+        "applicationId": application.application_id,
+        "isPrimary": True,
+        "systemData": {
+            "cloudType": "GCM",
+            "registrationEnabled": True,
+            "notificationsEnabled": True,
+            "geofencingSdk": False,
+            "sdkVersion": "2.0.9.1",
+            "appVersion": "1.16.0",
+            "os": "Android",
+            "osVersion": "8.0.0",
+            "deviceManufacturer": "HUAWEI",
+            "deviceModel": "ANE-LX1",
+            "deviceSecure": True,
+            "osLanguage": "en",
+            "deviceTimezoneOffset": "GMT-03:30",
+            "deviceName": "Anna's",
+        },
+        "additionalData": {"receiveOTP": True, "points": 9223372036854775807},
+    }
+    return device, told
+
+
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [
+        ("GET", None),
+        ("PUT", {"externalId": "jdoe", "contactInformation": {"push": []}}),
+        ("PATCH", {"externalId": "jdoe", "contactInformation": {"push": []}}),
+        ("DELETE", None),
+    ],
+)
+@pytest.mark.parametrize("by", ["code", "id"])
+def test_each_call_finds_a_person_by_a_device_and_tells_everything_of_it(
+    system: System, method: str, body: Any, by: str
+) -> None:
+    person = make_person(external_id="jdoe", kind="CUSTOMER", origin="API", changed_from="API")
+    device, push = make_full_device(person)
+    application = device.application
+    sender = application.code if by == "code" else application.application_id.lower()
+    query = f"?identifier={device.address.public_id}&type=PUSH&sender={sender}"
+
+    answer = system.call(method, f"{PERSONS}{query}", body)
+
+    if method == "DELETE":
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert not Person.objects.exists()
+        return
+    told = known(person, externalId="jdoe", contactInformation={"push": [push]})
+    assert (answer.status_code, answer.json()) == (200, told)
+    assert system.get(f"{PERSONS}?orderBy=createdAt:asc&includeTotalCount=1").json() == {
+        "persons": [told], "limit": 20, "page": 1, "orderBy": "createdAt:asc", "totalCount": 1,
+    }  # fmt: skip
+
+
+def test_no_device_at_all_may_be_said_of_a_new_person(system: System) -> None:
+    body = {**JDOE, "contactInformation": {**JDOE["contactInformation"], "push": []}}
+
+    answer = system.post(PERSONS, body)
+
+    assert (answer.status_code, answer.json()) == (200, known(Person.objects.get(), **JDOE))
 
 
 @pytest.mark.parametrize(
@@ -261,7 +338,6 @@ def test_an_identity_of_somebody_else_is_refused(
     ("body", "status", "code", "text"),
     [
         (b"{", 400, "40001", "Request body should be valid JSON"),
-        ({}, 400, "40001", "Request body should have a member of a person"),
         ({"firstName": 7}, 400, "40001", "firstName should be string"),
         ({"city": "x" * 51}, 400, "40001", "city should be string of at most 50 characters"),
         ({"address": "a\0"}, 400, "40001", "address should be a string without NUL"),
@@ -297,13 +373,114 @@ def test_an_identity_of_somebody_else_is_refused(
             {"contactInformation": {"push": [{"registrationId": "x"}]}}, 400, "40013",
             "contactInformation.push cannot be changed here: apps register their devices",
         ),
+        (b'{"firstName": "\xff"}', 400, "40001", "Request body should be valid JSON"),
+        ("{}".encode("utf-16"), 400, "40001", "Request body should be valid JSON"),
+        (
+            {"customAttributes": {"a": 2**63}}, 400, "40007",
+            f"customAttributes.a should be number from {-(2**63)} to {2**63 - 1}",
+        ),
+        (
+            b'{"customAttributes": {"a": 1e999}}', 400, "40007",
+            f"customAttributes.a should be number from {-(2**63)} to {2**63 - 1}",
+        ),
+        (
+            {"address": "x" * 257}, 400, "40001",
+            "address should be string of at most 256 characters",
+        ),
+        ({"country": "x" * 51}, 400, "40001", "country should be string of at most 50 characters"),
+        (
+            {"firstName": "x" * 256}, 400, "40001",
+            "firstName should be string of at most 255 characters",
+        ),
+        (
+            {"lastName": "x" * 256}, 400, "40001",
+            "lastName should be string of at most 255 characters",
+        ),
+        (
+            {"middleName": "x" * 51}, 400, "40001",
+            "middleName should be string of at most 50 characters",
+        ),
+        (
+            {"profilePicture": "x" * 2084}, 400, "40001",
+            "profilePicture should be string of at most 2083 characters",
+        ),
+        (
+            {"contactInformation": {"phone": [{"number": "79810000000"}] * 101}}, 400, "40001",
+            "contactInformation.phone should be array of at most 100 members",
+        ),
+        (
+            {"contactInformation": {"email": [{"address": "a@example.com"}] * 101}}, 400, "40001",
+            "contactInformation.email should be array of at most 100 members",
+        ),
+        ([], 400, "40001", "Request body should be object"),
     ],
 )  # fmt: skip
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 def test_what_cannot_be_kept_is_refused_with_nothing_written(
-    system: System, body: Any, status: int, code: str, text: str
+    system: System, method: str, body: Any, status: int, code: str, text: str
 ) -> None:
-    assert_refused(system.post(PERSONS, body), status, code, text)
+    kept = make_person(external_id="boris", first_name="Boris")
+    before = system.get(f"{PERSONS}?identifier={kept.pk}").json()
+    query = "" if method == "POST" else f"?identifier={kept.pk}"
+
+    assert_refused(system.call(method, f"{PERSONS}{query}", body), status, code, text)
+    assert system.get(f"{PERSONS}?identifier={kept.pk}").json() == before
+    assert Person.objects.count() == 1
+
+
+@pytest.mark.parametrize("body", [{}, {"shoes": 42}])
+def test_a_person_of_whom_nothing_is_said_is_not_made(system: System, body: Any) -> None:
+    text = "Request body should have a member of a person"
+    assert_refused(system.post(PERSONS, body), 400, "40001", text)
     assert not Person.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"externalId": "x" * 256},
+        {"firstName": "x" * 255},
+        {"lastName": "x" * 255},
+        {"middleName": "x" * 50},
+        {"address": "x" * 256},
+        {"city": "x" * 50},
+        {"country": "x" * 50},
+        {"profilePicture": "x" * 2083},
+        {"gender": "FEMALE"},
+        {"birthDate": "2000-02-29"},
+        {"preferredLanguage": "en"},
+        {"preferredLanguage": "en-GB"},
+        {"tags": ["x" * 256]},
+        {"customAttributes": {"x" * 256: "y" * 4096, "least": -(2**63), "most": 2**63 - 1}},
+        {
+            "customAttributes": {
+                "half": 0.5,
+                "yes": True,
+                "day": "2000-02-29",
+                "no day": "2001-02-29",
+            }
+        },
+        {
+            "contactInformation": {
+                "phone": [{"number": str(79810000000 + each)} for each in range(100)],
+                "email": [{"address": f"{each:03}@example.com"} for each in range(100)],
+            }
+        },
+    ],
+)
+def test_a_person_may_be_as_long_as_the_limits_say(system: System, said: dict[str, Any]) -> None:
+    answer = system.post(PERSONS, said)
+
+    named = "externalId" in said or "contactInformation" in said
+    told = known(Person.objects.get(), **said, type="CUSTOMER" if named else "LEAD")
+    assert (answer.status_code, answer.json()) == (200, told)
+
+
+@pytest.mark.parametrize("kind", ["CUSTOMER", "LEAD"])
+def test_the_type_may_be_said(system: System, kind: str) -> None:
+    answer = system.post(PERSONS, {"externalId": "jdoe", "type": kind})
+
+    assert answer.json() == known(Person.objects.get(), externalId="jdoe", type=kind)
 
 
 def test_somebody_without_a_contact_is_a_lead(system: System) -> None:
@@ -332,3 +509,24 @@ def test_calls_that_come_too_often_are_put_off(
     assert [system.get(PERSONS).status_code for _ in range(2)] == [200, 429]
     assert [system.post(PERSONS, {"tags": []}).status_code for _ in range(3)] == [200, 200, 429]
     assert_refused(system.get(PERSONS), 429, "42901", "Too many requests")
+
+
+def test_whoever_is_unknown_is_refused(system: System) -> None:
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        answer = system.call(method, PERSONS, {}, Authorization="App guess")
+        assert_refused(answer, 401, "UNAUTHORIZED", "Unauthorized")
+
+
+def test_a_body_over_the_limit_is_refused_unread(system: System) -> None:
+    answer = system.post(PERSONS, b" " * (BODY_LIMIT + 1))
+
+    assert_refused(answer, 413, "40001", "Request body should be at most 1048576 bytes")
+
+
+def test_an_unknown_method_names_the_known_ones(system: System) -> None:
+    answer = system.call("REPORT", PERSONS)
+
+    assert_refused(
+        answer, 405, "METHOD_NOT_ALLOWED", "This path answers DELETE, GET, PATCH, POST, PUT"
+    )
+    assert answer["Allow"] == "DELETE, GET, PATCH, POST, PUT"

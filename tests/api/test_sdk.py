@@ -18,6 +18,7 @@ from campaigns.models import Bulk, Message
 from campaigns.store import store
 from devices import attributes, subscriptions
 from devices.models import Address, Application, Platform, Provider, Registration
+from tests.api import documented
 from tests.factories import (
     make_application,
     make_bulk,
@@ -53,9 +54,11 @@ class Page:
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         data = body if isinstance(body, bytes) else json.dumps(body) if body is not None else ""
-        return self.client.generic(
+        answer = self.client.generic(
             method, path, data, content_type="application/json", headers={**self.headers, **headers}
         )
+        documented.check(method, path, answer, body)
+        return answer
 
     def post(self, path: str, body: Any = None, **headers: str) -> Any:
         return self.call("POST", path, body, **headers)
@@ -100,8 +103,8 @@ def fold() -> None:
 
 
 @pytest.mark.parametrize("path", [RECEIPTS, SUBSCRIPTIONS])
-def test_a_call_without_a_code_is_refused(client: Client, path: str) -> None:
-    answer = client.post(path, b"{", content_type="application/json")
+def test_a_call_without_a_code_is_refused(page: Page, path: str) -> None:
+    answer = page.post(path, b"{", Authorization="")
 
     assert_refused(answer, 401, "APP_CODE_MISSING", "Application code missing")
 
@@ -293,6 +296,13 @@ def test_what_is_no_gzip_or_too_much_of_it_is_refused(
     answer = page.post(RECEIPTS, body, **{"Content-Encoding": "gzip"})
 
     assert_refused(answer, status, "BAD_REQUEST", message)
+
+
+@pytest.mark.parametrize("path", [RECEIPTS, SUBSCRIPTIONS])
+def test_a_body_over_the_limit_is_refused_unread(page: Page, path: str) -> None:
+    answer = page.post(path, b" " * (endpoint.BODY_LIMIT + 1))
+
+    assert_refused(answer, 413, "BAD_REQUEST", "Request body should be at most 1048576 bytes")
 
 
 def test_the_limit_holds_for_what_comes_out(page: Page) -> None:
