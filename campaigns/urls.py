@@ -65,6 +65,9 @@ urlpatterns: list[URLPattern] = [
     path(ONE + "pace/", following.campaign_pace, name="pace"),
     path(ONE + "duplicate/", campaigns.campaign_duplicate, name="duplicate"),
     path(ONE + "messages/", messages.message_log, name="messages"),
+    path(ONE + "messages/file/", messages.message_file, name="message-file"),
+    path(ONE + "runs/<int:run>/messages/file/", messages.message_file, name="run-message-file"),
+    path(ONE + "app-versions/", following.campaign_app_versions, name="app-versions"),
     path(ONE + "why-not/", whynot.campaign_why_not, name="why-not"),
     *[
         path(ONE + f"{action}/", following.campaign_act, {"action": action}, name=action)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import erfc, sqrt
+from typing import Any
 from uuid import UUID
 
 from django.db import OperationalError, connection
@@ -13,12 +14,13 @@ from campaigns.ids import id_range
 from campaigns.languages import Contents, name_of
 from campaigns.models import Bulk, Counter, Message
 from campaigns.variants import NAMES, split_of
+from devices.versions import unpack_version
 
 COUNTED = ("sent", "accepted", "delivered", "seen", "clicked", "failed")
 ENOUGH = 5  # expected of either kind, in each variant: below that the test says nothing
 SURE = 0.05
 PATIENCE = 3_000  # milliseconds for counting message rows
-MOST_LANGUAGES = 50
+MOST_PARTS = 50  # languages, versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,59 +110,82 @@ def chance_of(hits: int, total: int, other_hits: int, other_total: int) -> float
     return erfc(abs(hits / total - other_hits / other_total) / error / sqrt(2))
 
 
-# ------------------------------------------------------------------- languages
+# ------------------------------------------------------------------- languages, versions
 
 
 @dataclass(slots=True)
-class LanguageFigures:
-    """Devices that reported a language when it was sent."""
+class PartFigures:
+    """Devices that have something in common when it was sent."""
 
-    language: str
-    read: str  # the content they got
+    name: str
     sent: int = 0
     accepted: int = 0
     delivered: int = 0
     seen: int = 0
     clicked: int = 0
     failed: int = 0
-
-    @property
-    def name(self) -> str:
-        return name_of(self.language) if self.language else "None reported"
+    expired: int = 0
+    unknown: int = 0
 
 
-_LANGUAGES = """
-SELECT language, count(*),
-       count(*) FILTER (WHERE state BETWEEN %s AND %s),
-       count(*) FILTER (WHERE state BETWEEN %s AND %s),
-       count(*) FILTER (WHERE state BETWEEN %s AND %s),
-       count(*) FILTER (WHERE state = %s),
-       count(*) FILTER (WHERE state = %s)
-FROM campaigns_message WHERE id BETWEEN %s AND %s
-GROUP BY language ORDER BY 2 DESC, 1 LIMIT %s
+@dataclass(slots=True)
+class LanguageFigures(PartFigures):
+    """Devices that reported a language."""
+
+    language: str = ""
+    read: str = ""  # the content they got
+
+
+_PARTS = """
+SELECT {column}, count(*),
+       count(*) FILTER (WHERE state BETWEEN %(accepted)s AND %(clicked)s),
+       count(*) FILTER (WHERE state BETWEEN %(delivered)s AND %(clicked)s),
+       count(*) FILTER (WHERE state BETWEEN %(seen)s AND %(clicked)s),
+       count(*) FILTER (WHERE state = %(clicked)s),
+       count(*) FILTER (WHERE state = %(failed)s),
+       count(*) FILTER (WHERE state = %(expired)s),
+       count(*) FILTER (WHERE state = %(unknown)s)
+FROM campaigns_message WHERE id BETWEEN %(first)s AND %(last)s
+GROUP BY {column} ORDER BY 2 DESC, 1 LIMIT %(most)s
 """
 
 
-def languages(bulk: Bulk) -> list[LanguageFigures] | None:
-    """By the languages that devices reported, counted from the messages themselves.
-
-    None where that took too long.
-    """
-    state = Message.State
-    parameters: list[int | UUID] = [
-        state.ACCEPTED, state.CLICKED, state.DELIVERED, state.CLICKED, state.SEEN, state.CLICKED,
-        state.CLICKED, state.FAILED, *id_range(bulk), MOST_LANGUAGES,
-    ]  # fmt: skip
-    contents = Contents(bulk.content)
+def _parts(bulk: Bulk, column: str) -> list[tuple[Any, ...]] | None:
+    """By a column of the messages, counted from them themselves; None where that took too long."""
+    first, last = id_range(bulk)
+    states = {state.name.lower(): state.value for state in Message.State}
+    values: dict[str, int | UUID] = {**states, "first": first, "last": last, "most": MOST_PARTS}
     try:
         with patience(PATIENCE), connection.cursor() as cursor:
-            cursor.execute(_LANGUAGES, parameters)
-            rows = cursor.fetchall()
+            cursor.execute(_PARTS.format(column=column), values)
+            return list(cursor.fetchall())
     except OperationalError:
         return None
+
+
+def languages(bulk: Bulk) -> list[LanguageFigures] | None:
+    """By the languages that devices reported; None where that took too long to count."""
+    rows = _parts(bulk, "language")
+    if rows is None:
+        return None
+    contents = Contents(bulk.content)
     found = []
     for language, *counts in rows:
         written = bulk.content[contents.place(language, 0)].get("language", "")
         read = name_of(written) if written else "Default"
-        found.append(LanguageFigures(language, read, *counts))
+        name = name_of(language) if language else "None reported"
+        figures = LanguageFigures(name, *counts)
+        figures.language, figures.read = language, read
+        found.append(figures)
     return found
+
+
+def app_versions(bulk: Bulk) -> list[PartFigures] | None:
+    """By the version of the app; None where that took too long to count."""
+    rows = _parts(bulk, "app_version")
+    if rows is None:
+        return None
+    return [
+        PartFigures(unpack_version(version) or "None reported", *counts)
+        for version, *counts in rows
+    ]

@@ -124,12 +124,24 @@ def _variants(bulk: Bulk) -> dict[str, Any]:
 @page(Right.SEE_CAMPAIGNS)
 def campaign_languages(request: ApplicationRequest, pk: int) -> HttpResponse:
     """What became of it by the languages that devices reported; asked for when it is opened."""
+    context = {"languages": variant_figures.languages(_asked_for(request, pk))}
+    return render(request, "campaigns/_languages.html", context)
+
+
+@require_GET
+@page(Right.SEE_CAMPAIGNS)
+def campaign_app_versions(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """What became of it by the version of the app; asked for when it is opened."""
+    context = {"versions": variant_figures.app_versions(_asked_for(request, pk))}
+    return render(request, "campaigns/_app_versions.html", context)
+
+
+def _asked_for(request: ApplicationRequest, pk: int) -> Bulk:
+    """The send of a campaign that `bulk` names."""
     campaign = campaign_of(request, pk)
     asked = request.GET.get("bulk", "")
     number = int(asked) if asked.isdecimal() and len(asked) < 19 else 0
-    bulk = get_object_or_404(Bulk, pk=number, campaign=campaign)
-    context = {"languages": variant_figures.languages(bulk)}
-    return render(request, "campaigns/_languages.html", context)
+    return get_object_or_404(Bulk, pk=number, campaign=campaign)
 
 
 def _runs(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:

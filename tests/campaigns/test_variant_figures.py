@@ -153,3 +153,18 @@ def test_the_campaign_page_compares_variants_and_tells_of_languages(sent: Bulk) 
     assert "German" in languages
     for wrong in ("", "x", "0", "9" * 30):
         assert client.get(address, {"bulk": wrong}).status_code == 404
+
+
+@pytest.mark.django_db
+def test_figures_of_app_versions_are_those_of_their_messages(sent: Bulk) -> None:
+    found = variant_figures.app_versions(sent)
+
+    assert found is not None
+    assert [(each.name, each.sent, each.clicked) for each in found] == [("None reported", 80, 20)]
+    assert found[0].sent == found[0].accepted + found[0].failed
+    client = Client()
+    user = make_user(Role.ANALYST, sent.application)
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    address = reverse("campaigns:app-versions", args=[sent.application_id, sent.campaign_id])
+    assert client.get(f"{address}?bulk={sent.pk}").content.decode().count("<tr>") == 2
+    assert client.get(f"{address}?bulk=0").status_code == 404

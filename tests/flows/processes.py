@@ -99,10 +99,16 @@ class Gateways(Process):
 
     def messages(self) -> list[dict[str, Any]]:
         """Every row of the ledger, page by page."""
+        return self._pages("messages")
+
+    def refusals(self) -> list[dict[str, Any]]:
+        """Every request that was not accepted, those that were repeated too."""
+        return self._pages("refusals")
+
+    def _pages(self, name: str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         while True:
-            page = self.ask("GET", f"/ledger/messages?after={len(rows)}&limit=1000")
-            found = page["messages"] if isinstance(page, dict) else page
+            found = self.ask("GET", f"/ledger/{name}?after={len(rows)}&limit=10000")["messages"]
             if not found:
                 return rows
             rows += found
