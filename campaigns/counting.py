@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from math import sqrt
 from typing import TypeVar
@@ -20,10 +20,11 @@ from django.utils import timezone
 
 from campaigns import audience, excluding
 from campaigns.audience import AudienceSize
+from campaigns.excluding import Exclusions, Gate
 from campaigns.models import Reason, Sample, SampledRegistration
 from campaigns.sampling import DRAWS, KEEP, PROBED, drawn
 from campaigns.store import store
-from campaigns.targeting import Rule, compiled
+from campaigns.targeting import Compiled, Rule, compiled
 from devices.models import Application, Platform
 
 Hits = TypeVar("Hits")
@@ -47,19 +48,25 @@ def sample_of(application: Application) -> Sample | None:
 
 def live(application: Application, rule: Rule, *, primary_only: bool = False) -> AudienceSize:
     """The best answer that can be had at once. Raises RuleError like to_q."""
-    known = kept(application, rule, primary_only=primary_only)
+    began = time.monotonic()
+    exclusions = excluding.of(application.pk)
+    known = kept(application, rule, primary_only=primary_only, exclusions=exclusions)
     if known is not None:
         return known
     sample = sample_of(application)
     if sample is None:
         exact = _in_time(application, rule, primary_only, PATIENCE_UNSAMPLED)
         return exact or AudienceSize(0, {}, {}, at_most=application.registrations.count())
-    began = time.monotonic()
-    estimate = _estimate(sample, rule, primary_only=primary_only)
+
+    def left() -> int:
+        return max(LEAST_PATIENCE, PATIENCE - round((time.monotonic() - began) * 1000))
+
+    question = compiled(rule, application, sample=True)
+    gates = excluding.gates(application, sample=True, exclusions=exclusions)
+    estimate = _estimate(sample, question, gates, left(), primary_only=primary_only)
     if estimate is not None and estimate.at_most is None:
         return estimate
-    left = PATIENCE - round((time.monotonic() - began) * 1000)
-    exact = _in_time(application, rule, primary_only, max(left, LEAST_PATIENCE))
+    exact = _in_time(application, rule, primary_only, left())
     return exact or estimate or AudienceSize(0, {}, {}, at_most=sample.devices)
 
 
@@ -71,21 +78,22 @@ def _in_time(
     return None
 
 
-def _estimate(sample: Sample, rule: Rule, *, primary_only: bool) -> AudienceSize | None:
-    """By the sample; `at_most` with too few hits, None when even that took too long.
-
-    A part of it answers first. The rest is asked, too, if that can be expected in time: so a
-    rule that is slow to test, or a database that is busy, costs exactness and not patience.
-    """
-    question = compiled(rule, sample.application, sample=True)
-    excluded = excluding.gates(sample.application, sample=True)
+def _estimate(
+    sample: Sample,
+    question: Compiled,
+    gates: Sequence[Gate],
+    milliseconds: int,
+    *,
+    primary_only: bool,
+) -> AudienceSize | None:
+    """By the sample; `at_most` with too few hits, None when even that took too long."""
     found = by_parts(
         sample,
-        SampledRegistration.objects.filter(question.condition, application=sample.application),
-        lambda rows: audience.count(rows, excluded, primary_only=primary_only),
+        SampledRegistration.objects.filter(question.condition, application=sample.application_id),
+        lambda rows: audience.count(rows, gates, primary_only=primary_only),
         _sum,
-        probes=question.probes or any(gate.probes for gate in excluded),
-        milliseconds=PATIENCE,
+        probes=question.probes or any(gate.probes for gate in gates),
+        milliseconds=milliseconds,
     )
     return None if found is None else scaled(found[0], sample.devices, found[1])
 
@@ -99,29 +107,22 @@ def by_parts(
     probes: bool,
     milliseconds: int,
 ) -> tuple[Hits, int] | None:
-    """Count rows of a sample: what was found, and of how many sampled devices; None, too slow."""
+    """Count rows of a sample: what was found, and of how many sampled devices; None, too slow.
+
+    A part of it answers first. The rest is asked, too, if that can be expected in time: so a
+    rule that is slow to test, or a database that is busy, costs exactness and not patience.
+    """
     first = PROBED if probes else FIRST
-    began = time.monotonic()
-    hits = _in_patience(rows.filter(draw__lt=first), count, milliseconds)
-    if hits is None:
-        return None
-    took = (time.monotonic() - began) * 1000
-    left = milliseconds - took
-    if not probes and took * (DRAWS - FIRST) / FIRST <= left:
-        rest = _in_patience(rows.filter(draw__gte=FIRST), count, round(left))
-        if rest is not None:
-            return add(hits, rest), sample.sampled
-    return hits, drawn(sample.sampled, first)
-
-
-def _in_patience(
-    rows: QuerySet[SampledRegistration],
-    count: Callable[[QuerySet[SampledRegistration]], Hits],
-    milliseconds: int,
-) -> Hits | None:
+    hits: Hits | None = None
     with suppress(OperationalError), patience(milliseconds):
-        return count(rows)
-    return None
+        began = time.monotonic()
+        hits = count(rows.filter(draw__lt=first))
+        took = (time.monotonic() - began) * 1000
+        left = milliseconds - took
+        if not probes and took * (DRAWS - FIRST) / FIRST <= left:
+            _give_up_after(str(max(1, round(left))))
+            return add(hits, count(rows.filter(draw__gte=FIRST))), sample.sampled
+    return None if hits is None else (hits, drawn(sample.sampled, first))
 
 
 def _sum(one: AudienceSize, other: AudienceSize) -> AudienceSize:
@@ -177,17 +178,33 @@ def by_language(
 @contextmanager
 def patience(milliseconds: int) -> Iterator[None]:
     """Let Postgres give up after a while: OperationalError."""
-    with transaction.atomic(), connection.cursor() as cursor:
+    inside = connection.in_atomic_block
+    with transaction.atomic():
+        before = _timeout() if inside else ""
+        _give_up_after(str(max(1, milliseconds)))
+        yield
+        if inside:  # a transaction around this one goes on with its own
+            _give_up_after(before)
+
+
+def _timeout() -> str:
+    """As PostgreSQL writes it: `2s`."""
+    with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('statement_timeout')")
-        (before,) = cursor.fetchone()
-        # Compiling a statement takes longer than it may run; only this transaction goes without.
+        timeout: str = cursor.fetchone()[0]
+    return timeout
+
+
+def _give_up_after(timeout: str) -> None:
+    """Milliseconds, where no unit is said; in this transaction alone.
+
+    Nothing is compiled, either: that would take longer than the statement may run.
+    """
+    with connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('statement_timeout', %s, true), set_config('jit', 'off', true)",
-            [str(max(1, milliseconds))],
+            [timeout],
         )
-        yield
-        # a transaction around this one goes on with its own
-        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [before])
 
 
 def some(application: Application, rule: Rule, *, most: int) -> list[int]:
@@ -211,17 +228,30 @@ def some(application: Application, rule: Rule, *, most: int) -> list[int]:
 # ------------------------------------------------------------ the exact count, a little later
 
 
-def key_of(application: Application, rule: Rule, *, primary_only: bool) -> str:
+def key_of(
+    application: Application,
+    rule: Rule,
+    *,
+    primary_only: bool,
+    exclusions: Exclusions | None = None,
+) -> str:
     """Where the store keeps what was counted of a rule."""
-    excluded = list(excluding.of(application.pk).rules)
+    excluded = list((excluding.of(application.pk) if exclusions is None else exclusions).rules)
     written = json.dumps([rule, primary_only, excluded], sort_keys=True).encode()
     return f"audience:{application.pk}:{hashlib.sha256(written).hexdigest()}"
 
 
-def kept(application: Application, rule: Rule, *, primary_only: bool) -> AudienceSize | None:
-    """An exact count that was made a moment ago."""
+def kept(
+    application: Application,
+    rule: Rule,
+    *,
+    primary_only: bool,
+    exclusions: Exclusions | None = None,
+) -> AudienceSize | None:
+    """An exact count that was made a moment ago. `exclusions`: those of now, if they are known."""
+    key = key_of(application, rule, primary_only=primary_only, exclusions=exclusions)
     with suppress(redis.RedisError):
-        found = store().get(key_of(application, rule, primary_only=primary_only))
+        found = store().get(key)
         if found:
             platforms, reasons = json.loads(found)
             by_platform = {Platform(int(key)): number for key, number in platforms.items()}

@@ -9,6 +9,8 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -40,6 +42,7 @@ class Part:
 
     node: Node
     place: str  # "1.2", as a person counts
+    asked: str = ""  # options of what it asks
     operators: list[Choice] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
     values: list[str] = field(default_factory=list)  # as many as there are inputs
@@ -231,8 +234,7 @@ def _context(
     live = _live(request, draft, saving=saving)
     return {
         "draft": draft,
-        "root": _part(draft, draft.root, "", known),
-        "fields": _fields(draft),
+        "root": _part(draft, draft.root, "", known, _offered(draft)),
         "known": known.values(),
         "done": done or Done(),
         "fault": fault,
@@ -297,15 +299,37 @@ def _fields(draft: Draft) -> list[tuple[str, list[Choice]]]:
     return groups
 
 
-def _part(draft: Draft, node: Node, place: str, known: dict[str, tuple[str, list[str]]]) -> Part:
+def _offered(draft: Draft) -> SafeString:
+    """Options of what can be asked: written once, and not for each condition of a large rule."""
+    groups = [
+        (title, format_html_join("", '<option value="{}">{}</option>', names))
+        for title, names in _fields(draft)
+    ]
+    return format_html_join("", '<optgroup label="{}">{}</optgroup>', groups)
+
+
+def _chosen(offered: SafeString, name: str) -> SafeString:
+    """The same options, with one of them selected."""
+    option = format_html('<option value="{}"', EVENT if name.startswith(EVENT) else name)
+    return mark_safe(offered.replace(f"{option}>", f"{option} selected>"))  # noqa: S308 - escaped
+
+
+def _part(
+    draft: Draft,
+    node: Node,
+    place: str,
+    known: dict[str, tuple[str, list[str]]],
+    offered: SafeString,
+) -> Part:
     part = Part(node, place)
     if node.is_group:
         dotted = f"{place}." if place else ""
         part.members = [
-            _part(draft, member, f"{dotted}{number}", known)
+            _part(draft, member, f"{dotted}{number}", known, offered)
             for number, member in enumerate(node.members, start=1)
         ]
         return part
+    part.asked = _chosen(offered, node.field)
     part.operators = list(building.operators(node).items())
     part.values = list(node.values)
     if node.input in ("pair", "dates"):
