@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 import re
 import time
 from abc import ABC, abstractmethod
@@ -29,12 +30,16 @@ from providers.base import Cause, CredentialError, Network, Outcome, Scope, Verd
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 TOKEN_HOSTS = ("oauth2.googleapis.com", "www.googleapis.com", "accounts.google.com")
 REFRESH_BEFORE = 300  # seconds before the end of an access token
+REFRESH_AGAIN = 10.0  # seconds after one that failed, while the old one serves
+SERVES_UNTIL = 30  # seconds before its end: what is sent with it needs a while
 FETCH_TIMEOUT = 5  # seconds
 
 APPLE_GRID = 2400  # seconds; every process computes the same token in one cell of it
 APPLE_FINER_GRID = 1200  # for a server that calls the first one expired
 
 Clock = Callable[[], float]  # Unix time, seconds
+
+log = logging.getLogger(__name__)
 
 
 class TokenRefusedError(Exception):
@@ -157,6 +162,7 @@ class AccessTokens(ABC):
         self._token = ""
         self._ends_at = 0.0
         self._fetching: asyncio.Task[None] | None = None
+        self._again_at = 0.0  # loop time: not asked again before, while the old one serves
 
     @abstractmethod
     def _form(self) -> Mapping[str, str]:
@@ -169,14 +175,11 @@ class AccessTokens(ABC):
     async def get(self) -> str:
         """Raises TokenRefusedError, TokenUnavailableError."""
         left = self._ends_at - self._clock()
-        if self._token and left > REFRESH_BEFORE:
-            return self._token
-        try:
+        if not self._token or left <= SERVES_UNTIL:
             return await self.fetch()
-        except TokenUnavailableError:
-            if self._token and left > 30:  # it still serves while the server is away
-                return self._token
-            raise
+        if left <= REFRESH_BEFORE:
+            self._fetch_beside()
+        return self._token
 
     async def renew(self, used: str) -> str:
         """Another token than the one that was refused; the same errors."""
@@ -186,11 +189,21 @@ class AccessTokens(ABC):
 
     async def fetch(self) -> str:
         """Straight from the token server; with others who ask meanwhile."""
+        # Shielded: one caller that is cancelled must not take the token from the others.
+        await asyncio.shield(self._begin())
+        return self._token
+
+    def _begin(self) -> asyncio.Task[None]:
         if self._fetching is None:
             self._fetching = asyncio.create_task(self._fetch())
-        # Shielded: one caller that is cancelled must not take the token from the others.
-        await asyncio.shield(self._fetching)
-        return self._token
+        return self._fetching
+
+    def _fetch_beside(self) -> None:
+        """While the old token serves nobody waits for the next, however slow its server is."""
+        now = asyncio.get_running_loop().time()
+        if self._fetching is None and now >= self._again_at:
+            self._again_at = now + REFRESH_AGAIN
+            self._begin().add_done_callback(_note)
 
     async def _fetch(self) -> None:
         try:
@@ -243,6 +256,12 @@ class AccessTokens(ABC):
                 headers={"host": address.netloc},
                 extensions={"sni_hostname": address.netloc},
             )
+
+
+def _note(fetching: asyncio.Task[None]) -> None:
+    """Of a failure nobody waits for; whoever needs the token meets it again."""
+    if not fetching.cancelled() and (error := fetching.exception()) is not None:
+        log.warning("no new access token yet, the old one serves: %s", error)
 
 
 class GoogleTokens(AccessTokens):

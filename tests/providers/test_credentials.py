@@ -55,10 +55,13 @@ class TokenServer:
     def __init__(self) -> None:
         self.requests: list[httpx.Request] = []
         self.answer: Callable[[], httpx.Response] | None = None
+        self.hangs: asyncio.Event | None = None  # until it is set
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         await asyncio.sleep(0.01)
+        if self.hangs is not None:
+            await self.hangs.wait()
         if self.answer is not None:
             return self.answer()
         token = f"token-{len(self.requests)}"
@@ -133,8 +136,36 @@ def test_a_token_is_refreshed_five_minutes_before_its_end() -> None:
         assert await tokens.get() == "token-1"
         clock.now = NOW + 3599 - 301
         assert await tokens.get() == "token-1"
+        await asyncio.sleep(0)
+        assert len(server.requests) == 1
         clock.now = NOW + 3599 - 299
+        assert await tokens.get() == "token-1"
+        assert await tokens.fetch() == "token-2"  # it is on its way, and nobody asks again
         assert await tokens.get() == "token-2"
+        assert len(server.requests) == 2
+
+    run(scenario())
+
+
+def test_while_a_token_serves_nobody_waits_for_the_next_nor_asks_for_it_all_the_time() -> None:
+    server, clock = TokenServer(), Clock()
+
+    async def scenario() -> None:
+        tokens = make_tokens(server, clock)
+        await tokens.get()
+        clock.now = NOW + 3599 - 200
+        server.hangs = asyncio.Event()
+        for _ in range(100):
+            assert await tokens.get() == "token-1"
+            await asyncio.sleep(0)
+        server.answer = lambda: httpx.Response(503)
+        server.hangs.set()
+        with pytest.raises(TokenUnavailableError):
+            await tokens.fetch()
+        for _ in range(100):
+            assert await tokens.get() == "token-1"
+            await asyncio.sleep(0)
+        assert len(server.requests) == 2
 
     run(scenario())
 
