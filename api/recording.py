@@ -9,10 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from structlog.contextvars import get_contextvars
 
 from campaigns import calls
-from campaigns.calls import LONGEST, Seen
+from campaigns.calls import LONGEST, PHONES, Seen
 
 SYSTEMS = frozenset({"push", "omni", "people", "segments", "lists", "api"})
-PHONES = frozenset({"mobile", "sdk", "callbacks"})
 
 
 class RecordingMiddleware:

@@ -26,6 +26,8 @@ from pushadmin.masking import MASK, mask
 
 log = logging.getLogger(__name__)
 
+PHONES = frozenset({"mobile", "sdk", "callbacks"})  # first parts of paths: nobody's own system
+BY_PHONES = rf"^/({'|'.join(sorted(PHONES))})/"
 STREAM, LOCK = "stream:calls", "calls:consumer"
 MOST_WAITING = 5000  # in the stream; then the oldest are dropped
 EVERY = 1.0  # seconds between two writes of a process
@@ -129,7 +131,10 @@ def flush() -> None:
 
 
 def keep(packed: Iterable[Any]) -> int:
-    """Write calls down, masked; the oldest of each application make room."""
+    """Write calls down, masked; the oldest of each application make room.
+
+    Those of phones for those of phones: they are many, and would leave none of other systems.
+    """
     # What a version before this one wrote is let go.
     seen = [Seen(*each) for each in packed if len(each) == len(Seen._fields)]
     known, there = _senders(seen), _still_there(seen)
@@ -151,15 +156,21 @@ def consume(*, seconds: float) -> int:
 
 _ROOM = """
 DELETE FROM campaigns_recordedcall
-WHERE application_id IS NOT DISTINCT FROM %s AND id <= (
-    SELECT id FROM campaigns_recordedcall WHERE application_id IS NOT DISTINCT FROM %s
-    ORDER BY id DESC OFFSET %s LIMIT 1)
+WHERE application_id IS NOT DISTINCT FROM %(application)s
+  AND (path ~ %(phones)s) = %(of_phones)s
+  AND id <= (
+    SELECT id FROM campaigns_recordedcall
+    WHERE application_id IS NOT DISTINCT FROM %(application)s
+      AND (path ~ %(phones)s) = %(of_phones)s
+    ORDER BY id DESC OFFSET %(kept)s LIMIT 1)
 """
 
 
 def _make_room(application: int | None) -> None:
+    given = {"application": application, "phones": BY_PHONES, "kept": settings.API_CALLS_KEPT}
     with connection.cursor() as cursor:
-        cursor.execute(_ROOM, [application, application, settings.API_CALLS_KEPT])
+        for of_phones in (False, True):
+            cursor.execute(_ROOM, {**given, "of_phones": of_phones})
 
 
 def _parsed(text: str) -> Any:

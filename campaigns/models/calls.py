@@ -30,7 +30,8 @@ class ApiCall(models.Model):
 class RecordedCall(models.Model):
     """A call of another system as it came and was answered, without secrets.
 
-    The newest of each application are kept, and as many of those that belong to none.
+    The newest of each application are kept, and as many of those that belong to none; of other
+    systems so many, and of phones.
     """
 
     application = models.ForeignKey(

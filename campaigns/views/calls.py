@@ -6,6 +6,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from campaigns import inspecting
+from campaigns.calls import BY_PHONES
 from campaigns.models import RecordedCall
 from devices.permissions import ApplicationRequest, Right, may_manage_access, page
 from pushadmin.web import newest_first, page_or_partial
@@ -14,6 +15,10 @@ STATUSES = {
     "ok": ("Done (2xx)", Q(status__lt=300)),
     "refused": ("Refused (4xx)", Q(status__gte=400, status__lt=500)),
     "failed": ("Failed here (5xx)", Q(status__gte=500)),
+}
+SOURCES = {
+    "systems": ("Other systems", ~Q(path__regex=BY_PHONES)),
+    "apps": ("Apps and gateways", Q(path__regex=BY_PHONES)),
 }
 
 
@@ -32,6 +37,9 @@ def call_list(request: ApplicationRequest) -> HttpResponse:
     status = request.GET.get("status", "")
     if status in STATUSES:
         rows = rows.filter(STATUSES[status][1])
+    source = request.GET.get("from", "")
+    if source in SOURCES:
+        rows = rows.filter(SOURCES[source][1])
     search = request.GET.get("q", "").strip().replace("\0", "")
     if search:
         rows = rows.filter(
@@ -45,6 +53,8 @@ def call_list(request: ApplicationRequest) -> HttpResponse:
         "pager": pager,
         "status": status,
         "statuses": [(key, label) for key, (label, _) in STATUSES.items()],
+        "source": source,
+        "sources": [(key, label) for key, (label, _) in SOURCES.items()],
         "search": search,
     }
     return page_or_partial(request, "campaigns/call_list.html", "calls", context)

@@ -313,6 +313,24 @@ def test_a_call_by_a_scenario_shows_what_each_step_sends(
         assert private not in both
 
 
+def test_calls_of_phones_take_no_place_of_those_of_systems(
+    system: System, application: Application, settings: Any
+) -> None:
+    settings.API_CALLS_KEPT = 2
+    phone = Client(headers={"Authorization": f"App {application.code}"})
+    send(system, application, to(make_registration(application)))
+    for _ in range(4):
+        phone.put("/mobile/1/messages/deliveryreport")
+
+    kept = recorded()
+
+    assert [call.path for call in kept] == [SEND, *["/mobile/1/messages/deliveryreport"] * 2]
+    client = signed_in(application)
+    assert page_of(client, application, "?from=systems").count("row-link") == 1
+    assert page_of(client, application, "?from=apps").count("row-link") == 2
+    assert page_of(client, application, "?from=x").count("row-link") == 3
+
+
 def test_a_call_that_is_too_long_to_be_kept_whole_is_known_by_its_sender_and_ids(
     system: System, application: Application
 ) -> None:
