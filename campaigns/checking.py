@@ -30,22 +30,27 @@ SHORTEN = {
 
 
 def check_content(campaign: Campaign) -> None:
-    """Raise the first thing that keeps the content from being sent, by field."""
+    """Raise the first thing that keeps a draft from being sent, by field."""
     for content in campaign.contents.all():
-        if not content.text.strip() and not content.options.get("silent"):
-            raise _incomplete("Write what the notification says.", "text", content)
-        if content.on_tap != CampaignContent.OnTap.APP and not content.target:
-            raise _incomplete("Say which address a tap opens.", "target", content)
-        if content.image_url and not content.image_url.startswith("https://"):
-            sentence = "The address of an image begins with https://."
-            raise _incomplete(sentence, "image_url", content)
-        if lacking := _lacks_of_cards(content.options):
-            raise _incomplete(lacking[1], lacking[0], content)
-        for name, wrong in mistakes(content):
-            raise _incomplete(str(wrong), name, content)
+        check_one(content)
     if not (split := variants.split_of(campaign.split)).adds_up:
         sentence = f"The shares of the variants and the holdout are {split.percent} % in sum."
         raise IncompleteContentError(f"{sentence} Make it 100 %.", field="share_0")
+
+
+def check_one(content: CampaignContent) -> None:
+    """Raise the first thing that keeps one content from being sent, by field."""
+    if not content.text.strip() and not content.options.get("silent"):
+        raise _incomplete("Write what the notification says.", "text", content)
+    if content.on_tap != CampaignContent.OnTap.APP and not content.target:
+        raise _incomplete("Say which address a tap opens.", "target", content)
+    if content.image_url and not content.image_url.startswith("https://"):
+        sentence = "The address of an image begins with https://."
+        raise _incomplete(sentence, "image_url", content)
+    if lacking := _lacks_of_cards(content.options):
+        raise _incomplete(lacking[1], lacking[0], content)
+    for name, wrong in mistakes(content):
+        raise _incomplete(str(wrong), name, content)
 
 
 def _lacks_of_cards(options: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -81,13 +86,17 @@ def _incomplete(sentence: str, field: str, content: CampaignContent) -> Incomple
 
 def check_options(campaign: Campaign, platforms: set[Platform]) -> None:
     """Raise the first thing the clouds of these platforms would refuse, by field."""
-    clouds = {str(PROVIDER_OF[platform]) for platform in platforms}
     for content in campaign.contents.all():
-        if unknown := set(content.options) - OPTIONS:
-            sentence = f"No notification has the option {min(unknown)}: take it out."
-            raise _incomplete(sentence, "options", content)
-        for fault in faults(rendering.read(content.as_json()), clouds):
-            raise _incomplete(fault.problem, fault.field, content)
+        check_options_of(content, platforms)
+
+
+def check_options_of(content: CampaignContent, platforms: set[Platform]) -> None:
+    clouds = {str(PROVIDER_OF[platform]) for platform in platforms}
+    if unknown := set(content.options) - OPTIONS:
+        sentence = f"No notification has the option {min(unknown)}: take it out."
+        raise _incomplete(sentence, "options", content)
+    for fault in faults(rendering.read(content.as_json()), clouds):
+        raise _incomplete(fault.problem, fault.field, content)
 
 
 def check_size(

@@ -27,6 +27,7 @@ from campaigns.models.messages import (
 from campaigns.models.push_api import PushApiCampaign, PushApiSend
 from campaigns.models.reconciliations import Reconciliation
 from campaigns.models.samples import PERSON_COLUMNS, Sample, SampledRegistration
+from campaigns.models.saved_devices import SavedDevice
 from campaigns.models.scenarios import InboxTopic, Scenario, SmsSender
 from campaigns.models.segments import Segment, SegmentDay, SegmentVersion
 from campaigns.models.submissions import Destination, Rejection, Report, Submission, UsedId
@@ -79,6 +80,7 @@ __all__ = [
     "Report",
     "Sample",
     "SampledRegistration",
+    "SavedDevice",
     "Scenario",
     "Segment",
     "SegmentDay",

@@ -97,11 +97,13 @@ def campaign_contents(request: ApplicationRequest, pk: int) -> HttpResponse:
         return reswap(answer, "innerHTML")
     campaign = campaign_of(request, pk)
     form = ComposerForm(typed(campaign), application=request.application, campaign=campaign)
+    review = review_of(campaign, form, mark="saved")
+    review.approval = standing_of(request, campaign)
     context = {
         "campaign": campaign,
         "form": form,
         "languages": form.known_languages(),
-        "review": review_of(campaign, form, mark="saved"),
+        "review": review,
         **shown_contents(form, *shown),
     }
     return render(request, "campaigns/_contents_changed.html", context)

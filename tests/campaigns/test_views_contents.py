@@ -58,6 +58,7 @@ def test_adding_a_language_saves_what_was_typed(client: Client, shop: Applicatio
 
     page = answer.content.decode()
     added = campaign.contents.get(language="de")
+    assert 'id="launch"' in page  # it can be launched as before
     assert campaign.contents.get(language="").text == "New"
     assert f'name="content-{added.pk}-text"' in page
     assert 'id="draft-version" value="3"' in page
