@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from campaigns import canaries, comparing, scheduling, variants
+from campaigns import canaries, comparing, scheduling, variants, winners
 from campaigns.comparing import Part, Sides
 from campaigns.content_forms import where_stored
 from campaigns.history import Draft
@@ -128,6 +128,7 @@ DRAFT: dict[str, tuple[str, Callable[[Any], str]]] = {
     ),
     "timing": ("Goes out", lambda timing: scheduling.sentence(Timing.of(timing))),
     "canary": ("Try first", canaries.sentence),
+    "winner": ("Winner", winners.sentence),
     "ttl": ("Keep trying for", lambda seconds: f"{seconds / 3600:g} hours"),
     "throttle": ("Messages a second, at most", lambda rate: f"{rate:,}" if rate else "no limit"),
     "scenario": ("If it does not arrive", _name(Scenario, "Nothing more is sent")),
@@ -138,8 +139,10 @@ DRAFT: dict[str, tuple[str, Callable[[Any], str]]] = {
 
 def _of_draft(before: Draft, after: Draft) -> Iterator[Change]:
     for name, (label, say) in DRAFT.items():
-        if before[name] != after[name]:
-            yield _change(label, say(before[name]), say(after[name]))
+        # what a version does not have, drafts did not have then
+        old, new = before.get(name, {}), after.get(name, {})
+        if old != new:
+            yield _change(label, say(old), say(new))
 
 
 def _change(label: str, before: str, after: str, where: str = "") -> Change:

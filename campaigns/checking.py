@@ -4,7 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from campaigns import canaries, channels, merging, rendering, resending, variants
+from campaigns import (
+    canaries,
+    channels,
+    merging,
+    rendering,
+    resending,
+    variants,
+    winners,
+)
 from campaigns.card_forms import kind_of
 from campaigns.errors import ContentTooLargeError, IncompleteContentError
 from campaigns.merging import MissingValueError
@@ -70,6 +78,7 @@ def _lacks_of_cards(options: Mapping[str, Any]) -> tuple[str, str] | None:
 def check_delivery(campaign: Campaign) -> None:
     """Raise the first thing in how it goes out that does not fit the rest, by field."""
     canaries.check(campaign)
+    winners.check(campaign)
     resending.check(campaign)
 
 

@@ -17,6 +17,7 @@ from campaigns import (
     previewing,
     resending,
     scheduling,
+    winners,
 )
 from campaigns.errors import (
     CampaignError,
@@ -142,14 +143,24 @@ def pause(campaign: Campaign, user: User) -> Bulk:
 
 
 def resume(campaign: Campaign, user: User) -> Bulk:
-    bulk = _move(
-        campaign, user, "resume campaign", {Bulk.Status.PAUSED}, Bulk.Status.SENDING,
-        "Only a paused campaign can be resumed.",
-    )  # fmt: skip
+    with transaction.atomic():
+        winners.check_chosen(_locked_bulk(campaign))
+        bulk = _move(
+            campaign, user, "resume campaign", {Bulk.Status.PAUSED}, Bulk.Status.SENDING,
+            "Only a paused campaign can be resumed.",
+        )  # fmt: skip
     if "asked" in bulk.delivery.get("canary", {}):
         canaries.release(bulk)
     for each in _bulks_of(bulk):
         ledger.finish(each.pk)
+    return bulk
+
+
+def choose_winner(campaign: Campaign, user: User, variant: int) -> Bulk:
+    """Send a variant to all who wait for the best one."""
+    with transaction.atomic():
+        bulk = _locked_bulk(campaign)
+        winners.choose(bulk, variant, user)
     return bulk
 
 
@@ -245,6 +256,6 @@ def unsent(bulk: Bulk) -> int:
 
 
 __all__ = [
-    "CampaignError", "cancel", "change_pace", "launch", "pause", "resume", "rule_now", "rule_of",
-    "undo", "unsent",
+    "CampaignError", "cancel", "change_pace", "choose_winner", "launch", "pause", "resume",
+    "rule_now", "rule_of", "undo", "unsent",
 ]  # fmt: skip

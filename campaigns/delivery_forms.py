@@ -13,6 +13,7 @@ from devices.models import Application
 from devices.zones import zone_choices
 
 MOST_RUNS = 1000
+TEST, DECIDE_AFTER = 20, 120  # a winner is offered with: percent to try on, minutes to wait
 MINUTES, FAILED = 15, 5  # a canary is offered with: minutes to wait, percent that may fail
 
 
@@ -101,11 +102,42 @@ class DeliveryForm(forms.Form):
         label="May fail, in percent, at most", required=False, min_value=0, max_value=100,
     )  # fmt: skip
 
+    win_metric = forms.ChoiceField(
+        label="Winner",
+        choices=[
+            ("", "None: each variant goes to its share"),
+            ("clicked", "The one that is tapped most often"),
+            ("seen", "The one that is seen most often"),
+            ("delivered", "The one that is delivered most often"),
+        ],
+        required=False,
+        help_text="A part of the audience is sent the variants; the rest waits, and gets the"
+        " winner.",
+    )
+    win_test = forms.IntegerField(
+        label="Try on, in percent", required=False, min_value=1, max_value=99,
+        help_text="Of each variant's share.",
+    )  # fmt: skip
+    win_minutes = forms.IntegerField(
+        label="Decide after, in minutes", required=False, min_value=1, max_value=4300,
+        help_text="Counted from the last that was sent.",
+    )  # fmt: skip
+    win_answers = forms.IntegerField(
+        label="Or once so many answered", required=False, min_value=1, max_value=10_000_000,
+        help_text="All variants together.",
+    )  # fmt: skip
+    win_unclear = forms.ChoiceField(
+        label="If the difference may be chance",
+        choices=[("largest", "The largest rate wins"), ("hold", "Pause: I choose")],
+        required=False,
+    )
+
     application: Application
     # They are offered filled in, and asked for where their choice is made: no "optional" there.
     WANTED = (
         "start_date", "start_time", "zone", "passed", "every", "try_first", "try_size",
-        "try_minutes", "try_then", "try_failed",
+        "try_minutes", "try_then", "try_failed", "win_metric", "win_test", "win_minutes",
+        "win_unclear",
     )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -134,6 +166,18 @@ class DeliveryForm(forms.Form):
             "then": cleaned["try_then"] or "go_on",
         }
 
+    def _winner(self) -> dict[str, Any]:
+        cleaned = self.cleaned_data
+        if not cleaned["win_metric"]:
+            return {}
+        return {
+            "metric": cleaned["win_metric"],
+            "test": cleaned["win_test"] or TEST,
+            "minutes": cleaned["win_minutes"] or DECIDE_AFTER,
+            "answers": cleaned["win_answers"],
+            "unclear": cleaned["win_unclear"] or "largest",
+        }
+
     def _clean_timing(self) -> None:
         """A chosen time is whole, or the fields that lack something say so."""
         cleaned = self.cleaned_data
@@ -152,6 +196,7 @@ class DeliveryForm(forms.Form):
         return {
             "timing": self._timing().as_json(),
             "canary": self._canary(),
+            "winner": self._winner(),
             "transactional": self.cleaned_data["transactional"],
         }
 
@@ -184,6 +229,17 @@ def typed_delivery(campaign: Campaign) -> dict[str, Any]:
         "times": timing.count,
         "transactional": campaign.transactional,
         **_typed_canary(campaign.canary),
+        **_typed_winner(campaign.winner),
+    }
+
+
+def _typed_winner(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "win_metric": told.get("metric", ""),
+        "win_test": told.get("test", TEST),
+        "win_minutes": told.get("minutes", DECIDE_AFTER),
+        "win_answers": told.get("answers"),
+        "win_unclear": told.get("unclear", "largest"),
     }
 
 

@@ -120,7 +120,8 @@ def restore(campaign: Campaign, user: User, *, old: CampaignVersion, version: in
                 f"The audience of version {old.number} cannot be read any more: {fault}"
             ) from None
         for name in history.DRAFT_FIELDS:
-            setattr(stored, name, said[name])
+            # a version from before there were winners looks for none
+            setattr(stored, name, said.get(name, {}) if name == "winner" else said[name])
         stored.segment_id, stored.scenario_id = said["segment"], said["scenario"]
         stored.save(update_fields=[*history.DRAFT_FIELDS, "segment", "scenario"])
         _restore_contents(stored, said["contents"])

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection
 
-from campaigns import canaries, capping, turns
+from campaigns import canaries, capping, turns, winners
 from campaigns.models import Bulk, Reason
 from campaigns.wall_clocks import FURTHEST
 
@@ -68,7 +68,7 @@ class Frozen:
     audience: int
     left_out: int
     span: timedelta  # from the bulk's start to the last turn
-    first: int  # of a canary
+    first: int  # of a canary, or of a test of variants
 
 
 # Rows of the audience find their turn by a hash of the offset, not by a search for each.
@@ -117,7 +117,8 @@ FROM written
 
 
 def is_needed(bulk: Bulk) -> bool:
-    return turns.are_needed(bulk) or capping.holds(bulk) or canaries.wanted(bulk)
+    partly = canaries.wanted(bulk) or winners.wanted(bulk)
+    return partly or turns.are_needed(bulk) or capping.holds(bulk)
 
 
 def write_in_turns(bulk: Bulk, matched: tuple[str, Sequence[Any]], *, size: int) -> Frozen:
@@ -146,6 +147,9 @@ def write_in_turns(bulk: Bulk, matched: tuple[str, Sequence[Any]], *, size: int)
     if canaries.wanted(bulk):
         ranked = canaries.RANKED
         given |= canaries.parameters(bulk)
+    elif winners.wanted(bulk):
+        ranked = winners.RANKED
+        given |= winners.parameters(bulk)
     sql, parameters = _named(*matched)
     numbers = {"unknown": UNKNOWN, "furthest": FURTHEST, "waiting": int(Reason.WAITING_FOR_DAY)}
     with connection.cursor() as cursor:

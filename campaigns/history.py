@@ -13,7 +13,7 @@ from campaigns.models import Campaign, CampaignContent, CampaignVersion
 
 DRAFT_FIELDS = (
     "name", "rule", "primary_only", "ttl", "throttle", "repeat_policy", "split", "timing",
-    "canary", "transactional",
+    "canary", "winner", "transactional",
 )  # fmt: skip
 CONTENT_FIELDS = ("title", "text", "image_url", "on_tap", "target", "options")
 CHOSEN = ("segment", "scenario")  # kept by their keys

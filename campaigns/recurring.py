@@ -18,7 +18,7 @@ from campaigns.models.messages import make_bulk_id
 from campaigns.timing import Kind, Timing
 
 AHEAD = timedelta(minutes=10)  # before its time a run is planned, also while the last one goes on
-AS_LAUNCHED = ("timing", "transactional", "canary")  # of a bulk's delivery
+AS_LAUNCHED = ("timing", "transactional", "canary", "winner")  # of a bulk's delivery
 OWN = {
     "id", "bulk_id", "flow_id", "status", "status_reason", "delivery", "starts_at", "span",
     "expires_at", "audience", "left_out", "created_at", "frozen_at", "finished_at",
@@ -110,8 +110,9 @@ def _repeat(last: Bulk, starts_at: datetime) -> None:
             firsts.setdefault(each.step, each)
         bulks += firsts.values()
     delivery = {name: last.delivery[name] for name in AS_LAUNCHED if name in last.delivery}
-    if canary := delivery.get("canary"):
-        delivery["canary"] = {name: value for name, value in canary.items() if name != "asked"}
+    for name in ("canary", "winner"):  # without what came of it in the last run
+        if told := delivery.get(name):
+            delivery[name] = {key: told[key] for key in told if key not in ("asked", "decided")}
     public = make_bulk_id()
     for each in bulks:
         kept = {

@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, connection, transaction
 from django.db.models import Case, Count, IntegerField, Value, When
 
+from campaigns import history
 from campaigns.counting import patience
 from campaigns.errors import IncompleteContentError, WrongStateError
 from campaigns.models import Bulk, Campaign, CampaignContent, Message, Reason, RepeatPolicy
@@ -107,13 +108,8 @@ def create(
             resend=told,
             **{name: getattr(source, name) for name in COPIED},
         )
-        for content in source.contents.all():
-            copied = {
-                field.attname: getattr(content, field.attname)
-                for field in CampaignContent._meta.concrete_fields
-                if field.attname not in ("id", "campaign_id")
-            }
-            CampaignContent.objects.create(campaign=campaign, **copied)
+        _copy_contents(bulk, source, campaign)
+        history.keep(campaign, user)
         audit.record(
             user,
             "prepare to send again",
@@ -125,6 +121,24 @@ def create(
             },
         )
     return campaign
+
+
+def _copy_contents(bulk: Bulk, source: Campaign, campaign: Campaign) -> None:
+    """What it says, in each language; of several variants the best one, if that is known."""
+    decided = bulk.delivery.get("winner", {}).get("decided")
+    contents = source.contents.all()
+    if decided is not None:
+        contents = contents.filter(variant=decided["variant"])
+        campaign.split = {}
+        campaign.save(update_fields=["split"])
+    for content in contents:
+        copied = {
+            field.attname: getattr(content, field.attname)
+            for field in CampaignContent._meta.concrete_fields
+            if field.attname not in ("id", "campaign_id")
+        }
+        copied["variant"] = content.variant if decided is None else 0
+        CampaignContent.objects.create(campaign=campaign, **copied)
 
 
 def conditions(campaign: Campaign) -> list[Rule]:

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from campaigns import winners
 from campaigns.errors import IncompleteContentError
 from campaigns.models import Bulk, Campaign
 from campaigns.timing import FURTHEST_DAYS, Every, Kind, Passed, Timing
@@ -56,6 +57,8 @@ def delivery_of(campaign: Campaign) -> dict[str, Any]:
         delivery["timing"] = campaign.timing
     if campaign.canary:
         delivery["canary"] = campaign.canary
+    if wants := winners.of(campaign):
+        delivery["winner"] = wants
     if campaign.transactional:
         delivery["transactional"] = True
     return delivery

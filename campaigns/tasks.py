@@ -48,6 +48,7 @@ from campaigns import (
     trends,
     watching,
     waterfall,
+    winners,
 )
 from campaigns.models import Bulk, Chunk
 from campaigns.store import store
@@ -158,6 +159,7 @@ def revive() -> None:
         freeze_audience.apply_async((pk,), expires=3)
     ledger.resume_overdue()
     canaries.judge()
+    winners.judge()
     dispatch.settle_abandoned()
     closing.judge_old_pages()
     if failover.is_needed():

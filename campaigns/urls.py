@@ -66,6 +66,7 @@ urlpatterns: list[URLPattern] = [
     path(ONE + "runs/<int:run>/messages/", messages.message_log, name="run-messages"),
     path(ONE + "runs/<int:run>/again/", resending.campaign_resend, name="resend"),
     path(ONE + "chart/", following.campaign_chart, name="chart"),
+    path(ONE + "winner/<int:variant>/", following.campaign_winner, name="winner"),
     path(ONE + "pace/", following.campaign_pace, name="pace"),
     path(ONE + "duplicate/", campaigns.campaign_duplicate, name="duplicate"),
     path(ONE + "messages/", messages.message_log, name="messages"),

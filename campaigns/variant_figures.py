@@ -40,6 +40,10 @@ class VariantFigures:
     def name(self) -> str:
         return NAMES[self.variant]
 
+    def hits(self, what: str) -> int:
+        """How many were "tapped", "seen" or "delivered"."""
+        return {"tapped": self.clicked, "seen": self.seen, "delivered": self.delivered}[what]
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -76,16 +80,16 @@ def figures(bulk: Bulk) -> list[VariantFigures]:
 
 def verdicts(variants: Sequence[VariantFigures]) -> list[Verdict]:
     """For seen and tapped, of what the clouds accepted: is the best one better, or lucky?"""
+    found = (verdict(variants, what) for what in ("tapped", "seen"))
+    return [each for each in found if each is not None]
+
+
+def verdict(variants: Sequence[VariantFigures], what: str) -> Verdict | None:
+    """The same of one rate; None where fewer than two variants were accepted at all."""
     counted = [each for each in variants if each.accepted]
     if len(counted) < 2:
-        return []
-    return [
-        _verdict(counted, "tapped", [each.clicked for each in counted]),
-        _verdict(counted, "seen", [each.seen for each in counted]),
-    ]
-
-
-def _verdict(counted: Sequence[VariantFigures], what: str, hits: Sequence[int]) -> Verdict:
+        return None
+    hits = [each.hits(what) for each in counted]
     rates = {each.variant: hit / each.accepted for each, hit in zip(counted, hits, strict=True)}
     best, other, *_ = sorted(counted, key=lambda each: (-rates[each.variant], each.variant))
     by_variant = dict(zip((each.variant for each in counted), hits, strict=True))

@@ -228,6 +228,12 @@ def _sent(case: Case) -> Gate:
         return Gate(name, Passage.STOPPED, "The campaign was cancelled before its turn came.")
     if bulk.status == Bulk.Status.PAUSED:
         return Gate(name, Passage.WAITING, "The campaign is paused.", "Resume the campaign.")
+    if chunk is not None and chunk.held:
+        tested = "winner" in bulk.delivery
+        told = "It gets the best variant, once that is known."
+        if not tested:
+            told = "Others are tried first: it waits until it is known how that went."
+        return Gate(name, Passage.WAITING, told)
     if chunk is not None and chunk.reason:
         reason = Reason(chunk.reason)
         return Gate(name, Passage.WAITING, f"{reason.label}.", reason.remedy)

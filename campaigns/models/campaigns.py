@@ -41,6 +41,8 @@ class Campaign(models.Model):
     timing = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
     # Whom it tries first (campaigns/canaries.py); {}: everybody at once.
     canary = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
+    # Whether the rest of the audience gets the best variant (campaigns/winners.py); {}: no.
+    winner = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
     # It goes again to devices that a bulk did not reach (campaigns/resending.py): the first bulk of
     # those that are linked so, and {"bulk", "reasons", "unsure"}.
     resend_of = models.ForeignKey(

@@ -74,7 +74,7 @@ class Bulk(models.Model):
     # Who gets which variant (campaigns/variants.py): {"shares", "holdout"}; {}: all the first.
     split = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
     # How it goes out, as it stood at launch and, for the application's settings, when it was
-    # frozen: {"timing", "canary", "transactional", "quiet", "cap", "zone"}.
+    # frozen: {"timing", "canary", "winner", "transactional", "quiet", "cap", "zone"}.
     delivery = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
     starts_at = models.DateTimeField()  # never changes: ids are made of it
     span = models.PositiveIntegerField(db_default=0, default=0)  # seconds until the last turn

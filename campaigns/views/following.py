@@ -23,6 +23,7 @@ from campaigns import (
     statistics,
     tasks,
     variant_figures,
+    winners,
 )
 from campaigns.content_forms import where_stored
 from campaigns.errors import CampaignError
@@ -117,7 +118,10 @@ def _variants(bulk: Bulk) -> dict[str, Any]:
         return {}
     held_out = bulk.split["holdout"]
     verdicts = variant_figures.verdicts(figures)
-    return {"variants": figures, "verdicts": verdicts, "held_out": held_out}
+    winner = winners.told(bulk)
+    if winner.get("tested"):  # later figures mix whom it was tried on with whom it was sent to
+        verdicts = [winner["verdict"]] if winner["verdict"] is not None else []
+    return {"variants": figures, "verdicts": verdicts, "held_out": held_out, "winner": winner}
 
 
 @require_GET
@@ -234,6 +238,25 @@ def campaign_pace(request: ApplicationRequest, pk: int) -> HttpResponse:
             refusal = str(problem)
     else:
         refusal = f"The pace was not changed: {form.errors['throttle'][0]}"
+    bulk = _bulk_of(campaign)
+    if bulk is None:
+        return HttpResponseClientRedirect(address_of(request, campaign))
+    context = _progress(campaign, bulk) | {"refusal": refusal}
+    return render(request, "campaigns/campaign_detail.html#campaign-progress", context)
+
+
+@require_POST
+@page(Right.LAUNCH_CAMPAIGNS)
+def campaign_winner(request: ApplicationRequest, pk: int, variant: int) -> HttpResponse:
+    """The variant that the rest of the audience gets, as somebody chose it."""
+    campaign = campaign_of(request, pk)
+    refusal: CampaignError | None = None
+    try:
+        composing.choose_winner(campaign, request.user, variant)
+    except CampaignError as problem:
+        refusal = problem
+    else:
+        transaction.on_commit(tasks.dispatch_chunks.delay, robust=True)
     bulk = _bulk_of(campaign)
     if bulk is None:
         return HttpResponseClientRedirect(address_of(request, campaign))

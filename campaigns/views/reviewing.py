@@ -26,6 +26,7 @@ from campaigns import (
     scheduling,
     stages,
     variants,
+    winners,
 )
 from campaigns.approving import Standing, State
 from campaigns.audience import AudienceSize
@@ -117,6 +118,11 @@ class Review:
     @property
     def tries_first(self) -> str:
         return canaries.sentence(self.campaign.canary)
+
+    @property
+    def finds_winner(self) -> str:
+        told = winners.of(self.campaign)
+        return winners.sentence(told) if told else ""
 
     @property
     def waits(self) -> bool:

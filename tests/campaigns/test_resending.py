@@ -81,7 +81,7 @@ def send(campaign: Campaign) -> Bulk:
 
 def frozen(campaign: Campaign) -> Bulk:
     bulk = composing.launch(campaign, make_user(Role.MARKETER, campaign.application))
-    starts_at = timezone.now() - timedelta(seconds=30)
+    starts_at = timezone.now() - timedelta(hours=1)
     Bulk.objects.filter(pk=bulk.pk).update(starts_at=starts_at)
     bulk.refresh_from_db()
     fanout.freeze(bulk)
@@ -158,7 +158,7 @@ def test_what_is_on_its_way_in_another_linked_campaign_is_left_out(
     bulks = []
     for draft in drafts:  # both are launched before either is frozen
         bulk = composing.launch(draft, make_user(Role.MARKETER, shop))
-        Bulk.objects.filter(pk=bulk.pk).update(starts_at=timezone.now() - timedelta(seconds=5))
+        Bulk.objects.filter(pk=bulk.pk).update(starts_at=timezone.now() - timedelta(hours=1))
         bulks.append(bulk)
     assert [fanout.freeze(bulk) for bulk in bulks] == [5, 0]
 
@@ -384,7 +384,7 @@ def test_several_that_start_at_the_same_moment_reach_a_device_once(
     bulks = []
     for _ in range(4):
         bulk = composing.launch(again(first, Reason.LIMITED), make_user(Role.MARKETER, shop))
-        Bulk.objects.filter(pk=bulk.pk).update(starts_at=timezone.now() - timedelta(seconds=5))
+        Bulk.objects.filter(pk=bulk.pk).update(starts_at=timezone.now() - timedelta(hours=1))
         bulks.append(bulk)
     together, sizes = threading.Barrier(len(bulks)), []
 
