@@ -24,6 +24,7 @@ POSTGRES_OPTIONS = {
     "shared_preload_libraries": "pg_stat_statements",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    "max_connections": "300",  # tests let fifty callers in at once, in several processes
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
     "random_page_cost": "1.1",  # solid-state disks

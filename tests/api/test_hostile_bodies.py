@@ -13,7 +13,10 @@ from django.db import connection
 
 from api.openapi.calls import JSON, Call, Family
 from api.openapi.document import calls, document, operation_id
+from api.openapi.omni import OMNI
 from api.openapi.own import HUAWEI, SMS
+from api.openapi.push import OLDER, PUSH
+from campaigns.models import Scenario
 from campaigns.store import store
 from devices.access import SCOPES
 from devices.models import Platform
@@ -29,6 +32,7 @@ WITH_BODY = [
     for family, call in calls()
     if call.body is not None and call.body_type == JSON and family not in (HUAWEI, SMS)
 ]
+NAMING = (PUSH, OLDER, OMNI)  # families whose errors begin with the path of the member
 RAW = [
     b"",
     b" ",
@@ -49,6 +53,7 @@ RAW = [
     "{}".encode("utf-16"),
     b"\x00",
 ]
+SCENARIO = "AD9E01A5DC7BEE2C2B828D208182A611"
 PUSH_SENDER = "F5E6B95AFBEDEC426344318E1BD3D42E"  # of the document's examples
 ODD: tuple[Any, ...] = (None, True, 0, -1, 2**63, 10**30, 1.5, "", "\0", "x" * 5000, [], {}, [[[]]])
 TABLES = (
@@ -67,6 +72,8 @@ class World:
         make_insider_key(self.application)
         connect(self.application, Platform.ANDROID)
         self.device = make_registration(self.application)
+        steps = [{"channel": "PUSH", "sender": self.application.code}]
+        Scenario.objects.create(key=SCENARIO, default=True, steps=steps)
 
     def send(self, family: Family, call: Call, raw: bytes) -> Any:
         """The body, by a caller who may call, to and about things that exist."""
@@ -126,6 +133,47 @@ def test_no_value_of_a_member_breaks_a_call(world: World, family: Family, call: 
             assert answer.status_code not in {401, 403} or path == ("api_key",)
             if answer.status_code >= 300:
                 assert rows() == before, (path, odd)
+            if answer.status_code == 400 and family in NAMING:
+                assert_named(answer, path, odd)
+
+
+def assert_named(answer: Any, path: tuple[Any, ...], odd: Any) -> None:
+    """The error is about the member that is odd, something in it, or what it is part of."""
+    told = answer.json()
+    named = (
+        [each["property"] for each in told["violations"]]
+        if "violations" in told
+        else [told["requestError"]["serviceException"]["text"].split(" ")[0]]
+    )
+    if named == ["Unknown"] and path == ("scenarioKey",):
+        return  # Unknown scenario, in the vendor's words
+    place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)[1:]
+    assert any(
+        each and (each.startswith(place) or place.startswith(each)) for each in named
+    ), (place, odd, told)  # fmt: skip
+
+
+@pytest.mark.parametrize(("family", "call"), WITH_BODY)
+def test_the_last_of_two_equal_members_counts(world: World, family: Family, call: Call) -> None:
+    """A request that says something twice is one of the two, never half of each."""
+    assert call.example is not None
+    for name, good in call.example.items():
+        both = {odd: json.dumps({name: odd})[1:-1] for odd in (7, "x", True)}
+        rest = {each: at for each, at in call.example.items() if each != name}
+        body = json.dumps(rest)[1:-1]
+        said = ", ".join(filter(None, (json.dumps({name: good})[1:-1], body)))
+        for odd, wrong in both.items():
+            alone = world.send(family, call, json.dumps({name: odd, **rest}).encode())
+            before = rows()
+            last = world.send(family, call, f"{{{said}, {wrong}}}".encode())
+            if last.status_code >= 300:
+                assert rows() == before, (name, odd)
+            first = world.send(family, call, f"{{{wrong}, {said}}}".encode())
+            # What was done already may be refused the second time: a name is taken.
+            assert last.status_code in {alone.status_code, 409}, (name, odd, last.content)
+            assert first.status_code < 500, (name, odd, first.content)
+            if alone.status_code == 400 and family in NAMING:
+                assert first.status_code in {200, 404, 409}, (name, odd, first.content)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

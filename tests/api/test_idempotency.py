@@ -3,6 +3,7 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -88,14 +89,17 @@ def test_a_key_may_come_again_after_48_hours(system: System, body: dict[str, Any
 
 @pytest.mark.django_db(transaction=True)
 def test_fifty_repeats_at_once_send_one_message(system: System, body: dict[str, Any]) -> None:
+    together = Barrier(50)
+
     def call(_: int) -> tuple[int, str]:
+        together.wait()
         try:
             answer = System().post(SEND, body, **KEY)
         finally:
             connection.close()
         return answer.status_code, answer.content.decode()
 
-    with ThreadPoolExecutor(16) as callers:
+    with ThreadPoolExecutor(50) as callers:
         answers = Counter(callers.map(call, range(50)))
 
     ((status, _),) = answers

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -546,14 +547,17 @@ def test_fifty_repeats_at_once_send_one_push(shop: Application) -> None:
     make_ana(shop)
     body = {"api_key": KEY, "notifications": [notification()]}
 
+    together = Barrier(50)
+
     def ask(_: int) -> tuple[int, bytes]:
+        together.wait()
         try:
             answer = Caller().post(SEND, body, **{"Idempotency-Key": "order-7"})
             return answer.status_code, answer.content
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(16) as callers:
+    with ThreadPoolExecutor(50) as callers:
         ((status, _),) = set(callers.map(ask, range(50)))
 
     assert status == 200

@@ -2,14 +2,15 @@
 
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Thread
+from threading import Barrier, Thread
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import time_machine
-from django.db import connections
+from django.db import connection, connections
 from django.utils import timezone
 
 from campaigns import dispatch, failover, flow_requests, folding, forgetting, ids, reports
@@ -325,6 +326,28 @@ def test_the_same_call_with_a_key_sends_once(shop: Shop) -> None:
 
     assert len({answer.content for answer in answers}) == 1
     assert len(shop.push.taken) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fifty_repeats_at_once_send_one_message(shop: Shop) -> None:
+    owner(shop)
+    body = {"destinations": [{"to": {"phoneNumber": PHONE}}], "text": "Hi"}
+    together = Barrier(50)
+
+    def ask(_: int) -> tuple[int, bytes]:
+        together.wait()
+        try:
+            answer = System().post(TEXT, body, **{"Idempotency-Key": "k-1"})
+        finally:
+            connection.close()
+        return answer.status_code, answer.content
+
+    with ThreadPoolExecutor(50) as callers:
+        ((status, _),) = set(callers.map(ask, range(50)))
+    go()
+
+    assert status == 200
+    assert FlowDestination.objects.count() == len(shop.push.taken) == 1
 
 
 # ------------------------------------------------------------------- refusals

@@ -41,26 +41,33 @@ def system(shop: Shop) -> System:
     return system
 
 
-def flow_of(shop: Shop) -> list[dict[str, str]]:
+def flow_of(shop: Shop, sender: str = "InfoSMS") -> list[dict[str, str]]:
     return [
         {"from": shop.application.code, "channel": "PUSH"},
-        {"from": "InfoSMS", "channel": "SMS"},
+        {"from": sender, "channel": "SMS"},
     ]
 
 
-def create(shop: Shop, system: System) -> Any:
-    body = {"name": "My PUSH-SMS scenario", "flow": flow_of(shop), "default": True}
+def create(shop: Shop, system: System, name: str = "My PUSH-SMS scenario", **given: str) -> Any:
+    body = {"name": name, "flow": flow_of(shop, **given), "default": True}
     return system.post("/omni/1/scenarios", body)
 
 
-def test_a_scenario_is_created(shop: Shop, system: System) -> None:
-    answer = create(shop, system)
+@pytest.mark.parametrize(
+    ("name", "sender"),
+    [
+        ("My PUSH-SMS scenario", "InfoSMS"),
+        ("push + SMS scenario", "YOUR_REGISTERED_SMS_SENDER"),  # of the page about sending
+    ],
+)
+def test_a_scenario_is_created(shop: Shop, system: System, name: str, sender: str) -> None:
+    answer = create(shop, system, name, sender=sender)
 
     assert answer.status_code == 200
     assert answer.json() == {
         "key": Scenario.objects.get().key,
-        "name": "My PUSH-SMS scenario",
-        "flow": flow_of(shop),
+        "name": name,
+        "flow": flow_of(shop, sender=sender),
         "default": True,
     }
 

@@ -18,7 +18,17 @@ from django.db import connection, connections
 from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
-from campaigns import composing, dispatch, failover, fanout, ids, reconciling, reports, tasks
+from campaigns import (
+    composing,
+    dispatch,
+    failover,
+    fanout,
+    ids,
+    pulling,
+    reconciling,
+    reports,
+    tasks,
+)
 from campaigns.models import Bulk, Chunk, Journey, JourneyNote, Message, Reason, Scenario
 from campaigns.store import store
 from devices.models import Application, Provider, Registration, Role
@@ -233,8 +243,20 @@ def test_a_silent_phone_gets_a_text_at_the_end_of_the_step(
     assert (message.state, message.reason) == (Message.State.EXPIRED, Reason.WITHDRAWN)
     assert (journey.step, journey.state) == (1, Journey.State.DELIVERED)
     assert journey.stages.get().state == Journey.State.EXPIRED
+    assert pulling.waiting(shop, device.pk) == []  # nor does a sync of the app bring it any more
     assert texts(gateways) == 1
     assert_exact(bulk)
+    if launch is by_request:
+        told = {path: System().get(f"/omni/1/{path}").json() for path in ("logs", "reports")}
+        ends = {
+            path: [(row["channel"], row["status"]["name"]) for row in answer["results"]]
+            for path, answer in told.items()
+        }
+        arrived = "DELIVERED_TO_HANDSET"
+        assert ends == {
+            "logs": [("SMS", arrived), ("PUSH", arrived)],
+            "reports": [("SMS", arrived)],
+        }
 
 
 # ------------------------------------------------------------------- kills
