@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pytest_django.live_server_helper import LiveServer
 
-from api.urls import urlpatterns
+from api.openapi.mobile import MOBILE
 from campaigns import dispatch, fanout
 from devices.models import Address, Registration
 from embedded.environment import ROOT
@@ -49,15 +49,18 @@ def send(device: Registration) -> None:
     dispatch.work(seconds=60)
 
 
-def test_every_path_of_the_api_has_an_example() -> None:
-    called = re.findall(r'"\$BASE(/mobile/[^"?]*)', PAGE)
-    patterns = [
-        str(pattern.pattern)
-        for pattern in urlpatterns
-        if str(pattern.pattern).startswith("mobile/")
-    ]
-    assert len(patterns) >= 17
+def test_every_call_of_the_api_has_an_example() -> None:
+    called = set()
+    for command, _ in examples_of(PAGE):
+        method = re.search(r"-X (\w+)", command)
+        path = re.search(r'"\$BASE([^"?]*)', command)
+        assert path is not None
+        usual = "POST" if " -d " in command else "GET"
+        meant = re.search(r"X-HTTP-Method-Override: (\w+)", command) or method
+        called.add((meant.group(1) if meant else usual, path.group(1)))
 
-    for pattern in patterns:
-        path = re.sub(r"<\w+:\w+>", "[^/]+", f"/{pattern}")
-        assert any(re.fullmatch(path, each) for each in called), f"no example of {pattern}"
+    assert len(MOBILE.calls) >= 20
+    for call in MOBILE.calls:
+        pattern = re.sub(r"{\w+}", "[^/]+", call.path)
+        paths = [path for method, path in called if method == call.method.upper()]
+        assert any(re.fullmatch(pattern, each) for each in paths), f"no example of {call}"
