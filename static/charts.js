@@ -47,7 +47,7 @@
     const single = data.series.length === 1;
     return {
       animation: false,
-      grid: { left: 4, right: 12, top: single ? 12 : 36, bottom: 4, containLabel: true },
+      grid: { left: 4, right: bars ? 12 : 24, top: single ? 12 : 36, bottom: 4, containLabel: true },
       legend: single ? undefined : { top: 0, left: 0, icon: "roundRect", itemWidth: 10, itemHeight: 10, itemGap: 18, textStyle: { ...text, color: colour(host, "ink-2") } },
       tooltip: {
         trigger: "axis", renderMode: "richText", confine: true, backgroundColor: raised, borderColor: strong, borderWidth: 1, padding: [8, 12],
