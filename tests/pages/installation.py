@@ -129,6 +129,7 @@ def make_installation() -> Installation:
         "undo": [1],
         "changes": [1],
         "user-tokens": [1],
+        "winner": [1],
     }
     return Installation(boss, shop, make_application(name="Wholesale"), rows)
 

@@ -8,7 +8,7 @@ from tests.pages.installation import Installation
 
 pytestmark = pytest.mark.django_db
 # Fragments of an address with a query, which the pages they stand on ask for.
-OF_A_QUERY = {"campaigns:languages", "campaigns:segment-moved"}
+OF_A_QUERY = {"campaigns:app-versions", "campaigns:languages", "campaigns:segment-moved"}
 # Where a signed-in administrator is sent on to another page.
 SENT_ON = {
     "account_login", "account_signup", "account_set_password", "account_confirm_login_code",
