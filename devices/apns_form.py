@@ -9,8 +9,9 @@ from django import forms
 from django.utils import timezone
 
 from devices.certificates import PushCertificate
+from devices.credential_fields import code_field, file_field, pasted_field
 from devices.errors import CertificateError, PasswordError
-from devices.forms import LARGEST_KEY_FILE, CredentialForm, private_key
+from devices.forms import CredentialForm, private_key
 from devices.models import Environment, ProviderCredential
 
 KEY, CERTIFICATE = "key", "certificate"
@@ -29,26 +30,20 @@ class ApnsCredentialForm(CredentialForm):
         help_text="A key serves all apps of a team and never ends. A certificate is for one app"
         " and ends after a year.",
     )
-    key_id = forms.CharField(
-        label="Key ID",
-        max_length=10,
-        required=False,
-        widget=forms.TextInput(attrs={"class": "is-code", "placeholder": "ABC123DEFG"}),
-        help_text="Ten characters; also in the name of the file Apple gave you.",
+    key_id = code_field(
+        "Key ID",
+        "Ten characters; also in the name of the file Apple gave you.",
+        most=10,
+        placeholder="ABC123DEFG",
     )
-    team_id = forms.CharField(
-        label="Team ID",
-        max_length=10,
-        required=False,
-        widget=forms.TextInput(attrs={"class": "is-code", "placeholder": "DEF123GHIJ"}),
-        help_text="Ten characters; Apple Developer → Membership.",
+    team_id = code_field(
+        "Team ID",
+        "Ten characters; Apple Developer → Membership.",
+        most=10,
+        placeholder="DEF123GHIJ",
     )
-    topic = forms.CharField(
-        label="Bundle ID",
-        max_length=155,
-        required=False,
-        widget=forms.TextInput(attrs={"class": "is-code", "placeholder": "com.example.shop"}),
-        help_text="Of the app, exactly as in Xcode.",
+    topic = code_field(
+        "Bundle ID", "Of the app, exactly as in Xcode.", most=155, placeholder="com.example.shop"
     )
     environment = forms.ChoiceField(
         choices=Environment,
@@ -56,27 +51,17 @@ class ApnsCredentialForm(CredentialForm):
         initial=Environment.PRODUCTION,
         help_text="Sandbox reaches only apps installed from Xcode.",
     )
-    file = forms.FileField(
-        label="Key file (.p8)",
-        required=False,
-        widget=forms.FileInput(attrs={"accept": ".p8,.pem"}),
-        help_text="Apple Developer → Keys, with Apple Push Notifications service enabled. "
+    file = file_field(
+        "Key file (.p8)",
+        "Apple Developer → Keys, with Apple Push Notifications service enabled. "
         "Apple lets you download it once.",
+        accept=".p8,.pem",
     )
-    key_text = forms.CharField(
-        label="Or paste what it holds",
-        required=False,
-        max_length=LARGEST_KEY_FILE,
-        widget=forms.Textarea(
-            attrs={"class": "is-code", "rows": 4, "placeholder": "-----BEGIN PRIVATE KEY-----"}
-        ),
-    )
-    certificate_file = forms.FileField(
-        label="Certificate file (.p12)",
-        required=False,
-        widget=forms.FileInput(attrs={"accept": ".p12,.pfx,.pem"}),
-        help_text="The push certificate with its private key, exported from the Keychain; or both"
-        " as PEM.",
+    key_text = pasted_field("-----BEGIN PRIVATE KEY-----", rows=4)
+    certificate_file = file_field(
+        "Certificate file (.p12)",
+        "The push certificate with its private key, exported from the Keychain; or both as PEM.",
+        accept=".p12,.pfx,.pem",
     )
     password = forms.CharField(
         label="Password of the file",

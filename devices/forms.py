@@ -12,12 +12,12 @@ from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.forms.forms import DeclarativeFieldsMetaclass
 
+from devices.credential_fields import LARGEST_KEY_FILE, file_field, pasted_field
 from devices.models import Application, Platform, ProviderCredential
 from devices.zones import zone_choices
 
 LONGEST_CAP = 720  # hours: a month
 LARGEST_IMPORT = 500 * 10**6  # bytes; about five million devices
-LARGEST_KEY_FILE = 20_000  # bytes; Google's are 2.4 KB, Apple's 257 bytes
 
 
 class ApplicationForm(forms.ModelForm[Application]):
@@ -208,21 +208,12 @@ class CredentialForm(forms.Form, metaclass=_AbstractForm):
 class FcmCredentialForm(CredentialForm):
     """A service account of a Firebase project."""
 
-    file = forms.FileField(
-        label="Service account file",
-        required=False,
-        widget=forms.FileInput(attrs={"accept": ".json,application/json"}),
-        help_text="Firebase console → Project settings → Service accounts → "
-        "Generate new private key.",
+    file = file_field(
+        "Service account file",
+        "Firebase console → Project settings → Service accounts → Generate new private key.",
+        accept=".json,application/json",
     )
-    json_text = forms.CharField(
-        label="Or paste what it holds",
-        required=False,
-        max_length=LARGEST_KEY_FILE,
-        widget=forms.Textarea(
-            attrs={"class": "is-code", "rows": 6, "placeholder": '{"type": "service_account", …}'}
-        ),
-    )
+    json_text = pasted_field('{"type": "service_account", …}', rows=6)
 
     account: dict[str, Any]
 

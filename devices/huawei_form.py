@@ -9,7 +9,8 @@ from django import forms
 from django.conf import settings
 from django.urls import reverse
 
-from devices.forms import LARGEST_KEY_FILE, CredentialForm, private_key
+from devices.credential_fields import code_field, file_field, pasted_field, secret_field
+from devices.forms import CredentialForm, private_key
 from devices.models import ProviderCredential
 
 CATEGORIES = [
@@ -24,67 +25,48 @@ OPTIONS = ("category", "badge_class", "receipt_id", "callback_user")
 class HuaweiCredentialForm(CredentialForm):
     """An OAuth client, a service account, or both; and how receipts come back."""
 
-    client_id = forms.CharField(
-        label="App ID",
-        required=False,
-        max_length=20,
-        widget=forms.TextInput(attrs={"class": "is-code", "placeholder": "101234567"}),
-        help_text="AppGallery Connect → Project settings → General information.",
+    client_id = code_field(
+        "App ID",
+        "AppGallery Connect → Project settings → General information.",
+        most=20,
+        placeholder="101234567",
     )
-    client_secret = forms.CharField(
-        label="Client secret",
-        required=False,
-        max_length=300,
-        widget=forms.PasswordInput(attrs={"class": "is-code"}),
-        help_text="Beside the app ID: OAuth 2.0 client secret.",
+    client_secret = secret_field(
+        "Client secret", "Beside the app ID: OAuth 2.0 client secret.", most=300
     )
-    file = forms.FileField(
-        label="Service account file",
-        required=False,
-        widget=forms.FileInput(attrs={"accept": ".json,application/json"}),
-        help_text="Only HarmonyOS 5 needs it. Huawei's API console → Service accounts.",
+    file = file_field(
+        "Service account file",
+        "Only HarmonyOS 5 needs it. Huawei's API console → Service accounts.",
+        accept=".json,application/json",
     )
-    json_text = forms.CharField(
-        label="Or paste what it holds",
-        required=False,
-        max_length=LARGEST_KEY_FILE,
-        widget=forms.Textarea(
-            attrs={"class": "is-code", "rows": 4, "placeholder": '{"project_id": "…", …}'}
-        ),
-    )
+    json_text = pasted_field('{"project_id": "…", …}', rows=4)
     category = forms.ChoiceField(
         label="Category of messages",
         choices=[(name, name.replace("_", " ").capitalize()) for name in CATEGORIES],
         initial="MARKETING",
         help_text="Without Huawei's permission for another one, all count as marketing.",
     )
-    badge_class = forms.CharField(
-        label="Main activity",
-        required=False,
-        max_length=200,
-        widget=forms.TextInput(attrs={"class": "is-code", "placeholder": "com.example.shop.Main"}),
-        help_text="The class that opens the app: without it no badge can be set.",
+    badge_class = code_field(
+        "Main activity",
+        "The class that opens the app: without it no badge can be set.",
+        most=200,
+        placeholder="com.example.shop.Main",
     )
-    callback_user = forms.CharField(
-        label="User name for receipts",
-        required=False,
-        max_length=100,
-        widget=forms.TextInput(attrs={"class": "is-code"}),
-        help_text="As you choose it in the console, where you set up message receipts.",
+    callback_user = code_field(
+        "User name for receipts",
+        "As you choose it in the console, where you set up message receipts.",
+        most=100,
     )
-    callback_key = forms.CharField(
-        label="Key for receipts",
-        required=False,
-        max_length=300,
-        widget=forms.PasswordInput(attrs={"class": "is-code"}),
-        help_text="Huawei signs each receipt with it. Without it we refuse them all.",
+    callback_key = secret_field(
+        "Key for receipts",
+        "Huawei signs each receipt with it. Without it we refuse them all.",
+        most=300,
     )
-    receipt_id = forms.CharField(
-        label="Receipt ID",
-        required=False,
-        max_length=100,
-        widget=forms.TextInput(attrs={"class": "is-code", "placeholder": "RCP3C6D2F1A"}),
-        help_text="Which of the console's receipt addresses is ours; empty: the default one.",
+    receipt_id = code_field(
+        "Receipt ID",
+        "Which of the console's receipt addresses is ours; empty: the default one.",
+        most=100,
+        placeholder="RCP3C6D2F1A",
     )
 
     account: dict[str, Any] | None = None

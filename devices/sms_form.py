@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from django import forms
 
+from devices.credential_fields import code_field, secret_field
 from devices.forms import CredentialForm
 from devices.models import ProviderCredential
 
@@ -33,35 +34,20 @@ class SmsCredentialForm(CredentialForm):
     shape = forms.ChoiceField(
         label="Gateway", choices=SHAPES, widget=forms.RadioSelect, initial=INFOBIP
     )
-    base_url = forms.CharField(
-        label="Base URL",
-        required=False,
-        max_length=300,
-        widget=forms.TextInput(
-            attrs={"class": "is-code", "placeholder": "https://xyz.api.infobip.com"}
-        ),
-        help_text="Infobip portal → Developers: the address of your account.",
+    base_url = code_field(
+        "Base URL",
+        "Infobip portal → Developers: the address of your account.",
+        most=300,
+        placeholder="https://xyz.api.infobip.com",
     )
-    api_key = forms.CharField(
-        label="API key",
-        required=False,
-        max_length=300,
-        widget=forms.PasswordInput(attrs={"class": "is-code"}),
-        help_text="With the right to send SMS and to read the balance.",
+    api_key = secret_field(
+        "API key", "With the right to send SMS and to read the balance.", most=300
     )
-    account_sid = forms.CharField(
-        label="Account SID",
-        required=False,
-        max_length=34,
-        widget=forms.TextInput(attrs={"class": "is-code", "placeholder": "AC…"}),
-        help_text="Twilio console → Account info.",
+    account_sid = code_field(
+        "Account SID", "Twilio console → Account info.", most=34, placeholder="AC…"
     )
-    auth_token = forms.CharField(
-        label="Auth token",
-        required=False,
-        max_length=100,
-        widget=forms.PasswordInput(attrs={"class": "is-code"}),
-        help_text="Beside the SID. Twilio signs its delivery reports with it.",
+    auth_token = secret_field(
+        "Auth token", "Beside the SID. Twilio signs its delivery reports with it.", most=100
     )
     sender = forms.CharField(
         max_length=34,

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
 from django import forms
 from django.conf import settings
 
-from devices.forms import LARGEST_KEY_FILE, CredentialForm
+from devices.credential_fields import LARGEST_KEY_FILE, code_field
+from devices.forms import CredentialForm
 from devices.models import Address, Provider, ProviderCredential
 
 _DOMAIN = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]"
@@ -30,14 +31,13 @@ _INSIDE = (".localhost", ".local", ".localdomain")
 class WebPushCredentialForm(CredentialForm):
     """A VAPID key pair, made here or brought along, and whom push services may write to."""
 
-    subject = forms.CharField(
-        label="Contact",
-        max_length=100,
-        widget=forms.TextInput(
-            attrs={"class": "is-code", "placeholder": "mailto:push@shop.example"}
-        ),
-        help_text="Push services write to it when something is wrong: mailto: and an e-mail "
+    subject = code_field(
+        "Contact",
+        "Push services write to it when something is wrong: mailto: and an e-mail "
         "address, or an https:// address. Each message carries it.",
+        most=100,
+        placeholder="mailto:push@shop.example",
+        required=True,
     )
     private_key = forms.CharField(
         label="Private key of a pair you have already",
