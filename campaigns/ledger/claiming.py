@@ -82,6 +82,10 @@ RETURNING {_COLUMNS}
 """  # noqa: S608
 
 
+# What a chunk waits for, and waits for no longer once a window of it leaves.
+_WAITS = [Reason.CREDENTIAL_REFUSED.value, Reason.WAITING_FOR_DAY.value]
+
+
 def lease() -> str:
     """The lease as an interval."""
     return f"{settings.LEASE_SECONDS} seconds"
@@ -116,7 +120,8 @@ def claim_window(
         cursor.execute(
             """
             UPDATE campaigns_chunk c
-            SET window_to = %s, lease_until = now() + %s::interval
+            SET window_to = %s, lease_until = now() + %s::interval,
+                reason = CASE WHEN c.reason = ANY(%s) THEN 0 ELSE c.reason END
             FROM campaigns_bulk b
             WHERE c.id = %s AND c.fence = %s AND c.status = 0
               AND b.id = c.bulk_id AND b.status = 'sending'
@@ -126,17 +131,17 @@ def claim_window(
                          ON p.id = used.id AND p.version = used.version
                         AND p.enabled AND p.paused_at IS NULL
                   WHERE p.id IS NULL)
-            RETURNING b.throttle
+            RETURNING b.throttle, c.reason
             """,
             [
-                window_to, lease(), chunk.id, chunk.fence,
+                window_to, lease(), _WAITS, chunk.id, chunk.fence,
                 [each.pk for each in used], [each.version for each in used],
             ],
         )  # fmt: skip
         row = cursor.fetchone()
     if row is None:
         return False
-    chunk.window_to, chunk.throttle = window_to, row[0]
+    chunk.window_to, (chunk.throttle, chunk.reason) = window_to, row
     return True
 
 

@@ -277,6 +277,18 @@ def test_a_credential_that_was_switched_off_sends_no_other_window(cloud_for: Clo
     }  # fmt: skip
 
 
+@pytest.mark.usefixtures("one_lane")
+def test_a_credential_is_blamed_no_longer_once_it_works_again(cloud_for: CloudFor) -> None:
+    bulk, credential = frozen(10)
+    cloud = cloud_for(credential)
+    bulk.chunks.update(reason=Reason.CREDENTIAL_REFUSED)  # it waited for that
+    with time_machine.travel(timezone.now(), tick=True) as clock:
+        cloud.before_answering = lambda: clock.shift(timedelta(seconds=bulk.ttl))
+        dispatch.work(seconds=60)
+
+    assert states(bulk) == {(State.ACCEPTED, Reason.NONE): 5, (State.EXPIRED, Reason.TOO_LATE): 5}
+
+
 def test_whoever_knows_an_older_version_of_a_credential_leaves_its_new_channel_open(
     cloud_for: CloudFor,
 ) -> None:
