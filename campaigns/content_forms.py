@@ -10,12 +10,13 @@ from django.forms import BoundField
 from campaigns.card_forms import KINDS, Cards, typed_cards
 from campaigns.languages import name_of
 from campaigns.models import Campaign, CampaignContent
+from campaigns.option_forms import OptionsForm, typed_options
 from campaigns.variants import NAMES, split_of
 
 FIELDS = ("title", "text", "image_url", "on_tap", "target")
 
 
-class ContentForm(forms.Form):
+class ContentForm(OptionsForm):
     """What it says, and what a tap opens."""
 
     title = forms.CharField(
@@ -106,6 +107,7 @@ class ContentForm(forms.Form):
             return card["link" if place[2] == "deep_links" else place[2]]
         if name == "carousel":
             return self["pictures"]
+        name = {"in_app_expires_in": "in_app_hours"}.get(name, name)
         return self[name] if name in self.fields else None
 
     def content(self) -> dict[str, Any]:
@@ -113,7 +115,7 @@ class ContentForm(forms.Form):
         cleaned = self.cleaned_data
         kept = {
             name: value
-            for name, value in self.stored_options.items()
+            for name, value in self.options(self.stored_options).items()
             if name not in ("carousel", "carousel_kind")
         }
         return {
@@ -163,7 +165,7 @@ def typed_others(campaign: Campaign) -> dict[str, Any]:
 def typed_content(content: CampaignContent, prefix: str = "") -> dict[str, Any]:
     """A stored content as its form shows it."""
     typed = {f"{prefix}{name}": getattr(content, name) for name in FIELDS}
-    return typed | typed_cards(content.options, prefix)
+    return typed | typed_cards(content.options, prefix) | typed_options(content.options, prefix)
 
 
 def is_other(content: CampaignContent) -> bool:

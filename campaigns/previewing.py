@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import OperationalError
-from django.db.models import Count, F, QuerySet, TextField
+from django.db.models import Count, F, Q, QuerySet, TextField
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Length
 
@@ -16,11 +16,18 @@ from campaigns.merging import Variable
 from campaigns.models import Campaign, Sample, SampledRegistration
 from campaigns.sampling import PROBED
 from campaigns.targeting import Rule, compiled
-from devices.models import Application, Registration
+from devices.models import Application, Platform, Registration
+from devices.versions import pack_version
 
 OFFERED = 8
 LONGEST = 4  # devices for each value that templates ask for
 LOOKED_AT = 20  # others whose size is measured
+# The first SDK of a platform that shows pushes inside the app (mirrored pushes, supported
+# versions). Those of frameworks count for themselves: they are not told apart here.
+SHOWS_INSIDE: dict[str, dict[Platform, str]] = {
+    "MODAL": {Platform.ANDROID: "1.13.0", Platform.IOS: "3.6.0", Platform.HUAWEI: "1.0.0"},
+    "BANNER": {Platform.ANDROID: "2.0.0", Platform.IOS: "5.0.0", Platform.HUAWEI: "1.0.0"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +113,8 @@ def lacking(
 
     By the sample, where an application is large.
     """
-    sample = Sample.objects.filter(application=application, sampled__gt=0).first()
-    rows: Any = audience.of(application, rule, primary_only=primary_only)
-    scale = 1.0
-    if sample is not None:
-        question = compiled(rule, application, sample=True)
-        drawn = SampledRegistration.objects.filter(question.condition, application=application)
-        excluded = excluding.gates(application, sample=True)
-        reached = audience.reached(drawn, excluded, primary_only=primary_only)
-        rows = reached.filter(draw__lt=PROBED)
-        scale = sample.devices / max(1, sample.probed)
+    rows, sample = _reached(application, rule, primary_only=primary_only)
+    scale = sample.devices / max(1, sample.probed) if sample else 1.0
     counts = {
         f"v{number}": Count("pk", filter=variable.lacking(sample=sample is not None))
         for number, variable in enumerate(asked)
@@ -124,3 +123,31 @@ def lacking(
         found = rows.aggregate(**counts)
         return {each: round(found[f"v{n}"] * scale) for n, each in enumerate(asked)}
     return None
+
+
+def too_old(application: Application, rule: Rule, style: str, *, primary_only: bool) -> int | None:
+    """How many devices that a rule reaches have an SDK that shows no pushes inside the app like
+    this; None when it took too long. By the sample, where an application is large.
+    """
+    rows, sample = _reached(application, rule, primary_only=primary_only)
+    older = Q(pk__isnull=True)
+    for platform, since in SHOWS_INSIDE[style].items():
+        older |= Q(platform=platform, sdk_version__gt=0, sdk_version__lt=pack_version(since))
+    with suppress(OperationalError), patience(PATIENCE if sample else PATIENCE_UNSAMPLED):
+        found: int = rows.filter(older).count()
+        return round(found * sample.devices / max(1, sample.probed)) if sample else found
+    return None
+
+
+def _reached(
+    application: Application, rule: Rule, *, primary_only: bool
+) -> tuple[Any, Sample | None]:
+    """The devices that a rule reaches; where there is a sample, those of it that are probed."""
+    sample = Sample.objects.filter(application=application, sampled__gt=0).first()
+    if sample is None:
+        return audience.of(application, rule, primary_only=primary_only), None
+    question = compiled(rule, application, sample=True)
+    drawn = SampledRegistration.objects.filter(question.condition, application=application)
+    excluded = excluding.gates(application, sample=True)
+    reached = audience.reached(drawn, excluded, primary_only=primary_only)
+    return reached.filter(draw__lt=PROBED), sample

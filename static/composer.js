@@ -18,6 +18,9 @@
       const target = each.querySelector("input[name$=target]").closest(".field");
       const chosen = each.querySelector("input[name$=on_tap]:checked");
       if (target) target.hidden = !chosen || chosen.value === "app";
+      const style = each.querySelector("input[name$=in_app_style]:checked")?.value || "";
+      each.querySelector("[data-in-app]").hidden = !style;
+      for (const button of each.querySelectorAll("[data-in-app-buttons]")) button.hidden = style !== "MODAL";
     }
     form.dispatchEvent(new Event("composer:follow")); // preview.js and cards.js
   }
@@ -110,6 +113,8 @@
         list = Object.assign(document.createElement("ul"), { id: `${id}_error`, className: "errorlist" });
         field.append(list);
       }
+      const folded = field.closest("details.more");
+      if (folded) folded.open = true;
       list.replaceChildren(...[...texts].map((text) => Object.assign(document.createElement("li"), { textContent: text })));
       for (const control of controls) {
         control.setAttribute("aria-invalid", "true");

@@ -9,7 +9,7 @@
   const bar = document.getElementById("preview-bar");
   const dark = document.getElementById("preview-scheme");
   const turn = document.getElementById("preview-turn");
-  const NAMES = { ios: "iOS lock screen", android: "Android notification shade", huawei: "Huawei notification shade" };
+  const NAMES = { ios: "iOS lock screen", android: "Android notification shade", huawei: "Huawei notification shade", app: "Inside the app" };
   const chosen = { phone: "ios", view: "closed", card: 0 };
 
   const phones = () => [...preview.querySelectorAll(".phone")];
@@ -24,10 +24,17 @@
 
   function fill(phone) {
     const [title, text, cards] = [said("title"), said("text"), typedCards()];
-    phone.querySelector(".push-title").textContent = title || (phone.dataset.platform === "ios" ? app : "");
+    phone.querySelector(".push-title").textContent = title || (["ios", "app"].includes(phone.dataset.platform) ? app : "");
     phone.querySelector(".push-text").textContent = text || "What you write appears here.";
     phone.querySelector(".push-picture").hidden = !said("image_url") && !cards.length;
     const strip = phone.querySelector(".push-cards");
+    if (!strip) {
+      phone.querySelector(".push").dataset.style = checked("in_app_style");
+      phone.querySelector("[data-open-title]").textContent = said("in_app_open_title") || "Open";
+      phone.querySelector("[data-dismiss-title]").textContent = said("in_app_dismiss_title") || "Cancel";
+      phone.setAttribute("aria-label", `${NAMES.app}: ${title || app}. ${text}`);
+      return;
+    }
     strip.dataset.kind = checked("pictures");
     strip.replaceChildren(...cards.map((card) => {
       const made = document.getElementById("preview-card").content.cloneNode(true).firstElementChild;
@@ -44,12 +51,17 @@
   function arrange() {
     const count = preview.querySelector(".push-cards")?.childElementCount || 0;
     chosen.card = Math.max(0, Math.min(chosen.card, count - 1));
+    const inApp = bar.querySelector("[data-view=app]");
+    inApp.hidden = !checked("in_app_style");
+    if (inApp.hidden && chosen.view === "app") chosen.view = "closed";
     const open = chosen.view === "open";
+    const seen = chosen.view === "app" ? "app" : chosen.phone;
     for (const phone of phones()) {
-      phone.hidden = phone.dataset.platform !== chosen.phone;
+      phone.hidden = phone.dataset.platform !== seen;
       phone.dataset.scheme = dark.getAttribute("aria-pressed") === "true" ? "dark" : "light";
       phone.querySelector(".push").classList.toggle("is-expanded", open);
       const strip = phone.querySelector(".push-cards");
+      if (!strip) continue;
       strip.hidden = !count || !open;
       [...strip.children].forEach((card, place) => {
         card.hidden = strip.dataset.kind === "slider" ? place !== chosen.card : place < chosen.card;
@@ -72,7 +84,7 @@
 
   bar.addEventListener("click", ({ target }) => {
     const button = target.closest("button");
-    if (button?.dataset.phone) chosen.phone = button.dataset.phone;
+    if (button?.dataset.phone) Object.assign(chosen, { phone: button.dataset.phone, view: chosen.view === "app" ? "closed" : chosen.view });
     if (button?.dataset.view) chosen.view = button.dataset.view;
     if (button === dark) dark.setAttribute("aria-pressed", dark.getAttribute("aria-pressed") !== "true");
     follow();
@@ -93,6 +105,13 @@
       arrange();
     });
   }
+
+  // What is shown inside the app is seen as soon as it is chosen.
+  form.addEventListener("change", ({ target }) => {
+    if (!target.name?.endsWith("in_app_style")) return;
+    chosen.view = target.value ? "app" : "closed";
+    arrange();
+  });
 
   // As whom it is seen: the choice is not part of the draft.
   for (const type of ["input", "change"]) as.addEventListener(type, (event) => event.stopPropagation());

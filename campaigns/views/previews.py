@@ -28,6 +28,9 @@ class Shown:
     picture: bool
     kind: str = ""  # carousel or slider
     cards: list[dict[str, str]] = field(default_factory=list)
+    style: str = ""  # inside the app: BANNER or MODAL
+    open_title: str = ""
+    dismiss_title: str = ""
 
 
 def shown(form: ContentForm, said: Mapping[str, str] | None = None) -> Shown:
@@ -44,6 +47,9 @@ def shown(form: ContentForm, said: Mapping[str, str] | None = None) -> Shown:
         picture=bool(form["image_url"].value() or cards),
         kind=form["pictures"].value() or "",
         cards=cards,
+        style=form["in_app_style"].value() or "",
+        open_title=form["in_app_open_title"].value() or "",
+        dismiss_title=form["in_app_dismiss_title"].value() or "",
     )
 
 

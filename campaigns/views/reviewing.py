@@ -45,7 +45,7 @@ from campaigns.rendering import PROVIDER_OF
 from campaigns.stages import Reach
 from campaigns.targeting import sentence
 from campaigns.timing import Kind, Timing
-from devices.models import Platform
+from devices.models import Application, Platform
 from devices.permissions import ApplicationRequest
 
 LIMIT = 4096  # bytes FCM and APNs take
@@ -88,6 +88,15 @@ class LanguageCount:
         return name_of(self.language) if self.language else "Everybody else"
 
 
+@dataclass(frozen=True, slots=True)
+class OldSdk:
+    """Devices whose SDK shows no pushes inside the app as a content asks for."""
+
+    style: str  # MODAL or BANNER
+    devices: int
+    percent: float  # of the audience
+
+
 @dataclass(slots=True, kw_only=True)
 class Review:
     """What the panel beside the send button says of a draft."""
@@ -106,6 +115,7 @@ class Review:
     languages: list[LanguageCount] = field(default_factory=list)  # if there are several
     split: list[tuple[str, int]] = field(default_factory=list)  # likewise variants, in percent
     lacks: list[Lack] = field(default_factory=list)  # values that templates ask for
+    old_sdks: list[OldSdk] = field(default_factory=list)
     capped: int | None = 0  # devices that the frequency cap leaves out; None: not counted in time
     approval: Standing | None = None  # for whoever reads it
     first: datetime | None = None  # turns, if it were launched now
@@ -189,6 +199,21 @@ def _lacks(campaign: Campaign, form: ComposerForm) -> list[Lack]:
     ]
 
 
+def _old_sdks(campaign: Campaign, form: ComposerForm, total: int) -> list[OldSdk]:
+    """By the style that contents ask for inside the app; an own receiver has no such versions."""
+    if campaign.application.sdk != Application.Sdk.INFOBIP or not total:
+        return []
+    styles = {content.options.get("in_app_style") for content in campaign.contents.all()}
+    primary_only = form.cleaned_data["primary_only"]
+    found = (
+        (style, previewing.too_old(
+            campaign.application, form.rule(), style, primary_only=primary_only
+        ))
+        for style in sorted(styles & set(previewing.SHOWS_INSIDE))
+    )  # fmt: skip
+    return [OldSdk(style, number, 100 * number / total) for style, number in found if number]
+
+
 def _mistakes(campaign: Campaign, form: ComposerForm) -> list[Fault]:
     """What is wrong with the stored merge tags, beside their fields."""
     return [
@@ -230,6 +255,7 @@ def review_of(
         review.sentence = sentence(form.rule())
         review.languages = _languages(campaign, form)
         review.lacks = _lacks(campaign, form)
+        review.old_sdks = _old_sdks(campaign, form, review.size.total)
         people = previewing.worst(campaign, form.rule())
         have = {provider for provider, _ in channels.credentials_of(campaign.application_id)}
         review.texts = stages.reach(campaign, form.rule())
