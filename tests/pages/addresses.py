@@ -46,10 +46,14 @@ def routes() -> Iterator[tuple[str, str]]:
 
 
 def addresses(pattern: str, rows: dict[str, list[object]]) -> list[str]:
-    """A route with the rows of an installation in the place of its parameters."""
+    """A route with the rows of an installation in the place of its parameters.
+
+    A word that the installation does not know is taken to be a number: enough for a route that
+    is not asked by GET.
+    """
     words = PARAMETER.findall(pattern)
     template = "/" + PARAMETER.sub(r"\1/%s", pattern)
-    return [template % chosen for chosen in product(*(rows[word] for word in words))]
+    return [template % chosen for chosen in product(*(rows.get(word, [1]) for word in words))]
 
 
 def asked(client: Client, address: str) -> Any:

@@ -126,10 +126,6 @@ def make_installation() -> Installation:
         "users": [make_api_user().pk],
         "reference": ["PushPostPush3Messages"],
         "export": ["devices"],
-        "undo": [1],
-        "changes": [1],
-        "user-tokens": [1],
-        "winner": [1],
     }
     return Installation(boss, shop, make_application(name="Wholesale"), rows)
 
