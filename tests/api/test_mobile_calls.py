@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from api import endpoint
@@ -125,6 +126,22 @@ def test_every_answer_says_where_to_call_from_now_on(app: App, path: str, settin
         (413, app.post(INSTANCES, too_long)),
     ):
         assert (answer.status_code, answer["New-Base-URL"]) == (status, "https://push.example.com")
+
+
+@pytest.mark.parametrize(("error", "status"), [(OperationalError, 503), (RuntimeError, 500)])
+def test_also_a_fault_says_where_to_call_from_now_on(
+    app: App, settings: Any, monkeypatch: pytest.MonkeyPatch, error: type[Exception], status: int
+) -> None:
+    settings.NEW_BASE_URL = "https://push.example.com"
+
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise error("gone")
+
+    monkeypatch.setattr(connection, "cursor", broken)
+    answer = app.post(INSTANCES, DEVICE)
+
+    assert (answer.status_code, answer["New-Base-URL"]) == (status, "https://push.example.com")
+    assert int(answer["Content-Length"]) == len(answer.content)
 
 
 def test_every_error_has_its_whole_body(app: App, path: str) -> None:

@@ -237,6 +237,29 @@ def test_people_are_listed_a_page_at_a_time(
     assert system.get(f"{PERSONS}?page=3").json()["persons"] == []
 
 
+@pytest.mark.parametrize("name", ["firstName", "lastName", "createdAt", "modifiedAt"])
+@pytest.mark.parametrize("way", ["asc", "desc"])
+def test_each_order_of_the_list(system: System, name: str, way: str) -> None:
+    column = {"createdAt": "created_at", "modifiedAt": "changed_at"}.get(name)
+    values: list[Any] = [f"2026-01-0{day}T00:00:00Z" for day in (2, 1, 3)] if column else [*"BAC"]
+    people = [make_person(origin="API", changed_from="API") for _ in values]
+    for person, value in zip(people, values, strict=True):
+        said = {column or {"firstName": "first_name"}.get(name, "last_name"): value}
+        Person.objects.filter(pk=person.pk).update(**said)
+
+    answer = system.get(f"{PERSONS}?orderBy={name}:{way}&limit=1000&page=1&includeTotalCount=true")
+
+    order = (1, 0, 2) if way == "asc" else (2, 0, 1)
+    told = [
+        known(people[number], type="LEAD", **({} if column else {name: values[number]}))
+        for number in order
+    ]
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"persons": told, "limit": 1000, "page": 1, "orderBy": f"{name}:{way}", "totalCount": 3},
+    )
+
+
 def test_who_was_changed_last_is_listed_first(system: System) -> None:
     first, second = make_person(external_id="a"), make_person(external_id="b")
     Person.objects.filter(pk=first.pk).update(changed_at=timezone.now())
