@@ -16,6 +16,7 @@
   const isTree = (detail) => detail.target?.id === "segment-builder";
 
   function note({ target }) {
+    if (target.name === "q") return; // asks, and changes nothing
     unsaved = true;
     if (target.id) edited.set(target.id, ++edits);
   }
@@ -105,15 +106,14 @@
     event.preventDefault();
     button.click();
   });
-  // Clause by clause is counted once the rule is another, not with each estimate of the whole.
-  const clauses = document.getElementById("rule-clauses");
+  // What else is told of the rule is asked again once it is another, not with each estimate.
   let counted = form.querySelector("[data-rule]")?.dataset.rule;
   form.addEventListener("htmx:afterSettle", () => {
     showFaults();
     const now = form.querySelector("[data-rule]")?.dataset.rule;
     if (now === counted) return;
     counted = now;
-    htmx.trigger(clauses, "rule-changed");
+    htmx.trigger(form, "rule-changed");
   });
   form.addEventListener("htmx:beforeOnLoad", ({ detail }) => {
     if (!detail.xhr.getResponseHeader("HX-Redirect")) return;

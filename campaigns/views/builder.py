@@ -23,7 +23,7 @@ from campaigns.targeting import ATTRIBUTE, EVENT, FIELDS, PERSON_ATTRIBUTE, Rule
 from campaigns.targeting.fields import field_of
 from campaigns.targeting.values import RECIPIENT, storable
 from campaigns.views.segments import segment_of
-from campaigns.views.sizes import size_of, waterfall_of
+from campaigns.views.sizes import size_of
 from devices.models import Application, AttributeDefinition, Person, Platform
 from devices.permissions import ApplicationRequest, Right, page
 
@@ -191,21 +191,11 @@ def segment_count(request: ApplicationRequest) -> HttpResponse:
     return render(request, f"{FORM}#segment-live", _live(request, _posted(request)))
 
 
-@require_POST
-@page(Right.EDIT_CAMPAIGNS)
-def segment_clauses(request: ApplicationRequest) -> HttpResponse:
-    """How many devices each complete clause leaves; asked once nobody types for a moment."""
+def drafted_rule(request: ApplicationRequest) -> Rule:
+    """The rule of the form, of those conditions that can be read."""
     draft = _posted(request)
     draft.check()
-    exactly = "exactly" in request.POST
-    context: dict[str, Any] = {"exactly": exactly}
-    try:
-        rule = _complete(draft)
-        context["waterfall"] = waterfall_of(request.application, rule, exactly=exactly)
-    except RuleError as fault:
-        context["fault"] = str(fault)
-    context["url"] = reverse("campaigns:segment-draft-clauses", args=[request.application.pk])
-    return render(request, "campaigns/_waterfall.html", context)
+    return _complete(draft)
 
 
 # -------------------------------------------------------------------------------------- context

@@ -15,10 +15,10 @@ from campaigns.errors import RuleError, SegmentInUseError
 from campaigns.explaining import Verdict
 from campaigns.models import Reason, Segment
 from campaigns.segmenting import Use
-from campaigns.targeting import sentence
+from campaigns.targeting import Rule, sentence
 from campaigns.views.sizes import size_of, waterfall_of
 from devices import finding
-from devices.models import AuditEntry, Registration
+from devices.models import Application, AuditEntry, Registration
 from devices.permissions import ApplicationRequest, Right, page
 from pushadmin.web import newest_first, page_or_partial
 
@@ -96,7 +96,7 @@ def segment_detail(request: ApplicationRequest, pk: int) -> HttpResponse:
         **_size(request, segment),
     }
     if Right.SEE_SETTINGS in request.rights:
-        context["sql"] = _sql(segment)
+        context["sql"] = sql_of(request.application, segment.rule)
     return render(request, DETAIL, context)
 
 
@@ -152,10 +152,10 @@ def segment_clauses(request: ApplicationRequest, pk: int) -> HttpResponse:
     return render(request, "campaigns/_waterfall.html", context)
 
 
-def _sql(segment: Segment) -> str:
+def sql_of(application: Application, rule: Rule) -> str:
     """The statement that finds who gets a push, as PostgreSQL is asked."""
     try:
-        query = audience.of(segment.application, segment.rule).values("id").query
+        query = audience.of(application, rule).values("id").query
     except RuleError:
         return ""
     sql, parameters = query.sql_with_params()
@@ -166,11 +166,14 @@ def _sql(segment: Segment) -> str:
 @page(Right.SEE_DEVICES)
 def segment_members(request: ApplicationRequest, pk: int) -> HttpResponse:
     """Some of whom it reaches."""
-    segment = segment_of(request, pk)
-    context: dict[str, Any] = {"segment": segment, "asked": True}
+    return members_page(request, segment_of(request, pk).rule)
+
+
+def members_page(request: ApplicationRequest, rule: Rule) -> HttpResponse:
+    context: dict[str, Any] = {"asked": True}
     try:
         with counting.patience(PATIENCE):
-            keys = counting.some(request.application, segment.rule, most=SAMPLE)
+            keys = counting.some(request.application, rule, most=SAMPLE)
             devices = Registration.objects.filter(pk__in=keys)
             devices = devices.select_related("person", "address").order_by("-pk")
             context["members"] = list(devices)
@@ -185,21 +188,24 @@ def segment_members(request: ApplicationRequest, pk: int) -> HttpResponse:
 @page(Right.SEE_DEVICES)
 def segment_match(request: ApplicationRequest, pk: int) -> HttpResponse:
     """Does this device match, and which condition says no?"""
-    segment = segment_of(request, pk)
-    typed = request.GET.get("q", "").replace("\x00", "").strip()[:4096]
-    context: dict[str, Any] = {"segment": segment, "typed": typed}
+    return match_page(request, segment_of(request, pk).rule, request.GET.get("q", ""))
+
+
+def match_page(request: ApplicationRequest, rule: Rule, asked: str) -> HttpResponse:
+    typed = asked.replace("\x00", "").strip()[:4096]
+    context: dict[str, Any] = {"typed": typed}
     if typed:
         devices = finding.devices_meant(request.application, typed, most=DEVICES + 1)
         try:
-            context["answers"] = [_answer(segment, device) for device in devices[:DEVICES]]
+            context["answers"] = [_answer(rule, device) for device in devices[:DEVICES]]
             context["more"] = len(devices) > DEVICES
         except RuleError as fault:
             context["fault"] = str(fault)
     return render(request, f"{DETAIL}#segment-answers", context)
 
 
-def _answer(segment: Segment, device: Registration) -> Answer:
-    verdict = explaining.explain(segment.rule, device)
+def _answer(rule: Rule, device: Registration) -> Answer:
+    verdict = explaining.explain(rule, device)
     answer = Answer(device, verdict, no=list(verdict.no))
     if not device.enabled:
         reason = Reason.SWITCHED_OFF

@@ -13,9 +13,11 @@ from campaigns.building import TEST, Node, TooLargeError
 from campaigns.models import Segment
 from campaigns.targeting import FIELDS, Rule, to_q
 from devices.models import Application, AttributeDefinition, AuditEntry, Platform, Role
+from devices.permissions import RIGHTS, Right
 from tests.factories import (
     make_application,
     make_campaign,
+    make_person,
     make_registration,
     make_registrations,
     make_user,
@@ -416,6 +418,45 @@ def test_a_click_before_the_script_is_there_gets_a_whole_page_and_saves_nothing(
     assert 'id="f1"' in plain
     assert "<html" not in by_script.content.decode()
     assert not Segment.objects.exists()
+
+
+def test_a_rule_is_tried_before_it_is_saved(shop: Application) -> None:
+    """Members, why a device is in it or not, and the statement that would be asked."""
+    form = form_of(building.tree_of({"all": [GERMAN, IOS]}, {}))
+    form["node"].append("9:0:test:0")  # not complete: not asked
+    ana = make_person(first_name="Ana", external_id="c-ana")
+    make_registration(shop, language="fr", platform=Platform.IOS, person=ana)
+    client = signed_in(shop, Role.ADMINISTRATOR)
+
+    members = client.post(url("segment-draft-members", shop), form).content.decode()
+    answer = client.post(url("segment-draft-match", shop), form | {"q": "Ana"}).content.decode()
+    statement = client.post(url("segment-draft-sql", shop), form).content.decode()
+
+    assert members.count("<li") == 1
+    assert "iOS" in members
+    assert "language is any of de or de-AT</strong>" in answer
+    assert "platform is any of iOS or Huawei" in answer
+    assert "SELECT" in statement
+    assert "de-AT" in statement
+    nobody = client.post(url("segment-draft-match", shop), form | {"q": "nobody"})
+    assert "No device of this application is found by that" in nobody.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("segment-draft-clauses", Right.EDIT_CAMPAIGNS),
+        ("segment-draft-members", Right.SEE_DEVICES),
+        ("segment-draft-match", Right.SEE_DEVICES),
+        ("segment-draft-sql", Right.SEE_SETTINGS),
+    ],
+)
+@pytest.mark.parametrize("role", Role)
+def test_a_draft_tells_each_role_what_its_segment_would(
+    shop: Application, name: str, right: Right, role: Role
+) -> None:
+    answer = signed_in(shop, role).post(url(name, shop), {"node": ["0::all:0"]})
+    assert answer.status_code == (200 if right in RIGHTS[role] else 403)
 
 
 @pytest.mark.parametrize("name", ["segment-new", "segment-build", "segment-count"])
