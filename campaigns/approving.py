@@ -15,6 +15,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
+from campaigns import letters
 from campaigns.errors import NotApprovedError, WrongStateError
 from campaigns.models import Approval, Campaign
 from campaigns.targeting import Rule
@@ -107,6 +108,7 @@ def ask(campaign: Campaign, rule: Rule, user: User) -> Approval:
         approval = Approval.objects.create(
             campaign=campaign, digest=digest(campaign, rule), asked_by=user
         )
+        letters.ask_for_approval(approval)
         audit.record(user, "ask for approval", campaign, after={"version": campaign.version})
     return approval
 

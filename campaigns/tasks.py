@@ -36,6 +36,7 @@ from campaigns import (
     handing_out,
     inbox,
     ledger,
+    letters,
     listing_files,
     metrics,
     partitions,
@@ -253,6 +254,13 @@ def revive_list_uploads() -> None:
     for pk in listing_files.lost():
         read_list_upload.delay(pk)
     listing_files.forget()
+
+
+@shared_task
+def mail_letters() -> None:
+    """Reports that members ordered, and campaigns that wait for approval."""
+    letters.write_due()
+    letters.mail(seconds=WORK_SECONDS / 2)
 
 
 @shared_task

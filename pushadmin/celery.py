@@ -41,6 +41,7 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         ("receipts", "campaigns.tasks.consume_receipts", 5.0),
         ("messages past their time", "campaigns.tasks.expire_messages", 5.0),
         ("calls of other systems", "campaigns.tasks.keep_calls", 2.0),
+        ("mails to members", "campaigns.tasks.mail_letters", 30.0),
         ("webhooks", "api.tasks.tell_webhooks", 2.0),
         ("events of apps", "campaigns.tasks.consume_events", 5.0),
         ("days of the ledger", "campaigns.tasks.make_partitions", 3600.0),

@@ -13,6 +13,7 @@ from campaigns.models.counters import Counter, EarlyReceipt, ReasonCounter
 from campaigns.models.flows import Flow, FlowDestination, Journey, JourneyNote, Leg, Stage
 from campaigns.models.inbound import Inbound
 from campaigns.models.inbox import InboxMessage
+from campaigns.models.letters import Letter, ReportOrder
 from campaigns.models.lists import ListMember, ListUpload, StaticList
 from campaigns.models.messages import (
     PULLED_REASONS,
@@ -64,6 +65,7 @@ __all__ = [
     "Journey",
     "JourneyNote",
     "Leg",
+    "Letter",
     "ListMember",
     "ListUpload",
     "Medium",
@@ -78,6 +80,7 @@ __all__ = [
     "Rejection",
     "RepeatPolicy",
     "Report",
+    "ReportOrder",
     "Sample",
     "SampledRegistration",
     "SavedDevice",

@@ -13,6 +13,7 @@ from campaigns import periods, statistics
 from campaigns.models import Campaign
 from campaigns.periods import Figures, Period
 from campaigns.statistics import CampaignRow
+from campaigns.views import report_mails
 from campaigns.views.campaigns import state_of
 from devices.models import Application
 from devices.permissions import ApplicationRequest, Right, applications_with, page
@@ -55,6 +56,8 @@ def period_report(request: ApplicationRequest) -> HttpResponse:
         ],
         "rows": statistics.campaign_rows(campaigns[:SHOWN]),
         "more": len(campaigns) > SHOWN,
+        "mail_orders": report_mails.orders(request),
+        "mail_members": report_mails.whom(request),
     }
     return render(request, "campaigns/period_report.html", context)
 
