@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from campaigns.membership import KEYS
-from devices.forms import ImportForm
+from devices.forms import FileForm
 
 
 class ListForm(forms.Form):
@@ -19,7 +19,7 @@ class ListForm(forms.Form):
     )
 
 
-class ListFileForm(ImportForm):
+class ListFileForm(FileForm):
     """A file of members."""
 
     ELSE = " and add its parts one after the other"

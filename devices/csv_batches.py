@@ -9,7 +9,7 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.db import connection
 from django.utils import timezone
@@ -43,13 +43,16 @@ _MOVED = """,
 """
 
 
+R = TypeVar("R")  # what a row is read as
+
+
 @dataclass(slots=True)
-class Written:
+class Written(Generic[R]):
     """What became of a batch."""
 
     created: int = 0
     updated: int = 0
-    refused: list[tuple[Wanted, RowFault]] = field(default_factory=list)
+    refused: list[tuple[R, RowFault]] = field(default_factory=list)
     devices: dict[int, int] = field(default_factory=dict)  # known before → the line naming it
 
 
@@ -84,7 +87,9 @@ class _Known:
         return self.owner is not None and self.owner.pk != self.device.person
 
 
-def write(application: Application, wanted: Sequence[Wanted], seen: Mapping[int, int]) -> Written:
+def write(
+    application: Application, wanted: Sequence[Wanted], seen: Mapping[int, int]
+) -> Written[Wanted]:
     """Write rows; those that meet something else in the database are refused.
 
     `seen` has the devices that earlier batches of the file named, with their lines. Must run
@@ -137,7 +142,7 @@ class _Batch:
     ) -> None:
         self.application = application
         self.seen = seen
-        self.written = Written()
+        self.written: Written[Wanted] = Written()
         found = _naming(application, wanted)
         owners = {person for _, person in found if person is not None}
         self.people = People(wanted, owners)

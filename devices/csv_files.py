@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
-from devices.csv_rows import FileFault, header
+from devices.csv_refusals import as_written
+from devices.csv_rows import DEVICES, FileFault, Sheet, header
 
 LONGEST_LINE = 1_000_000  # characters
 _STRAY = re.compile("[\udc80-\udcff]")  # octets that are no UTF-8, as surrogateescape hands them on
@@ -61,21 +62,26 @@ def rows(source: BinaryIO) -> Iterator[tuple[int, list[str]]]:
         for cells in reader:
             began, held = reader.line_num + 1, 0
             if cells:
-                yield reader.line_num, cells
+                yield (
+                    reader.line_num,
+                    [as_written(cell) if cell[:1] == "'" else cell for cell in cells],
+                )
     except csv.Error as fault:
         raise FileFault(
             f"Line {began} cannot be read as CSV: {fault}. Is a quotation mark not closed?"
         ) from None
 
 
-def examine(source: BinaryIO, mapping: Sequence[str], alive: Callable[[], None]) -> None:
+def examine(
+    source: BinaryIO, mapping: Sequence[str], alive: Callable[[], None], sheet: Sheet = DEVICES
+) -> None:
     """Read a whole file ahead, so that one that cannot be read changes nothing; FileFault.
 
     `alive` is called every now and then: a large file takes its time.
     """
     every = rows(source)
     _, cells = next(every, (1, []))
-    header(cells, mapping)
+    header(cells, mapping, sheet)
     for number, _ in enumerate(every):
         if number % 1000 == 0:
             alive()

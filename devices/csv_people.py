@@ -9,21 +9,27 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from django.db import connection
 from django.utils import timezone
 
 from devices import attributes, csv_sql
+from devices.csv_person_rows import WantedPerson
 from devices.csv_rows import RowFault, Wanted
 from devices.models import Identity, Person, Registration
 from devices.personalizing.portrait import MOST_CONTACTS, MOST_TAGS, Key
 from devices.racing import Raced
 
 Kind = Identity.Kind
-_PERSON = {"kind": "text", "first_name": "text", "last_name": "text", "tags": "text[]"}
+_PERSON = {
+    "kind": "text", "first_name": "text", "last_name": "text", "tags": "text[]",
+    "middle_name": "text", "gender": "text", "birthday": "date", "address": "text",
+    "city": "text", "country": "text", "preferred_language": "text", "profile_picture": "text",
+}  # fmt: skip
 # In SQL, so that numbers which no float can hold stay as they are.
-_CHANGED = f""", attributes = new.attributes || old.attributes,
+_CHANGED = f""", attributes = new.attributes || old.attributes || new.given,
     changed_at = now(), changed_from = '{Person.Source.PORTAL}'"""
 _CONTACTS = {Kind.PHONE: ("phone", "phone numbers"), Kind.EMAIL: ("email", "e-mail addresses")}
 
@@ -36,8 +42,17 @@ class Owner:
     kind: str = Person.Kind.LEAD
     first_name: str = ""
     last_name: str = ""
+    middle_name: str = ""
+    gender: str = ""
+    birthday: date | None = None
+    address: str = ""
+    city: str = ""
+    country: str = ""
+    preferred_language: str = ""
+    profile_picture: str = ""
     tags: list[str] = field(default_factory=list)
     attributes: dict[str, Any] = field(default_factory=dict)
+    given: dict[str, Any] = field(default_factory=dict)  # attributes that rows say themselves
     external_id: str = ""
     contacts: Counter[int] = field(default_factory=Counter)  # identities of each kind
     stored: list[Any] = field(default_factory=list)
@@ -69,7 +84,7 @@ class Owner:
 class People:
     """The people a batch is about, their rows locked in the order everybody keeps."""
 
-    def __init__(self, wanted: Collection[Wanted], owners: Iterable[int]) -> None:
+    def __init__(self, wanted: Collection[Wanted | WantedPerson], owners: Iterable[int]) -> None:
         """`owners` are the people who have a device of the batch."""
         keys = {each for row in wanted for each in row.identities}
         owned = Identity.objects.order_by().filter(
@@ -78,7 +93,8 @@ class People:
         people = {*owners, *(owned.values_list("person_id", flat=True) if keys else ())}
         rows = Person.objects.filter(pk__in=people).order_by("pk").select_for_update(no_key=True)
         self.by_pk = {
-            pk: Owner(pk, *said) for pk, *said in rows.values_list("pk", *_PERSON, "attributes")
+            pk: Owner(pk, **dict(zip((*_PERSON, "attributes"), said, strict=True)))
+            for pk, *said in rows.values_list("pk", *_PERSON, "attributes")
         }
         if len(self.by_pk) != len(people):
             raise Raced
@@ -121,7 +137,34 @@ class People:
             target.put(kind=Person.Kind.CUSTOMER)
         return target
 
-    def _target(self, row: Wanted, attached: Owner | None) -> Owner | None:
+    def put(self, row: WantedPerson) -> None:
+        """The person of a row as it says. Raises RowFault with nothing changed."""
+        target = self._target(row, None) or Owner()
+        new = [key for key in row.identities if key not in self.by_identity]
+        tags = {*target.tags, *row.tags}
+        values = {**target.attributes, **row.attributes}
+        _check_limits(target, new, tags, values)
+        if target.pk is None:
+            self._fresh.setdefault(target)
+        for key in new:
+            self.by_identity[key] = target
+            self._joined.append((key, target))
+            target.know(key)
+        target.given.update(row.attributes)
+        said = {"kind": Person.Kind.CUSTOMER, **row.person} if target.pk is None else row.person
+        target.put(tags=sorted(tags), attributes=values, **said)
+
+    @property
+    def made(self) -> int:
+        return len(self._fresh)
+
+    @property
+    def changed(self) -> int:
+        """People who were known and are different now."""
+        joined = {owner.pk for _, owner in self._joined}
+        return sum(owner.differs or owner.pk in joined for owner in self.by_pk.values())
+
+    def _target(self, row: Wanted | WantedPerson, attached: Owner | None) -> Owner | None:
         if not row.identities:
             return attached or (Owner() if row.person else None)
         own = dict(row.identities).get(Kind.EXTERNAL_ID, "")
@@ -144,27 +187,34 @@ class People:
             owner.pk = pk
         csv_sql.copy(
             "devices_person",
-            "id first_name last_name middle_name gender kind tags attributes origin changed_from"
-            " created_at changed_at",
+            f"id {' '.join(_PERSON)} attributes origin changed_from created_at changed_at",
             [
                 (
-                    o.pk, o.first_name, o.last_name, "", "", o.kind, o.tags,
-                    json.dumps(o.attributes), Person.Source.PORTAL, Person.Source.PORTAL, now, now,
+                    o.pk, *(getattr(o, name) for name in _PERSON), json.dumps(o.attributes),
+                    Person.Source.PORTAL, Person.Source.PORTAL, now, now,
                 )
                 for o in self._fresh
             ],
         )  # fmt: skip
         changed = [
-            {"id": o.pk, **dict(zip((*_PERSON, "attributes"), o.said(), strict=True))}
+            {
+                "id": o.pk,
+                **dict(zip((*_PERSON, "attributes"), o.said(), strict=True)),
+                "given": o.given,
+            }
             for o in self.by_pk.values()
             if o.differs
         ]
         if changed:
             sql = csv_sql.update(
-                "devices_person", "id", _PERSON, more=_CHANGED, beside={"attributes": "jsonb"}
+                "devices_person",
+                "id",
+                _PERSON,
+                more=_CHANGED,
+                beside={"attributes": "jsonb", "given": "jsonb"},
             )
             with connection.cursor() as cursor:
-                cursor.execute(sql, [json.dumps(changed)])
+                cursor.execute(sql, [json.dumps(changed, default=str)])
 
     def settle(self) -> None:
         """After the devices: copy tags to the others of their owners, write identities, and

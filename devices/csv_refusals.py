@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from devices.models import ImportRun
 
-FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d .()/-]*$)")  # what a spreadsheet would compute
+# What a spreadsheet would compute; behind quotes, so that one can be taken away again.
+FORMULA = re.compile(r"'*(?:[=@\t\r]|[+-](?![\d .()/-]*$))")
 
 
 class _Line:
@@ -30,3 +31,8 @@ def refused_rows(run: ImportRun) -> Iterator[str]:
 def harmless(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula; numbers with a sign stay as they are."""
     return f"'{cell}" if FORMULA.match(cell) else cell
+
+
+def as_written(cell: str) -> str:
+    """What `harmless` was given."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell

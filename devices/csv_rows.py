@@ -3,7 +3,7 @@
 import json
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,11 +100,39 @@ class Wanted:
     attributes: dict[str, Any] = field(default_factory=dict)
 
 
-def header(cells: list[str], mapping: Sequence[str] = ()) -> list[Column]:
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One kind of file: what its columns may become, and without which it is none."""
+
+    aliases: Mapping[str, str]  # what a column may become → the headings that say so
+    exported: Collection[str]  # headings that an import leaves out
+    check: Callable[[Collection[str]], None]  # what columns become; raises FileFault
+
+    def suggested(self, heading: str) -> str:
+        """What a column becomes by its name alone: one of the aliases, ATTRIBUTE or SKIP."""
+        folded = re.sub(r"[\s_\-.]", "", heading).lower()
+        known = (name for name, aliases in self.aliases.items() if folded in aliases.split())
+        return SKIP if folded in self.exported else next(known, ATTRIBUTE)
+
+
+def _check_devices(names: Collection[str]) -> None:
+    if "platform" not in names:
+        raise FileFault(
+            "The column “platform” is missing. The first line must name the columns; each device"
+            " needs a platform (Android, iOS) and a token."
+        )
+    if not {"token", "registration_id", "endpoint"} & set(names):
+        raise FileFault("The column “token” is missing: a push cannot be sent without it.")
+
+
+DEVICES = Sheet(ALIASES, EXPORTED, _check_devices)
+
+
+def header(cells: list[str], mapping: Sequence[str] = (), sheet: Sheet = DEVICES) -> list[Column]:
     """What each column becomes; raises FileFault.
 
-    `mapping` says it for each column: one of ALIASES, ATTRIBUTE or SKIP. Without one, a column
-    becomes what its name says.
+    `mapping` says it for each column: one of the sheet's aliases, ATTRIBUTE or SKIP. Without one,
+    a column becomes what its name says.
     """
     _check_size(cells)
     if mapping and len(mapping) != len(cells):
@@ -112,7 +140,7 @@ def header(cells: list[str], mapping: Sequence[str] = ()) -> list[Column]:
     columns: list[Column] = []
     for number, cell in enumerate(cells, 1):
         heading = cell.strip()
-        chosen = mapping[number - 1] if mapping else suggested(heading)
+        chosen = mapping[number - 1] if mapping else sheet.suggested(heading)
         usable = heading and "\0" not in heading and len(heading) <= NAME_LENGTH
         if not usable and (not mapping or chosen == ATTRIBUTE):
             raise FileFault(f"Column {number} has no usable name in the first line.")
@@ -122,13 +150,7 @@ def header(cells: list[str], mapping: Sequence[str] = ()) -> list[Column]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise FileFault(f"The column “{twice[0]}” is there twice. Remove or rename one.")
-    if "platform" not in names:
-        raise FileFault(
-            "The column “platform” is missing. The first line must name the columns; each device"
-            " needs a platform (Android, iOS) and a token."
-        )
-    if not {"token", "registration_id", "endpoint"} & set(names):
-        raise FileFault("The column “token” is missing: a push cannot be sent without it.")
+    sheet.check(names)
     return columns
 
 
@@ -139,26 +161,25 @@ def _check_size(cells: list[str]) -> None:
         raise FileFault(f"The file has {len(cells):,} columns; at most {MOST_COLUMNS} can be read.")
 
 
-def suggested(heading: str) -> str:
-    """What a column becomes by its name alone: one of ALIASES, ATTRIBUTE or SKIP."""
-    folded = re.sub(r"[\s_\-.]", "", heading).lower()
-    return SKIP if folded in EXPORTED else KNOWN.get(folded, ATTRIBUTE)
-
-
-def read(columns: list[Column], cells: list[str], line: int, types: dict[str, Type]) -> Wanted:
-    """One device; raises RowFault."""
+def told(columns: Sequence[Column], cells: Sequence[str]) -> dict[str, str]:
+    """What the cells of a row say, by what their columns become; raises RowFault."""
     if len(cells) != len(columns):
         raise RowFault(
             "", f"The row has {len(cells)} cells, the first line names {len(columns)} columns."
         )
-    said = {
+    for column, cell in zip(columns, cells, strict=True):
+        if "\0" in cell:
+            raise RowFault(column.heading, "The cell holds the character NUL. Remove it.")
+    return {
         column.name: cell.strip()
         for column, cell in zip(columns, cells, strict=True)
         if column.name
     }
-    for column, cell in zip(columns, cells, strict=True):
-        if "\0" in cell:
-            raise RowFault(column.heading, "The cell holds the character NUL. Remove it.")
+
+
+def read(columns: list[Column], cells: list[str], line: int, types: dict[str, Type]) -> Wanted:
+    """One device; raises RowFault."""
+    said = told(columns, cells)
     platform = PLATFORMS.get(said["platform"].lower())
     if platform is None:
         raise RowFault(
@@ -182,15 +203,30 @@ def read(columns: list[Column], cells: list[str], line: int, types: dict[str, Ty
         identities=_identities(said),
     )
     _system(wanted, said)
-    wanted.tags = sorted({tag.strip() for tag in said.get("tags", "").split("|") if tag.strip()})
-    if any(len(tag) > TAG_LENGTH for tag in wanted.tags):
-        raise RowFault("tags", f"A tag has at most {TAG_LENGTH} characters.")
-    if len(wanted.tags) > MOST_TAGS:
-        raise RowFault("tags", f"A person has at most {MOST_TAGS} tags.")
-    for column, cell in zip(columns, cells, strict=True):
-        if not column.name and cell.strip():
-            wanted.attributes[column.heading] = value(column.heading, cell.strip(), types)
+    wanted.tags = tags(said)
+    wanted.attributes = custom(columns, cells, types)
     return wanted
+
+
+def tags(said: Mapping[str, str]) -> list[str]:
+    """The tags of a row; raises RowFault."""
+    found = sorted({tag.strip() for tag in said.get("tags", "").split("|") if tag.strip()})
+    if any(len(tag) > TAG_LENGTH for tag in found):
+        raise RowFault("tags", f"A tag has at most {TAG_LENGTH} characters.")
+    if len(found) > MOST_TAGS:
+        raise RowFault("tags", f"A person has at most {MOST_TAGS} tags.")
+    return found
+
+
+def custom(
+    columns: Sequence[Column], cells: Sequence[str], types: Mapping[str, Type]
+) -> dict[str, Any]:
+    """The custom attributes of a row; raises RowFault."""
+    return {
+        column.heading: value(column.heading, cell.strip(), types)
+        for column, cell in zip(columns, cells, strict=True)
+        if not column.name and cell.strip()
+    }
 
 
 def _token(provider: Provider, said: dict[str, str]) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 
 from django.db import connection
 
+from devices import csv_person_rows, csv_rows
 from devices.csv_refusals import harmless
-from devices.csv_rows import EXPORTED, KNOWN
+from devices.csv_rows import ATTRIBUTE, Sheet
 from devices.models import Application, AttributeDefinition
 
 PIECE = 5000  # rows of one statement
@@ -21,7 +22,7 @@ MOST_ATTRIBUTES = 400  # columns of custom attributes
 BEGINNING = "\ufeff"  # by which spreadsheets know UTF-8
 
 # As devices/csv_refusals.py has it: what a spreadsheet would compute is kept from it.
-_FORMULA = r"^([=@\t\r]|[+-](?![\d .()/-]*$))"
+_FORMULA = r"^'*([=@\t\r]|[+-](?![\d .()/-]*$))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,12 @@ class Export:
 
     name: str  # of the file
     scope: AttributeDefinition.Scope
-    keys: str  # SELECT of the keys after %(after)s, in their order
+    keys: str  # SELECT of the keys after %(after)s, in their order; {chosen} narrows it
     columns: Sequence[tuple[str, str, bool]]  # heading, SQL, whether somebody else chose the text
     source: str  # FROM, joined so that there is one row for each key
     key: str
     attributes: str  # the jsonb column
+    sheet: Sheet  # by which an import reads it
 
 
 _IDENTITIES = """
@@ -55,7 +57,7 @@ DEVICES = Export(
     name="devices",
     scope=AttributeDefinition.Scope.DEVICE,
     keys="SELECT id FROM devices_registration WHERE application_id = %(application)s"
-    " AND id > %(after)s ORDER BY id LIMIT %(piece)s",
+    " AND id > %(after)s{chosen} ORDER BY id LIMIT %(piece)s",
     columns=(
         ("registration_id", "a.public_id", False),
         (
@@ -99,15 +101,17 @@ DEVICES = Export(
     " LEFT JOIN devices_person p ON p.id = r.person_id" + _IDENTITIES,
     key="r.id",
     attributes="r.attributes",
+    sheet=csv_rows.DEVICES,
 )
 
-# Those who have a device of the application: people belong to the whole installation.
+# Those who have a device of the application: people belong to the whole installation. Who was
+# searched for is there in any case, as on the page.
 PEOPLE = Export(
     name="people",
     scope=AttributeDefinition.Scope.PERSON,
-    keys="SELECT id FROM devices_person p WHERE id > %(after)s AND EXISTS ("
+    keys="SELECT id FROM devices_person p WHERE id > %(after)s AND (%(searched)s OR EXISTS ("
     "SELECT FROM devices_registration r WHERE r.person_id = p.id"
-    " AND r.application_id = %(application)s) ORDER BY id LIMIT %(piece)s",
+    " AND r.application_id = %(application)s)){chosen} ORDER BY id LIMIT %(piece)s",
     columns=(
         ("person", "p.id", False),
         ("external_id", "i.external_id", True),
@@ -124,6 +128,7 @@ PEOPLE = Export(
         ("city", "p.city", True),
         ("country", "p.country", True),
         ("preferred_language", "p.preferred_language", True),
+        ("profile_picture", "p.profile_picture", True),
         (
             "devices",
             (
@@ -138,8 +143,40 @@ PEOPLE = Export(
     source="devices_person p" + _IDENTITIES,
     key="p.id",
     attributes="p.attributes",
+    sheet=csv_person_rows.PEOPLE,
 )
 EXPORTS = {each.name: each for each in (DEVICES, PEOPLE)}
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which rows of a table somebody asked for; as it is, all."""
+
+    keys: Sequence[int] | None = None  # what was found by what was typed; None: nothing was
+    platform: int | None = None  # of devices, as their states
+    enabled: bool | None = None
+    notifications_enabled: bool | None = None
+
+    @property
+    def sql(self) -> str:
+        """Further conditions; names and parameters of ours alone."""
+        parts = ["", *(f"{name} = %({name})s" for name in _FILTERS if self._says(name))]
+        if self.keys is not None:
+            parts.append("id = ANY(%(found)s)")
+        return " AND ".join(parts)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        told = {name: getattr(self, name) for name in _FILTERS if self._says(name)}
+        told["searched"] = self.keys is not None
+        return {**told, "found": list(self.keys)} if self.keys is not None else told
+
+    def _says(self, name: str) -> bool:
+        return getattr(self, name) is not None
+
+
+_FILTERS = ("platform", "enabled", "notifications_enabled")
+ALL = Chosen()
 
 
 @dataclass(slots=True)
@@ -168,16 +205,17 @@ def _safe(sql: str) -> str:
     return f"CASE WHEN {sql} ~ %(formula)s THEN '''' || ({sql}) ELSE {sql} END"
 
 
-def rows(application: Application, export: Export) -> Iterator[bytes]:
+def rows(application: Application, export: Export, chosen: Chosen = ALL) -> Iterator[bytes]:
     """The file, piece by piece: headings, then what there is when a piece's turn comes."""
+    keys_sql = export.keys.format(chosen=chosen.sql)
     names = _attributes(application, export)
     statement = _Statement(export, names)
     copy = str(statement)
     yield _headings(export, names)
-    values = {"application": application.pk, "after": 0, "piece": PIECE}
+    values = {"application": application.pk, "after": 0, "piece": PIECE, **chosen.values}
     while True:
         with connection.cursor() as cursor:
-            cursor.execute(export.keys, values)
+            cursor.execute(keys_sql, values)
             keys = [key for (key,) in cursor.fetchall()]
             if not keys:
                 return
@@ -197,7 +235,7 @@ def _headings(export: Export, names: Sequence[str]) -> bytes:
     """One named like a column of ours says that it is an attribute."""
     taken = {heading for heading, _, _ in export.columns}
     told = [
-        f"attribute {name}" if name in taken or _folded(name) in {*KNOWN, *EXPORTED} else name
+        f"attribute {name}" if name in taken or export.sheet.suggested(name) != ATTRIBUTE else name
         for name in names
     ]
     line = io.StringIO()
@@ -205,8 +243,3 @@ def _headings(export: Export, names: Sequence[str]) -> bytes:
         [*(heading for heading, _, _ in export.columns), *map(harmless, told)]
     )
     return (BEGINNING + line.getvalue()).encode("utf-8", "replace")
-
-
-def _folded(name: str) -> str:
-    """A heading as the import compares it."""
-    return "".join(letter for letter in name.lower() if letter.isalnum())

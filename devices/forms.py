@@ -13,7 +13,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.forms.forms import DeclarativeFieldsMetaclass
 
 from devices.credential_fields import LARGEST_KEY_FILE, file_field, pasted_field
-from devices.models import Application, Platform, ProviderCredential
+from devices.models import Application, ImportRun, Platform, ProviderCredential
 from devices.zones import zone_choices
 
 LONGEST_CAP = 720  # hours: a month
@@ -288,8 +288,8 @@ class DeviceSearchForm(forms.Form):
     )
 
 
-class ImportForm(forms.Form):
-    """A file of devices."""
+class FileForm(forms.Form):
+    """A CSV file."""
 
     file = forms.FileField(
         label="CSV file",
@@ -308,3 +308,21 @@ class ImportForm(forms.Form):
         if file is not None and file.size is not None and file.size > LARGEST_IMPORT:
             raise forms.ValidationError(f"The file is larger than 500 MB. Split it,{self.ELSE}.")
         return file
+
+
+class ImportForm(FileForm):
+    """A file of devices or of people."""
+
+    field_order = ("contents", "file")
+    contents = forms.ChoiceField(
+        label="Each row is",
+        required=False,
+        choices=[
+            (ImportRun.Purpose.DEVICES, "a device, perhaps with its person"),
+            (ImportRun.Purpose.PEOPLE, "a person"),
+        ],
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["contents"].wanted = True  # type: ignore[attr-defined]

@@ -6,13 +6,7 @@ from typing import Any
 
 from django import forms
 
-from devices.csv_rows import ALIASES, ATTRIBUTE, SKIP, FileFault, header, suggested
-
-CHOICES = [
-    (ATTRIBUTE, "Custom attribute"),
-    (SKIP, "Leave out"),
-    *((name, name.replace("_", " ")) for name in ALIASES),
-]
+from devices.csv_rows import ATTRIBUTE, DEVICES, SKIP, FileFault, Sheet, header
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +26,25 @@ class MappingForm(forms.Form):
         *args: Any,
         beginning: Sequence[list[str]],
         mapping: Sequence[str] = (),
+        sheet: Sheet = DEVICES,
         **kwargs: Any,
     ) -> None:
         """`beginning` has the header and some rows; `mapping` what was chosen before."""
         super().__init__(*args, **kwargs)
         self.headings = [each.strip() for each in beginning[0]] if beginning else []
         self._rows = beginning[1:]
+        self._sheet = sheet
+        choices = [
+            (ATTRIBUTE, "Custom attribute"),
+            (SKIP, "Leave out"),
+            *((name, name.replace("_", " ")) for name in sheet.aliases),
+        ]
         for number, heading in enumerate(self.headings):
-            before = mapping[number] if len(mapping) == len(self.headings) else suggested(heading)
+            before = (
+                mapping[number] if len(mapping) == len(self.headings) else sheet.suggested(heading)
+            )
             self.fields[f"column_{number}"] = forms.ChoiceField(
-                choices=CHOICES, initial=before, label=f"“{heading or number + 1}” becomes"
+                choices=choices, initial=before, label=f"“{heading or number + 1}” becomes"
             )
 
     def columns(self) -> Iterator[MappedColumn]:
@@ -56,7 +59,7 @@ class MappingForm(forms.Form):
         typed = super().clean() or {}
         if not self.errors:
             try:
-                header(self.headings, self.mapping())
+                header(self.headings, self.mapping(), self._sheet)
             except FileFault as fault:
                 raise forms.ValidationError(str(fault)) from None
         return typed

@@ -11,6 +11,7 @@ from django.utils import timezone
 from devices.csv_files import rows
 from devices.csv_rows import header
 from devices.importing import PIECE, Pieces, fail
+from devices.importing_people import SHEETS
 from devices.models import ImportRun
 
 LONGEST = timedelta(days=7)  # that a file waits for somebody to start it
@@ -28,7 +29,7 @@ def start(run: ImportRun, mapping: Sequence[str], *, dry: bool) -> bool:
 
     Raises FileFault for a mapping that makes nothing.
     """
-    header(next(iter(beginning(run, 0)), []), mapping)
+    header(next(iter(beginning(run, 0)), []), mapping, SHEETS[run.purpose])
     with transaction.atomic():
         started = ImportRun.objects.filter(pk=run.pk, status__in=_WAITING).update(
             status=ImportRun.Status.WAITING, mapping=list(mapping), dry=dry, error="",

@@ -9,9 +9,9 @@ import io
 import itertools
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
@@ -33,6 +33,7 @@ BATCH = 2000  # rows in one transaction, and at most about so many characters:
 BATCH_SIZE = 4_000_000
 MOST_REFUSALS = 100_000  # kept with their cells; beyond that they are only counted
 PIECE = 2**20  # bytes
+EXACT = 5_000_000  # bytes of a file that a dry run tries as a whole; it holds locks meanwhile
 LEASE = timedelta(minutes=2)
 LONGEST_REVIEW = timedelta(days=7)
 LARGE = 10_000  # written devices of which the planner is told at once
@@ -237,19 +238,41 @@ class Job(ABC):
         )
 
 
-class _Devices(Job):
-    """Devices and people: the columns of their file, and what it named so far."""
+class Row(Protocol):
+    """What every kind of row has, when it is read."""
+
+    line: int
+    cells: list[str]
+
+
+R = TypeVar("R", bound=Row)
+
+
+class Batches(Job, Generic[R]):
+    """Rows that are written batch by batch: the columns of their file, and what it named so far."""
+
+    scope: Application | None  # whose attributes the columns are; None: of people
 
     def __init__(self, run: ImportRun) -> None:
         super().__init__(run)
         self.columns: list[Column] = []
-        self.seen: dict[bytes, int] = {}
-        self.seen_ids: dict[str, int] = {}
-        self.devices: dict[int, int] = {}
+        self.devices: dict[int, int] = {}  # that rows named, with their lines
         self.learned: dict[str, attributes.Type] = {}  # by a dry run, which tells nobody
 
-    def examine(self, source: BinaryIO) -> None:
-        examine(source, self.run.mapping, self.hold)
+    @abstractmethod
+    def header(self, cells: list[str]) -> list[Column]:
+        """What each column becomes; raises FileFault."""
+
+    @abstractmethod
+    def row(self, cells: list[str], line: int, types: dict[str, attributes.Type]) -> R:
+        """One row; raises RowFault."""
+
+    @abstractmethod
+    def write(self, wanted: Sequence[R]) -> Written[R]:
+        """Write rows in a transaction. Raises Raced and IntegrityError, when it lost a race."""
+
+    def remember(self, batch: list[Line]) -> None:
+        """Take note of rows that the run has taken before it was stopped."""
 
     def end(self) -> None:
         super().end()
@@ -260,65 +283,76 @@ class _Devices(Job):
         """All rows, batch by batch; those that the run has taken already are only remembered."""
         every = rows(source)
         _, cells = next(every, (1, []))
-        self.columns = header(cells, self.run.mapping)
+        self.columns = self.header(cells)
         self.run.columns = [[c.heading, c.name or "attribute"] for c in self.columns]
         self._check_names()
         for batch, _ in batches(itertools.islice(every, self.run.rows)):
-            self._remember(batch)
+            self.remember(batch)
             self.hold()
+        if self.run.dry and 0 < self.run.size <= EXACT:
+            self._try_all(every)
+            progress(self.run)
+            return
         for batch, size in batches(every):
             self.take(batch, size)
             progress(self.run)
 
-    def _remember(self, batch: list[Line]) -> None:
-        """The devices that rows named before the run was stopped; refused rows changed none."""
-        types = self._types(batch)
-        refused = set(
-            self.run.refusals.filter(line__gte=batch[0][0], line__lte=batch[-1][0]).values_list(
-                "line", flat=True
-            )
-        )
-        wanted: list[Wanted] = []
-        for line, cells in batch:
-            with contextlib.suppress(RowFault):
-                row = read(self.columns, cells, line, types)
-                self._once(row)
-                if line not in refused:
-                    wanted.append(row)
-        self.devices |= named(self.application, wanted)
-
     def take(self, batch: list[Line], size: int) -> None:
         """One batch in one transaction, with how far the run is."""
-        types = self._types(batch)
-        refused: list[Refused] = []
-        wanted: list[Wanted] = []
-        for line, cells in batch:
-            try:
-                row = read(self.columns, cells, line, types)
-                self._once(row)
-                wanted.append(row)
-            except RowFault as fault:
-                refused.append((line, cells, fault))
-        run = self.run
+        wanted, refused = self._wanted(batch)
         with transaction.atomic():
-            written = self._store(wanted) if not run.dry else self._tried(wanted)
-            refused += [(row.line, row.cells, fault) for row, fault in written.refused]
-            self.refuse(refused)
-            run.rows += len(batch)
-            run.created += written.created
-            run.updated += written.updated
-            run.refused += len(refused)
-            run.bytes_read += size
-            run.starts = 0
+            written = self._store(wanted) if not self.run.dry else self._tried(wanted)
+            self._count(batch, size, written, refused)
             self.advance(lease_until=timezone.now() + LEASE)
         self.devices |= written.devices
 
-    def _store(self, wanted: list[Wanted]) -> Written:
+    def _wanted(self, batch: list[Line]) -> tuple[list[R], list[Refused]]:
+        """The rows of a batch that can be read, and the others."""
+        types = self.types(batch)
+        refused: list[Refused] = []
+        wanted: list[R] = []
+        for line, cells in batch:
+            try:
+                wanted.append(self.row(cells, line, types))
+            except RowFault as fault:
+                refused.append((line, cells, fault))
+        return wanted, refused
+
+    def _count(
+        self, batch: list[Line], size: int, written: Written[R], refused: list[Refused]
+    ) -> None:
+        """Add to the run what became of a batch."""
+        run = self.run
+        refused = [*refused, *((row.line, row.cells, fault) for row, fault in written.refused)]
+        self.refuse(refused)
+        run.rows += len(batch)
+        run.created += written.created
+        run.updated += written.updated
+        run.refused += len(refused)
+        run.bytes_read += size
+        run.starts = 0
+
+    def _try_all(self, every: Iterator[Line]) -> None:
+        """A dry run of a file that is not large: each batch sees what those before it did."""
+        told = []
+        with transaction.atomic():
+            before = transaction.savepoint()
+            for batch, size in batches(every):
+                wanted, refused = self._wanted(batch)
+                written = self._store(wanted)
+                self.devices |= written.devices
+                told.append((batch, size, written, refused))
+            transaction.savepoint_rollback(before)
+            for each in told:
+                self._count(*each)
+            self.advance(lease_until=timezone.now() + LEASE)
+
+    def _store(self, wanted: list[R]) -> Written[R]:
         """Write rows; when somebody writes the same at this moment, again by halves."""
         for _ in range(RACES if len(wanted) == 1 else 1):
             try:
                 with transaction.atomic():
-                    return write(self.application, wanted, self.devices)
+                    return self.write(wanted)
             except (Raced, IntegrityError):
                 continue
             except OperationalError as conflict:
@@ -338,11 +372,12 @@ class _Devices(Job):
             first.devices | second.devices,
         )
 
-    def _tried(self, wanted: list[Wanted]) -> Written:
+    def _tried(self, wanted: list[R]) -> Written[R]:
         """What writing rows would do; nothing of it stays.
 
-        Batch by batch, so that a dry run keeps nobody waiting: of two rows far apart that are
-        about one person, each is told as if the other had not been.
+        Batch by batch, so that the dry run of a large file keeps nobody waiting: of two rows far
+        apart that are about one person, each is told as if the other had not been. Its page says
+        so.
         """
         before = transaction.savepoint()
         written = self._store(wanted)
@@ -351,7 +386,7 @@ class _Devices(Job):
 
     def _check_names(self) -> None:
         """All its attributes must have room, or nothing of the file is taken."""
-        known = attributes.types(self.application)
+        known = attributes.types(self.scope)
         new = {c.heading for c in self.columns if not c.name} - set(known)
         if len(known) + len(new) > attributes.MOST_NAMES:
             raise FileFault(
@@ -359,9 +394,9 @@ class _Devices(Job):
                 f" {len(known)}; an application has at most {attributes.MOST_NAMES}."
             )
 
-    def _types(self, batch: list[Line]) -> dict[str, attributes.Type]:
+    def types(self, batch: list[Line]) -> dict[str, attributes.Type]:
         """Types of the custom attributes; new ones are learned from their first value."""
-        known = {**attributes.types(self.application), **self.learned}
+        known = {**attributes.types(self.scope), **self.learned}
         new: dict[str, Any] = {}
         for number, column in enumerate(self.columns):
             if not column.name and column.heading not in known:
@@ -373,11 +408,51 @@ class _Devices(Job):
             self.learned |= {name: attributes.type_of(name, kept) for name, kept in new.items()}
         elif new:
             try:
-                attributes.check(self.application, new)
+                attributes.check(self.scope, new)
             except CustomAttributeError as fault:
                 raise FileFault(f"The column {fault}.") from None
-            known = attributes.types(self.application)
+            known = attributes.types(self.scope)
         return {**known, **self.learned}
+
+
+class _Devices(Batches[Wanted]):
+    """Devices and people."""
+
+    def __init__(self, run: ImportRun) -> None:
+        super().__init__(run)
+        self.scope = self.application
+        self.seen: dict[bytes, int] = {}
+        self.seen_ids: dict[str, int] = {}
+
+    def examine(self, source: BinaryIO) -> None:
+        examine(source, self.run.mapping, self.hold)
+
+    def header(self, cells: list[str]) -> list[Column]:
+        return header(cells, self.run.mapping)
+
+    def row(self, cells: list[str], line: int, types: dict[str, attributes.Type]) -> Wanted:
+        row = read(self.columns, cells, line, types)
+        self._once(row)
+        return row
+
+    def write(self, wanted: Sequence[Wanted]) -> Written[Wanted]:
+        return write(self.application, wanted, self.devices)
+
+    def remember(self, batch: list[Line]) -> None:
+        """The devices that rows named before the run was stopped; refused rows changed none."""
+        types = self.types(batch)
+        refused = set(
+            self.run.refusals.filter(line__gte=batch[0][0], line__lte=batch[-1][0]).values_list(
+                "line", flat=True
+            )
+        )
+        wanted: list[Wanted] = []
+        for line, cells in batch:
+            with contextlib.suppress(RowFault):
+                row = self.row(cells, line, types)
+                if line not in refused:
+                    wanted.append(row)
+        self.devices |= named(self.application, wanted)
 
     def _once(self, row: Wanted) -> None:
         """A device may stand in a file once."""

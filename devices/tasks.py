@@ -4,13 +4,13 @@ from celery import shared_task
 from django.db.models import Q
 from django.utils import timezone
 
-from devices import device_base, import_reviews, importing, indexing
+from devices import device_base, import_reviews, importing_people, indexing
 from devices.models import ImportRun
 
 
 @shared_task
 def run_import(pk: int) -> None:
-    importing.run_upload(pk)
+    importing_people.run_upload(pk)
 
 
 @shared_task
@@ -20,7 +20,7 @@ def revive_imports() -> None:
     unfinished = (ImportRun.Status.WAITING, ImportRun.Status.RUNNING)
     lost = ImportRun.objects.filter(
         Q(lease_until=None) | Q(lease_until__lt=timezone.now()),
-        purpose=ImportRun.Purpose.DEVICES,
+        purpose__in=importing_people.SHEETS,
         status__in=unfinished,
         size__gt=0,
     )

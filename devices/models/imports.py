@@ -19,6 +19,7 @@ class ImportRun(models.Model):
 
     class Purpose(models.TextChoices):
         DEVICES = "devices", "Devices and people"
+        PEOPLE = "people", "People"
         LIST = "list", "Members of a list"  # campaigns/listing_files.py
 
     application = models.ForeignKey(

@@ -22,6 +22,8 @@ from devices.personalizing.people import (
 from devices.personalizing.portrait import MOST_CONTACTS, Described, Identities
 from devices.personalizing.previewing import Preview, preview
 from devices.personalizing.reverting import (
+    OF_DEVICE,
+    OF_PERSON,
     can_revert,
     revert_device,
     revert_person,
@@ -30,9 +32,12 @@ from devices.personalizing.reverting import (
 )
 from devices.personalizing.undoing import MOVES, can_undo, undo
 
+UNDOABLE = (*MOVES, *OF_DEVICE, *OF_PERSON)  # actions of the audit trail
+
 __all__ = [
     "MOST_CONTACTS",
     "MOVES",
+    "UNDOABLE",
     "Choice",
     "Described",
     "Identities",

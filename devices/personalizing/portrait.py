@@ -103,7 +103,7 @@ class Portrait:
 
     def __init__(self, person: Person) -> None:
         self.person = person
-        self.keys: set[Key] = set(person.identities.values_list("kind", "value"))
+        self.keys: set[Key] = {(each.kind, each.value) for each in person.identities.all()}
         self._stored = set(self.keys)
         self._before = self.state()
 

@@ -10,13 +10,15 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from devices import audit, auditing
+from devices import audit, auditing, personalizing
 from devices.auditing import Key, Line, Search
-from devices.models import Application, AuditEntry
+from devices.models import Application, AuditEntry, Registration
 from devices.permissions import Right, applications_with
+from devices.views.trail import changes_of
 from pushadmin.web import SIZES, Pager, address, page_or_partial
 
 LINES = 4  # of a change that stand open
@@ -63,6 +65,7 @@ class Row:
     application: str
     lines: list[Line]
     more: list[Line]
+    undo: str  # the address that takes it back; "": it cannot be taken back
 
 
 def _form(request: HttpRequest, data: Any) -> tuple[SearchForm, list[Application]]:
@@ -80,11 +83,12 @@ def audit_page(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         pager = _pager(request, form.search(cast("User", request.user), applications))
     names = {each.pk: each.name for each in applications}
+    undos = _undos(cast("User", request.user), list(pager.rows))
     rows = []
     for entry in pager.rows:
         lines = auditing.diff(entry)
         name = names.get(entry.application_id or 0, "")
-        rows.append(Row(entry, name, lines[:LINES], lines[LINES:]))
+        rows.append(Row(entry, name, lines[:LINES], lines[LINES:], undos.get(entry.pk, "")))
     context = {
         "form": form,
         "pager": pager,
@@ -93,6 +97,35 @@ def audit_page(request: HttpRequest) -> HttpResponse:
     }
     status = 200 if form.is_valid() else 422
     return page_or_partial(request, "devices/audit.html", "audit-list", context, status=status)
+
+
+def _undos(user: User, entries: list[AuditEntry]) -> dict[int, str]:
+    """The addresses that take entries back, of changes that still stand and that the reader may.
+
+    A person belongs to no application, so they are put right from any in which the reader may.
+    """
+    mine = [each.pk for each in applications_with(Right.EDIT_DEVICES, user)]
+    wanted = [
+        each
+        for each in entries
+        if each.action in personalizing.UNDOABLE
+        and (each.application_id in mine if each.object_type == "registration" else mine)
+    ]
+    keys = [int(each.object_id) for each in wanted if each.object_type == "registration"]
+    devices = {
+        str(each.pk): each
+        for each in Registration.objects.filter(pk__in=keys, application__in=mine)
+    }
+    found = {}
+    for change in changes_of(wanted, devices) if wanted else []:
+        entry, device = change.entry, change.device
+        if change.undo == "move" and device is not None:
+            keys = [device.application_id, device.pk, entry.pk]
+            found[entry.pk] = reverse("devices:owner-undo", args=keys)
+        elif change.undo:
+            application = entry.application_id if entry.application_id in mine else mine[0]
+            found[entry.pk] = reverse("devices:change-undo", args=[application, entry.pk])
+    return found
 
 
 def _pager(request: HttpRequest, search: Search) -> Pager[AuditEntry]:

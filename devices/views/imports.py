@@ -14,6 +14,7 @@ from devices.csv_refusals import refused_rows
 from devices.csv_rows import FileFault
 from devices.forms import ImportForm
 from devices.import_forms import MappingForm
+from devices.importing_people import SHEETS
 from devices.models import ImportRun
 from devices.permissions import ApplicationRequest, Right, page
 from pushadmin.web import newest_first, page_or_partial
@@ -54,9 +55,7 @@ def import_list(request: ApplicationRequest) -> HttpResponse:
 
 
 def _runs(request: ApplicationRequest) -> QuerySet[ImportRun]:
-    return ImportRun.objects.filter(
-        application=request.application, purpose=ImportRun.Purpose.DEVICES
-    )
+    return ImportRun.objects.filter(application=request.application, purpose__in=SHEETS)
 
 
 def _receive(request: ApplicationRequest, form: ImportForm) -> ImportRun:
@@ -64,11 +63,12 @@ def _receive(request: ApplicationRequest, form: ImportForm) -> ImportRun:
     with transaction.atomic():
         run = importing.receive(
             request.application, request.user, file.name, file.chunks(importing.PIECE),
+            purpose=ImportRun.Purpose(form.cleaned_data["contents"] or ImportRun.Purpose.DEVICES),
             review="review" in request.POST,
         )  # fmt: skip
         audit.record(
             request.user,
-            "upload file" if run.status == ImportRun.Status.REVIEW else "import devices",
+            "upload file" if run.status == ImportRun.Status.REVIEW else f"import {run.purpose}",
             run,
             after={"file": run.filename, "bytes": run.size},
             request=request,
@@ -98,7 +98,7 @@ def _mapping(run: ImportRun, typed: QueryDict | None = None) -> MappingForm | No
     if not beginning:
         importing.fail(run, "The file is empty. Its first line must name the columns.")
         return None
-    return MappingForm(typed, beginning=beginning, mapping=run.mapping)
+    return MappingForm(typed, beginning=beginning, mapping=run.mapping, sheet=SHEETS[run.purpose])
 
 
 def _show(request: ApplicationRequest, run: ImportRun, mapping: MappingForm | None) -> HttpResponse:
@@ -107,9 +107,11 @@ def _show(request: ApplicationRequest, run: ImportRun, mapping: MappingForm | No
         "run": run,
         "mapping": mapping,
         "state": STATES[ImportRun.Status(run.status)],
+        "people": run.purpose == ImportRun.Purpose.PEOPLE,
         "unfinished": run.status in (ImportRun.Status.WAITING, ImportRun.Status.RUNNING),
         "share": min(run.bytes_read / run.size, 1.0) if run.size else 0.0,
         "same": run.rows - run.created - run.updated - run.refused,
+        "batch": 0 if run.size <= importing.EXACT else importing.BATCH,  # that sees itself alone
         "refusals": run.refusals.all()[:SHOWN_REFUSALS],
     }
     status = 422 if mapping is not None and mapping.errors else 200
@@ -129,7 +131,11 @@ def import_start(request: ApplicationRequest, pk: int) -> HttpResponse:
     if form is not None and import_reviews.start(run, form.mapping(), dry=dry):
         if not dry:
             audit.record(
-                request.user, "import devices", run, after={"file": run.filename}, request=request
+                request.user,
+                f"import {run.purpose}",
+                run,
+                after={"file": run.filename},
+                request=request,
             )
         transaction.on_commit(partial(tasks.run_import.delay, run.pk))
     else:

@@ -39,7 +39,7 @@ def changes_of(entries: list[AuditEntry], devices: dict[str, Registration]) -> l
     Of the moves of a device, the newest alone can be taken back.
     """
     people, newest = _people(entries), _newest_moves(devices)
-    states: dict[str, dict[str, Any]] = {}
+    states = _states(entries)
     told = []
     for entry in entries:
         device = devices.get(entry.object_id) if entry.object_type == "registration" else None
@@ -61,18 +61,22 @@ def _newest_moves(devices: dict[str, Registration]) -> set[int]:
     return set(newest.values_list("pk", flat=True))
 
 
+def _states(entries: list[AuditEntry]) -> dict[str, dict[str, Any]]:
+    """What the people that entries changed are like now, by key."""
+    keys = {int(each.object_id) for each in entries if each.object_type == "person" and each.after}
+    if not keys:
+        return {}
+    people = Person.objects.filter(pk__in=keys).prefetch_related("identities")
+    return {str(each.pk): personalizing.state_of_person(each) for each in people}
+
+
 def _state(
     entry: AuditEntry, device: Registration | None, states: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    """What an entry is about, as it is now; read once."""
+    """What an entry is about, as it is now."""
     if device is not None:
         return personalizing.state_of_device(device)
-    if entry.object_type != "person" or not entry.after:
-        return {}
-    if entry.object_id not in states:
-        person = Person.objects.filter(pk=int(entry.object_id)).first()
-        states[entry.object_id] = personalizing.state_of_person(person) if person else {}
-    return states[entry.object_id]
+    return states.get(entry.object_id, {}) if entry.object_type == "person" else {}
 
 
 def _people(entries: list[AuditEntry]) -> dict[int, str]:

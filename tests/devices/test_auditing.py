@@ -2,6 +2,8 @@
 
 import csv
 import io
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,11 +11,12 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from devices import auditing
+from devices import audit, auditing
 from devices.auditing import Line
 from devices.models import Application, AuditEntry, Membership, Role
-from tests.factories import make_application, make_user
+from tests.factories import make_application, make_person, make_registration, make_user
 
+QueryCount = Callable[[int], AbstractContextManager[Any]]
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
 
@@ -169,3 +172,69 @@ def test_the_file_holds_what_was_found_and_taking_it_is_written_down(
 )  # fmt: skip
 def test_a_change_reads_as_what_differs(before: Any, after: Any, lines: list[Line]) -> None:
     assert auditing.diff(AuditEntry(before=before, after=after)) == lines
+
+
+# ------------------------------------------------------------------- undo
+
+
+def undos(client: Client) -> list[str]:
+    response = client.get(reverse("devices:audit"))
+    return [row.undo for row in response.context["rows"]]
+
+
+@pytest.mark.django_db
+def test_what_still_stands_is_undone_from_the_trail() -> None:
+    application = make_application()
+    client = signed_in(None, application, is_superuser=True)
+    person = make_person(external_id="anna", first_name="Anna")
+    device = make_registration(application, person=person)
+    address = [application.pk, device.pk]
+    client.post(reverse("devices:device-switch", args=address), {"enabled": "0"})
+    client.post(
+        reverse("devices:person-edit", args=[application.pk, person.pk]), {"first_name": "Ann"}
+    )
+    client.post(reverse("devices:owner", args=address), {"external_id": "boris"})
+
+    offered = undos(client)
+    assert sum(map(bool, offered)) == 4  # also what the move told of its new person
+    for undo in filter(None, offered):
+        done = client.post(undo, headers={"HX-Request": "true"})
+        assert (done.status_code, "HX-Trigger" in done) == (200, True)
+
+    person.refresh_from_db()
+    device.refresh_from_db()
+    assert (person.first_name, device.enabled, device.person) == ("Anna", True, person)
+    assert not {*undos(client)} & {*offered} - {""}, "what was undone stands no longer"
+
+
+@pytest.mark.django_db
+def test_only_who_may_change_devices_there_is_offered_to_undo() -> None:
+    application, other = make_application(), make_application()
+    device = make_registration(application)
+    audit.record(
+        None, "switch device off", device, before={"enabled": False}, after={"enabled": True}
+    )
+    make_entry(other)
+
+    assert len(list(filter(None, undos(signed_in(Role.ADMINISTRATOR, application))))) == 1
+    assert undos(signed_in(Role.ADMINISTRATOR, other)) == [""]
+
+
+@pytest.mark.django_db
+def test_a_page_of_changes_of_many_people_takes_few_queries(
+    django_assert_max_num_queries: QueryCount,
+) -> None:
+    application = make_application()
+    client = signed_in(None, application, is_superuser=True)
+    for number in range(30):
+        person = make_person(external_id=f"p{number}", first_name="Ann")
+        before, after = {"first_name": "Anna"}, {"first_name": "Ann"}
+        audit.record(None, "change person", person, before=before, after=after)
+        device = make_registration(application, person=person)
+        audit.record(
+            None, "switch device off", device, before={"enabled": False}, after={"enabled": True}
+        )
+    client.get(reverse("devices:audit"))
+
+    with django_assert_max_num_queries(14):
+        assert sum(map(bool, undos(client))) == 50

@@ -159,6 +159,7 @@ def test_a_person_is_a_row_with_all_identities(time_machine: Any) -> None:
             "city": "Zürich",
             "country": "Schweiz",
             "preferred_language": "de",
+            "profile_picture": "",
             "devices": "2",
             "created_at": "2026-03-01T12:00:00Z",
             "changed_at": "2026-03-01T12:00:00Z",
@@ -333,6 +334,68 @@ def test_an_export_is_a_file_and_stands_in_the_audit_trail(client: Client) -> No
     assert answer["Cache-Control"] == "no-store"
     entry = AuditEntry.objects.get(action="export people")
     assert (entry.actor_id, entry.application) == (user.pk, application)
+
+
+@pytest.mark.parametrize(
+    ("asked", "models"),
+    [
+        ({"q": "anna"}, ["A1", "A2"]), ({"platform": "2"}, ["A2", "B2"]),
+        ({"state": "muted"}, ["B1"]), ({"state": "disabled", "q": "bo"}, ["B2"]),
+        ({"state": "reachable", "platform": "1"}, ["A1"]), ({"q": "nobody"}, []),
+        ({"platform": "x", "state": "y"}, ["A1", "A2", "B1", "B2"]),
+        ({"q": "x" * 5000}, ["A1", "A2", "B1", "B2"]),
+    ],
+)  # fmt: skip
+def test_devices_are_exported_as_the_page_is_filtered(
+    client: Client, asked: dict[str, str], models: list[str]
+) -> None:
+    application = make_application()
+    anna, boris = make_person(external_id="anna"), make_person(first_name="Boris")
+    ios = Platform.IOS
+    make_registration(application, person=anna, model="A1")
+    make_registration(application, person=anna, model="A2", platform=ios)
+    make_registration(application, person=boris, model="B1", notifications_enabled=False)
+    make_registration(application, person=boris, model="B2", platform=ios, enabled=False)
+    client.force_login(make_user(Role.ADMINISTRATOR, application))
+    page = client.get(reverse("devices:list", args=[application.pk]), asked)
+    assert sorted(each.model for each, _ in page.context["rows"]) == models
+
+    answer = client.post(reverse("devices:export", args=[application.pk, "devices"]), asked)
+
+    rows = csv.DictReader(io.StringIO(downloaded(answer)[1:]))
+    assert [row["model"] for row in rows] == models
+
+
+def test_people_are_exported_as_the_page_is_searched(client: Client) -> None:
+    application = make_application()
+    for name in ("Anna", "Annabel", "Boris"):
+        make_person(first_name=name, phone=f"4179{len(name)}00")
+    client.force_login(make_user(Role.ADMINISTRATOR, application))
+
+    answer = client.post(reverse("devices:export", args=[application.pk, "people"]), {"q": "ann"})
+
+    rows = csv.DictReader(io.StringIO(downloaded(answer)[1:]))
+    assert [row["first_name"] for row in rows] == ["Anna", "Annabel"]
+    entry = AuditEntry.objects.get(action="export people")
+    assert entry.after == {"found": "2"}, "what was typed may be a phone number"
+
+
+@pytest.mark.parametrize(("page", "name"), [("list", "device"), ("people", "person")])
+def test_the_button_exports_what_typing_found(client: Client, page: str, name: str) -> None:
+    application = make_application()
+    make_registration(application, person=make_person(external_id="anna"))
+    client.force_login(make_user(Role.ADMINISTRATOR, application))
+
+    part = client.get(
+        reverse(f"devices:{page}", args=[application.pk]),
+        {"q": "anna"},
+        headers={"HX-Request": "true"},
+    ).content.decode()
+
+    form = part.split(f'<form id="{name}-export"')[1].split("</form>")[0]
+    assert 'hx-swap-oob="true"' in form
+    assert '<input type="hidden" name="q" value="anna">' in form
+    assert "Export these as CSV" in form
 
 
 def test_it_is_asked_for_by_a_button_and_by_nothing_else(client: Client) -> None:

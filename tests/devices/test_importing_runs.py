@@ -38,7 +38,7 @@ def test_an_import_whose_worker_was_killed_goes_on_where_it_stood(
     run = importing.receive(application, None, "devices.csv", [text.encode()])
     calls: list[Any] = []
 
-    def dies_in_the_second_batch(*args: Any) -> Written:
+    def dies_in_the_second_batch(*args: Any) -> Written[Wanted]:
         calls.append(args)
         if len(calls) == 2:
             raise KeyboardInterrupt
@@ -77,7 +77,9 @@ def test_a_worker_that_was_overtaken_writes_nothing_more(monkeypatch: pytest.Mon
 def test_rows_that_somebody_else_writes_meanwhile_do_not_stop_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def clashing(application: Application, wanted: list[Wanted], seen: dict[int, int]) -> Written:
+    def clashing(
+        application: Application, wanted: list[Wanted], seen: dict[int, int]
+    ) -> Written[Wanted]:
         if any(row.token == "t-7" for row in wanted):
             raise IntegrityError
         return write(application, wanted, seen)
@@ -109,7 +111,7 @@ def test_a_device_named_before_a_kill_is_known_after_it(monkeypatch: pytest.Monk
 
     def dies_in_the_second_batch(
         application: Application, wanted: list[Wanted], seen: dict[int, int]
-    ) -> Written:
+    ) -> Written[Wanted]:
         if seen:
             raise KeyboardInterrupt
         return write(application, wanted, seen)
@@ -127,10 +129,12 @@ def test_a_device_named_before_a_kill_is_known_after_it(monkeypatch: pytest.Monk
     assert Registration.objects.get().language == "de"
 
 
-def failing(fault: Exception) -> Callable[..., Written]:
+def failing(fault: Exception) -> Callable[..., Written[Wanted]]:
     """A write that fails at the row of token t-15."""
 
-    def fails(application: Application, wanted: list[Wanted], seen: dict[int, int]) -> Written:
+    def fails(
+        application: Application, wanted: list[Wanted], seen: dict[int, int]
+    ) -> Written[Wanted]:
         if any(row.token == "t-15" for row in wanted):
             raise fault
         return write(application, wanted, seen)

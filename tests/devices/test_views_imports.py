@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from devices import importing, tasks
+from devices import import_reviews, importing, tasks
 from devices.csv_refusals import harmless
 from devices.models import (
     Application,
@@ -256,6 +256,58 @@ def test_a_dry_run_tells_what_an_import_does_and_changes_nothing(client: Client)
     boris = Person.objects.get(identities__value="boris")
     assert boris.registrations.get().attributes == {"Level": "silver"}
     assert not run.pieces.exists()
+
+
+CONFLICTS = (
+    "platform,token,external_id,phone\n"
+    f"iOS,{'1' * 64},anna,41790000001\n"
+    f"iOS,{'2' * 64},boris,41790000002\n"
+    f"iOS,{'3' * 64},carla,41790000001\n"  # is Anna's, of another batch
+    f"iOS,{'4' * 64},boris,41790000001\n"  # names two people of other batches
+)
+
+
+def test_a_dry_run_sees_conflicts_of_rows_far_apart(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH", 1)
+    application = make_application()
+    marketer(client, application)
+    before = everything()
+    dry = importing.receive(application, None, "a.csv", [CONFLICTS.encode()], review=True)
+    import_reviews.start(dry, [], dry=True)
+
+    importing.run_upload(dry.pk)
+
+    assert everything() == before
+    dry.refresh_from_db()
+    told = (dry.created, dry.updated, dry.refused)
+    assert (dry.status, dry.rows, told) == (ImportRun.Status.CHECKED, 4, (2, 0, 2))
+    assert list(dry.refusals.values_list("line", flat=True)) == [4, 5]
+    assert "at a time" not in client.get(detail_url(dry)).content.decode()
+    real = importing.receive(application, None, "a.csv", [CONFLICTS.encode()])
+    importing.run_upload(real.pk)
+    real.refresh_from_db()
+    assert (real.created, real.updated, real.refused) == told
+
+
+def test_the_dry_run_of_a_large_file_says_that_it_sees_part_of_it_at_a_time(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH", 1)
+    monkeypatch.setattr(importing, "EXACT", 10)
+    application = make_application()
+    marketer(client, application)
+    dry = importing.receive(application, None, "a.csv", [CONFLICTS.encode()], review=True)
+    import_reviews.start(dry, [], dry=True)
+
+    importing.run_upload(dry.pk)
+
+    dry.refresh_from_db()
+    assert (dry.status, dry.created) == (ImportRun.Status.CHECKED, 4)
+    assert (
+        "each is checked as if the other were not" in client.get(detail_url(dry)).content.decode()
+    )
 
 
 def test_a_mapping_that_makes_no_devices_is_refused_beside_it(client: Client) -> None:

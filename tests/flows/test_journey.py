@@ -71,7 +71,7 @@ def test_from_a_csv_to_a_delivered_campaign(
     # import a CSV, with one row that cannot be read
     page.get_by_role("link", name="Imports").first.click()
     page.set_input_files("input[type=file]", file)
-    page.get_by_role("button", name="Import devices").click()
+    page.get_by_role("button", name="Import file").click()
     expect(page.get_by_text("The platform is one of Android")).to_be_visible(timeout=20_000)
     page.screenshot(path=screenshots / "import.png")
     with page.expect_download() as download:

@@ -15,6 +15,7 @@ from campaigns import channels, tasks
 from campaigns.models import Bulk, Campaign
 from devices import importing, subscriptions
 from devices.csv_batches import Written, write
+from devices.csv_rows import Wanted
 from devices.models import (
     Address,
     Application,
@@ -128,7 +129,7 @@ def test_clouds_that_forgot_everything_know_the_credentials_after_loading_again(
 def test_a_demo_killed_while_it_imported_has_all_its_devices_the_next_time(
     places: demo.Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dies_later(*args: Any) -> Written:
+    def dies_later(*args: Any) -> Written[Wanted]:
         if Device.objects.exists():
             raise KeyboardInterrupt
         return write(*args)
