@@ -32,7 +32,7 @@ _MERGED = ", attributes = old.attributes || new.attributes"
 _ADDRESS = {
     "provider": "text", "kind": "text", "environment": "text", "token": "text",
     "closed_reason": "text", "app_version": "text", "os_version": "text", "sdk_version": "text",
-    "device_name": "text",
+    "device_name": "text", "application_user_id": "text",
 }  # fmt: skip
 # What follows from a new token: its digest, and that the address is open again.
 _MOVED = """,
@@ -206,7 +206,7 @@ class _Batch:
                 row.kind, row.environment or Environment.PRODUCTION, row.token, row.digest,
                 now if row.token else None, "", "", place.get("app_version", ""),
                 place.get("os_version", ""), place.get("sdk_version", ""),
-                place.get("device_name", ""),
+                place.get("device_name", ""), place.get("application_user_id", ""),
             ))  # fmt: skip
         csv_sql.copy(
             "devices_registration",
@@ -219,7 +219,7 @@ class _Batch:
             "devices_address",
             "registration_id application_id public_id provider kind environment token token_digest"
             " token_changed_at closed_reason closed_answer app_version os_version sdk_version"
-            " device_name",
+            " device_name application_user_id",
             addresses,
         )
         self.written.created = len(self.new)

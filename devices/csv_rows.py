@@ -18,6 +18,7 @@ from devices.versions import pack_version
 MOST_COLUMNS = 500
 TEXT = 100  # characters of a system attribute
 PERSON_NAME = 255  # characters
+_TEXTS = {"manufacturer": TEXT, "model": TEXT, "device_name": TEXT, "application_user_id": 255}
 
 ALIASES = {
     "registration_id": "registrationid pushregistrationid pushregid registration id deviceid",
@@ -37,6 +38,7 @@ ALIASES = {
     "manufacturer": "manufacturer devicemanufacturer",
     "model": "model devicemodel",
     "device_name": "devicename",
+    "application_user_id": "applicationuserid",
     "timezone": "timezone devicetimezoneoffset timezoneoffset utcoffset",
     "enabled": "enabled registrationenabled regenabled",
     "notifications_enabled": "notificationsenabled optin pushenabled",
@@ -340,11 +342,11 @@ def _names(wanted: Wanted, said: dict[str, str]) -> None:
             if len(said[name]) > 64:
                 raise RowFault(name, "A version has at most 64 characters.")
             row[name], address[name] = pack_version(said[name]), said[name]
-    for name in ("manufacturer", "model", "device_name"):
+    for name, most in _TEXTS.items():
         if said.get(name):
-            if len(said[name]) > TEXT:
-                raise RowFault(name, f"It has at most {TEXT} characters.")
-            (address if name == "device_name" else row)[name] = said[name]
+            if len(said[name]) > most:
+                raise RowFault(name, f"It has at most {most} characters.")
+            (row if name in ("manufacturer", "model") else address)[name] = said[name]
     if said.get("language"):
         row["language"] = normalizing.language(said["language"])
         if len(row["language"]) > 35:

@@ -82,6 +82,7 @@ DEVICES = Export(
         ("manufacturer", "r.manufacturer", True),
         ("model", "r.model", True),
         ("device_name", "a.device_name", True),
+        ("application_user_id", "a.application_user_id", True),
         (
             "timezone",
             (

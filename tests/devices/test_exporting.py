@@ -100,6 +100,7 @@ def test_a_device_is_a_row_with_everything_but_its_token() -> None:
             "manufacturer": "Apple",
             "model": "iPhone 15",
             "device_name": "John's, phone",
+            "application_user_id": "",
             "timezone": "GMT-03:30",
             "enabled": "true",
             "notifications_enabled": "true",

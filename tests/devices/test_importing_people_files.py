@@ -255,7 +255,7 @@ def devices() -> list[dict[str, Any]]:
         for name in ("id", "application_id", "person_id", "created_at", "last_seen_day"):
             del row[name]
         named = ("public_id", "kind", "environment", "app_version", "os_version", "sdk_version",
-                 "device_name")  # fmt: skip
+                 "device_name", "application_user_id")  # fmt: skip
         row |= {name: address[name] for name in named}
         owner = device.person
         row["owner"] = (owner.first_name, owner.tags, known(owner)) if owner else None
@@ -279,7 +279,10 @@ def test_exported_devices_come_back_in_an_empty_installation() -> None:
     )  # fmt: skip
     make_registration(application, platform=Platform.HUAWEI, notifications_enabled=False)
     Address.objects.filter(registration__person=anna).update(
-        environment="sandbox", device_name="+phone", app_version="1.2.3"
+        environment="sandbox",
+        device_name="+phone",
+        app_version="1.2.3",
+        application_user_id="@anna",
     )
     Registration.objects.filter(person=anna).update(app_version=pack_version("1.2.3"))
     before = devices()
