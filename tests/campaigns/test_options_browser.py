@@ -12,7 +12,11 @@ from campaigns.models import Campaign
 from devices.models import Platform, Role
 from tests.factories import make_application, make_campaign, make_registrations, make_user
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.browser,
+    pytest.mark.timeout(300),
+]
 PATIENCE = 30_000  # milliseconds
 
 

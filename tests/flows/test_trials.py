@@ -16,7 +16,11 @@ from tests.factories import make_campaign, make_person, make_registration, make_
 from tests.flows.conftest import make_shop
 from tests.flows.processes import Gateways
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.browser,
+    pytest.mark.timeout(300),
+]
 PATIENCE = 30_000  # milliseconds
 
 
