@@ -5,6 +5,7 @@ middleware; the baseline is what the campaign page would cost if it counted mess
 """
 
 import argparse
+import hashlib
 import math
 import os
 import time
@@ -28,9 +29,19 @@ from django.utils import timezone  # noqa: E402
 
 from benchmarks.campaign import make_devices  # noqa: E402
 from benchmarks.results import Row, Table, report  # noqa: E402
-from campaigns import ids, partitions, statistics  # noqa: E402
-from campaigns.models import Bulk, Campaign, CampaignContent  # noqa: E402
-from devices.models import Application  # noqa: E402
+from campaigns import ids, partitions, segmenting, statistics  # noqa: E402
+from campaigns.models import (  # noqa: E402
+    Bulk,
+    Campaign,
+    CampaignContent,
+    RecordedCall,
+    WebhookDelivery,
+    WebhookEvent,
+    WebhookTarget,
+)
+from devices.models import Application, AuditEntry  # noqa: E402
+
+AUDITED, POSTED = 100_000, 20_000  # changes in the audit trail, posts to webhooks
 
 LEDGER = """
 INSERT INTO campaigns_message (id, bulk_id, registration_id, sent_at, delivered_at, app_version,
@@ -75,6 +86,42 @@ def make_campaign(application: Application, count: int, user: User) -> Campaign:
     return campaign
 
 
+def make_history(application: Application, user: User) -> None:
+    """What other pages list: changes, calls of other systems, posts to webhooks."""
+    now = timezone.now()
+    AuditEntry.objects.bulk_create(
+        (
+            AuditEntry(
+                actor=user, actor_name=user.username, action="edit device",
+                application=application, object_type="devices.registration",
+                object_id=str(number), object_name="Galaxy S24",
+            )
+            for number in range(AUDITED)
+        ),
+        batch_size=5000,
+    )  # fmt: skip
+    RecordedCall.objects.bulk_create(
+        RecordedCall(
+            application=application, at=now, caller="CRM", method="POST", path="/push/3/messages",
+            status=200, milliseconds=12, body='{"messages": []}', answer='{"bulkId": "orders"}',
+        )
+        for _ in range(settings.API_CALLS_KEPT)
+    )  # fmt: skip
+    url = "https://crm.example/hook"
+    target = WebhookTarget.objects.create(url=url, digest=hashlib.sha256(url.encode()).digest())
+    WebhookDelivery.objects.bulk_create(
+        (
+            WebhookDelivery(
+                public_id=uuid.uuid4(), application=application, url=url, target=target,
+                event=WebhookEvent.SEEN, body='{"results": []}', state=WebhookDelivery.State.TAKEN,
+                last_status=200, ends_at=now,
+            )
+            for _ in range(POSTED)
+        ),
+        batch_size=5000,
+    )  # fmt: skip
+
+
 class Times(NamedTuple):
     """Milliseconds."""
 
@@ -110,13 +157,25 @@ def main() -> None:
     campaigns = [
         make_campaign(application, each, user) for _ in range(max(1, options.messages // each))
     ]
+    make_history(application, user)
+    segment = segmenting.create(
+        application, user, name="Lapsed",
+        rule={"all": [{"field": "platform", "op": "is", "value": "iOS"}]},
+    )  # fmt: skip
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE campaigns_message, campaigns_counter")
+        cursor.execute(
+            "ANALYZE campaigns_message, campaigns_counter, devices_auditentry,"
+            " campaigns_webhookdelivery, campaigns_recordedcall"
+        )
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     base = f"/apps/{application.pk}/"
     one = f"{base}campaigns/{campaigns[0].pk}/"
     device = application.registrations.order_by("pk")[options.devices // 2].pk
+    bulk = Bulk.objects.get(campaign=campaigns[0])
+    compared = "&".join(f"campaign={each.pk}" for each in campaigns[:5])
+    call = RecordedCall.objects.filter(application=application).latest("pk").pk
+    delivery = WebhookDelivery.objects.filter(application=application).latest("pk").pk
     pages = {
         "overview": base,
         "campaigns": f"{base}campaigns/",
@@ -127,6 +186,33 @@ def main() -> None:
         "devices": f"{base}devices/",
         "device": f"{base}devices/{device}/",
         "timeline of a device": f"{base}devices/{device}/timeline/",
+        "why not, of a device": f"{base}devices/{device}/why-not/?bulk={bulk.pk}",
+        "why not, of a campaign": f"{one}why-not/?device={device}",
+        "people": f"{base}people/",
+        "period report": f"{base}reports/",
+        "five campaigns compared": f"{base}campaigns/compare/?{compared}",
+        "calendar": f"{base}calendar/",
+        "calendar of a week": f"{base}calendar/?view=week",
+        "device base": f"{base}device-base/",
+        "segments": f"{base}segments/",
+        "segment": f"{base}segments/{segment.pk}/",
+        "members of a segment": f"{base}segments/{segment.pk}/members/",
+        "segment builder": f"{base}segments/{segment.pk}/edit/",
+        "versions of a segment": f"{base}segments/{segment.pk}/versions/",
+        "lists": f"{base}lists/",
+        "attributes": f"{base}attributes/",
+        "scenarios": f"{base}scenarios/",
+        "imports": f"{base}imports/",
+        "Push API campaigns": f"{base}push-api/",
+        "API calls": f"{base}calls/",
+        "API call": f"{base}calls/{call}/",
+        "webhooks": f"{base}webhooks/",
+        "webhook log": f"{base}webhooks/log/",
+        "webhook delivery": f"{base}webhooks/log/{delivery}/",
+        "team": f"{base}team/",
+        "audit": "/settings/audit/",
+        "audit, of one application": f"/settings/audit/?application={application.pk}",
+        "system": "/settings/system/",
     }
     rows = []
     for name, address in pages.items():
@@ -141,7 +227,6 @@ def main() -> None:
             ask()
         note = f"median {slow.median:.1f} ms, {len(queries)} queries"
         rows.append(Row(f"{name}, 95 of 100 below", slow.p95, "ms", note, ceiling=300))
-    bulk = Bulk.objects.get(campaign=campaigns[0])
     counted = measure(lambda: statistics.funnel(bulk), 5).median
     recounted = measure(lambda: statistics.recount(bulk), 3).median
     rows += [
