@@ -53,7 +53,7 @@ def test_an_administrator_undoes_a_change_from_the_trail(
     expect(toast).to_contain_text("The change was undone.", timeout=PATIENCE)
     expect(page.locator("#audit-list tbody tr")).to_have_count(2, timeout=PATIENCE)
     expect(page.get_by_role("button", name="Undo: switch device off")).to_have_count(0)
-    expect(page.locator("#audit-list")).to_be_focused()
+    expect(page.locator("#audit-list")).to_be_focused(timeout=PATIENCE)
     device.refresh_from_db()
     assert device.enabled
     page.goto(reverse("devices:imports", args=[application.pk]))

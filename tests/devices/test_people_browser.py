@@ -162,14 +162,14 @@ def test_support_does_the_same_by_keyboard_alone(
     page.keyboard.press("Enter")
 
     expect(page.get_by_role("dialog")).to_have_count(0, timeout=PATIENCE)
-    expect(move).to_be_focused()
+    expect(move).to_be_focused(timeout=PATIENCE)
     expect(page.get_by_role("link", name="Anna Meyer")).to_be_visible(timeout=PATIENCE)
     device.refresh_from_db()
     assert device.person_id != boris.pk
     expect(page.locator("#toasts").get_by_role("button", name="Undo")).to_be_visible()
     page.keyboard.press("u")
     expect(page.get_by_role("link", name="Boris Doe")).to_be_visible(timeout=PATIENCE)
-    expect(move).to_be_focused()
+    expect(move).to_be_focused(timeout=PATIENCE)
     device.refresh_from_db()
     assert device.person_id == boris.pk
 
@@ -185,7 +185,7 @@ def test_an_action_in_place_keeps_the_focus_is_announced_and_undone(
     page.keyboard.press("Enter")
 
     expect(button).to_have_text("Switch device on", timeout=PATIENCE)
-    expect(button).to_be_focused()
+    expect(button).to_be_focused(timeout=PATIENCE)
     announced = page.locator("#toasts[aria-live=polite]")
     expect(announced).to_contain_text("The device is off: nothing is sent to it.")
     timeline = page.get_by_role("region", name="Timeline")
@@ -194,7 +194,7 @@ def test_an_action_in_place_keeps_the_focus_is_announced_and_undone(
     page.keyboard.press("Enter")
 
     expect(button).to_have_text("Switch device off", timeout=PATIENCE)
-    expect(timeline).to_be_focused()
+    expect(timeline).to_be_focused(timeout=PATIENCE)
     expect(announced).to_contain_text("The change was undone.")
     expect(announced.get_by_role("button", name="Undo")).to_have_count(0)
     assert page.evaluate("window.untouched"), "the page was loaded anew"
@@ -209,11 +209,12 @@ def test_the_focus_of_a_closed_message_goes_back_to_the_page(
     page.locator("#primary-button").click()
     undo = page.locator("#toasts").get_by_role("button", name="Undo")
     expect(undo).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#primary-button")).to_have_text("Take primary mark away", timeout=PATIENCE)
     undo.focus()
     page.keyboard.press("Enter")
 
     expect(page.locator("#primary-button")).to_have_text("Make device primary", timeout=PATIENCE)
-    expect(page.locator("#content")).to_be_focused()
+    expect(page.locator("#content")).to_be_focused(timeout=PATIENCE)
 
 
 def test_a_phone_of_somebody_else_is_refused_in_the_dialog_and_mended_there(
@@ -237,7 +238,7 @@ def test_a_phone_of_somebody_else_is_refused_in_the_dialog_and_mended_there(
 
     expect(dialog).to_have_count(0, timeout=PATIENCE)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Bo Doe", timeout=PATIENCE)
-    expect(page.get_by_role("button", name="Edit person")).to_be_focused()
+    expect(page.get_by_role("button", name="Edit person")).to_be_focused(timeout=PATIENCE)
     expect(page.locator("#person-facts")).to_contain_text("447700900124")
     page.keyboard.press("u")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Boris Doe", timeout=PATIENCE)
