@@ -39,7 +39,7 @@ def test_an_administrator_undoes_a_change_from_the_trail(
     page.goto(reverse("devices:audit"))
     page.wait_for_function("window.pushadmin && window.htmx")
     undo = page.get_by_role("button", name="Undo: switch device off")
-    expect(undo).to_be_visible()
+    expect(undo).to_be_visible(timeout=PATIENCE)
     assert accessibility_problems(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     tops = page.evaluate(
@@ -52,11 +52,13 @@ def test_an_administrator_undoes_a_change_from_the_trail(
 
     expect(toast).to_contain_text("The change was undone.", timeout=PATIENCE)
     expect(page.locator("#audit-list tbody tr")).to_have_count(2, timeout=PATIENCE)
-    expect(page.get_by_role("button", name="Undo: switch device off")).to_have_count(0)
+    expect(page.get_by_role("button", name="Undo: switch device off")).to_have_count(
+        0, timeout=PATIENCE
+    )
     expect(page.locator("#audit-list")).to_be_focused(timeout=PATIENCE)
     device.refresh_from_db()
     assert device.enabled
     page.goto(reverse("devices:imports", args=[application.pk]))
-    expect(page.get_by_label("Each row is")).to_be_visible()
+    expect(page.get_by_label("Each row is")).to_be_visible(timeout=PATIENCE)
     assert accessibility_problems(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

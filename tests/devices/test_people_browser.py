@@ -76,8 +76,8 @@ def test_support_finds_a_person_sees_why_and_moves_a_device_there_and_back(
     page.keyboard.type("+44 7700 9001")
     expect(page.locator("#person-list tbody tr")).to_have_count(1, timeout=PATIENCE)
     page.get_by_role("link", name="Anna Meyer").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Anna Meyer")
-    expect(page.locator("main")).to_contain_text("Has no device in Shop")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Anna Meyer", timeout=PATIENCE)
+    expect(page.locator("main")).to_contain_text("Has no device in Shop", timeout=PATIENCE)
 
     page.locator(".nav").get_by_role("link", name="People").click()
     page.get_by_role("searchbox").click()
@@ -86,8 +86,8 @@ def test_support_finds_a_person_sees_why_and_moves_a_device_there_and_back(
     page.get_by_role("link", name="Boris Doe").click()
     timeline = page.get_by_role("region", name="Timeline")
     expect(timeline).to_contain_text("Friday sale", timeout=PATIENCE)
-    expect(timeline).to_contain_text(Reason.UNINSTALLED.label)
-    expect(timeline).to_contain_text(Reason.UNINSTALLED.remedy)
+    expect(timeline).to_contain_text(Reason.UNINSTALLED.label, timeout=PATIENCE)
+    expect(timeline).to_contain_text(Reason.UNINSTALLED.remedy, timeout=PATIENCE)
     timeline.get_by_role("link", name="Galaxy S24").click()
 
     page.get_by_role("button", name="Move device").click()
@@ -96,7 +96,7 @@ def test_support_finds_a_person_sees_why_and_moves_a_device_there_and_back(
     preview = page.locator("#owner-preview")
     expect(preview).to_contain_text("Boris Doe keeps the other device", timeout=PATIENCE)
     for side in ("Belongs to now", "Will belong to"):
-        expect(preview.get_by_role("region", name=side)).to_be_visible()
+        expect(preview.get_by_role("region", name=side)).to_be_visible(timeout=PATIENCE)
     preview.get_by_role("button", name="Move device to Anna Meyer").click()
 
     expect(page.get_by_role("dialog")).to_have_count(0, timeout=PATIENCE)
@@ -132,7 +132,7 @@ def test_support_does_the_same_by_keyboard_alone(
     send(device, state=Message.State.FAILED, reason=Reason.UNINSTALLED, answer="UNREGISTERED")
     Bulk.objects.update(frozen_at=timezone.now())
     page.goto(reverse("campaigns:overview", args=[application.pk]))
-    expect(page.locator(".define").first).to_be_visible()
+    expect(page.locator(".define").first).to_be_visible(timeout=PATIENCE)
     page.keyboard.press("g")
     page.keyboard.press("p")
     expect(page.get_by_role("searchbox")).to_be_visible(timeout=PATIENCE)
@@ -148,7 +148,7 @@ def test_support_does_the_same_by_keyboard_alone(
     page.keyboard.press("ArrowDown")
     way = page.get_by_role("region", name="To Galaxy S24")
     expect(way.get_by_role("img", name="Stopped here")).to_have_count(1, timeout=PATIENCE)
-    expect(way).to_contain_text(Reason.UNINSTALLED.label)
+    expect(way).to_contain_text(Reason.UNINSTALLED.label, timeout=PATIENCE)
 
     tab_to(page, way.get_by_role("link", name="Galaxy S24"))
     page.keyboard.press("Enter")
@@ -166,7 +166,9 @@ def test_support_does_the_same_by_keyboard_alone(
     expect(page.get_by_role("link", name="Anna Meyer")).to_be_visible(timeout=PATIENCE)
     device.refresh_from_db()
     assert device.person_id != boris.pk
-    expect(page.locator("#toasts").get_by_role("button", name="Undo")).to_be_visible()
+    expect(page.locator("#toasts").get_by_role("button", name="Undo")).to_be_visible(
+        timeout=PATIENCE
+    )
     page.keyboard.press("u")
     expect(page.get_by_role("link", name="Boris Doe")).to_be_visible(timeout=PATIENCE)
     expect(move).to_be_focused(timeout=PATIENCE)
@@ -187,7 +189,7 @@ def test_an_action_in_place_keeps_the_focus_is_announced_and_undone(
     expect(button).to_have_text("Switch device on", timeout=PATIENCE)
     expect(button).to_be_focused(timeout=PATIENCE)
     announced = page.locator("#toasts[aria-live=polite]")
-    expect(announced).to_contain_text("The device is off: nothing is sent to it.")
+    expect(announced).to_contain_text("The device is off: nothing is sent to it.", timeout=PATIENCE)
     timeline = page.get_by_role("region", name="Timeline")
     undo = timeline.get_by_role("button", name="Undo this change")
     undo.focus()
@@ -195,8 +197,8 @@ def test_an_action_in_place_keeps_the_focus_is_announced_and_undone(
 
     expect(button).to_have_text("Switch device off", timeout=PATIENCE)
     expect(timeline).to_be_focused(timeout=PATIENCE)
-    expect(announced).to_contain_text("The change was undone.")
-    expect(announced.get_by_role("button", name="Undo")).to_have_count(0)
+    expect(announced).to_contain_text("The change was undone.", timeout=PATIENCE)
+    expect(announced.get_by_role("button", name="Undo")).to_have_count(0, timeout=PATIENCE)
     assert page.evaluate("window.untouched"), "the page was loaded anew"
     device.refresh_from_db()
     assert device.enabled
@@ -231,21 +233,21 @@ def test_a_phone_of_somebody_else_is_refused_in_the_dialog_and_mended_there(
 
     field = dialog.locator("#id_phones_field")
     expect(field).to_contain_text("447700900123 belongs to Anna Meyer", timeout=PATIENCE)
-    expect(field.get_by_role("link", name="Anna Meyer")).to_be_visible()
-    expect(dialog.get_by_label("First name")).to_have_value("Bo")
+    expect(field.get_by_role("link", name="Anna Meyer")).to_be_visible(timeout=PATIENCE)
+    expect(dialog.get_by_label("First name")).to_have_value("Bo", timeout=PATIENCE)
     dialog.get_by_label("Phone numbers").fill("+44 7700 900124")
     dialog.get_by_role("button", name="Save person").click()
 
     expect(dialog).to_have_count(0, timeout=PATIENCE)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Bo Doe", timeout=PATIENCE)
     expect(page.get_by_role("button", name="Edit person")).to_be_focused(timeout=PATIENCE)
-    expect(page.locator("#person-facts")).to_contain_text("447700900124")
+    expect(page.locator("#person-facts")).to_contain_text("447700900124", timeout=PATIENCE)
     page.keyboard.press("u")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Boris Doe", timeout=PATIENCE)
-    expect(page.locator("#person-facts")).not_to_contain_text("447700900124")
+    expect(page.locator("#person-facts")).not_to_contain_text("447700900124", timeout=PATIENCE)
     page.get_by_role("button", name="Edit person").click()
-    expect(dialog.get_by_label("First name")).to_have_value("Boris")
-    expect(dialog.locator(".errorlist")).to_have_count(0)
+    expect(dialog.get_by_label("First name")).to_have_value("Boris", timeout=PATIENCE)
+    expect(dialog.locator(".errorlist")).to_have_count(0, timeout=PATIENCE)
 
 
 def test_an_attribute_is_changed_where_it_stands(
@@ -258,7 +260,7 @@ def test_an_attribute_is_changed_where_it_stands(
     page.goto(reverse("devices:person", args=[application.pk, device.person_id]))
     page.get_by_role("button", name="Change member").click()
     dialog = page.get_by_role("dialog", name="Set attribute")
-    expect(dialog.get_by_label("Value")).to_have_value("yes")
+    expect(dialog.get_by_label("Value")).to_have_value("yes", timeout=PATIENCE)
     dialog.get_by_label("Value").fill("perhaps")
     page.keyboard.press("Enter")
     expect(dialog).to_contain_text("Enter yes or no.", timeout=PATIENCE)
@@ -287,9 +289,9 @@ def test_without_scripts_a_device_is_moved_and_moved_back(
     still.get_by_role("button", name="Show what will happen").click()
     still.get_by_role("button", name="Move device to Anna Meyer").click()
 
-    expect(still.locator("#toasts")).to_contain_text("belongs to Anna Meyer now")
+    expect(still.locator("#toasts")).to_contain_text("belongs to Anna Meyer now", timeout=PATIENCE)
     still.get_by_role("button", name="Undo").click()
-    expect(still.locator("#toasts")).to_contain_text("belongs to Boris Doe again")
+    expect(still.locator("#toasts")).to_contain_text("belongs to Boris Doe again", timeout=PATIENCE)
     plain.close()
 
 
@@ -309,7 +311,9 @@ def test_a_timeline_is_filtered_and_leads_to_what_is_older(
     timeline.get_by_role("button", name="Show older entries").click()
 
     expect(entries).to_have_count(36, timeout=PATIENCE)
-    expect(timeline.get_by_role("button", name="Show older entries")).to_have_count(0)
+    expect(timeline.get_by_role("button", name="Show older entries")).to_have_count(
+        0, timeout=PATIENCE
+    )
 
 
 def test_support_asks_why_a_campaign_never_went_out_to_a_device(
@@ -327,8 +331,10 @@ def test_support_asks_why_a_campaign_never_went_out_to_a_device(
 
     way = card.get_by_role("region", name="To Galaxy S24")
     expect(way).to_contain_text("Notifications are switched off, at the launch.", timeout=PATIENCE)
-    expect(way.get_by_role("img", name="Stopped here")).to_have_count(1)
-    expect(card.get_by_role("region", name="To Pixel 8")).to_contain_text("It waits for its turn")
+    expect(way.get_by_role("img", name="Stopped here")).to_have_count(1, timeout=PATIENCE)
+    expect(card.get_by_role("region", name="To Pixel 8")).to_contain_text(
+        "It waits for its turn", timeout=PATIENCE
+    )
 
 
 def test_a_conflict_shows_every_side_and_offers_no_move(
@@ -343,8 +349,8 @@ def test_a_conflict_shows_every_side_and_offers_no_move(
     preview = page.locator("#owner-preview")
     expect(preview).to_contain_text("Fits 2 people", timeout=PATIENCE)
     for text in ("Anna Meyer", "Anna Work", "These belong to different people"):
-        expect(preview).to_contain_text(text)
-    expect(preview.get_by_role("button")).to_have_count(0)
+        expect(preview).to_contain_text(text, timeout=PATIENCE)
+    expect(preview.get_by_role("button")).to_have_count(0, timeout=PATIENCE)
 
 
 def test_an_attribute_is_set_by_the_enter_key_and_undone(
@@ -376,11 +382,11 @@ def test_a_person_is_erased_only_by_typing_it(
     page.get_by_role("button", name="Erase person").click()
     dialog = page.get_by_role("dialog", name="Erase person")
     erase = dialog.get_by_role("button", name="Erase person")
-    expect(erase).to_be_disabled()
+    expect(erase).to_be_disabled(timeout=PATIENCE)
     dialog.get_by_label("Type erase to confirm").fill("erase")
     erase.click()
 
-    expect(page).to_have_url(re.compile("/people/$"))
+    expect(page).to_have_url(re.compile("/people/$"), timeout=PATIENCE)
     device.refresh_from_db()
     assert device.person is None
 
