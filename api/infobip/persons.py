@@ -47,6 +47,7 @@ from devices.unsaid import UNSAID
 READ = ("people:read", "people:manage")
 MANAGE = ("people:manage",)
 BAD_REQUEST, BAD_QUERY, NO_PERSON = "40001", "40019", "40401"
+KINDS = {"ID", "EXTERNAL_ID", "PHONE", "EMAIL", "PUSH"}  # of identifiers
 TAKEN = {
     Identity.Kind.EXTERNAL_ID: ("40003", "External id belongs to another person"),
     Identity.Kind.PHONE: ("40004", "Phone number belongs to another person"),
@@ -217,6 +218,7 @@ def show(request: SystemRequest) -> Json:
         if person is None:
             raise Refusal(404, NO_PERSON, "Person does not exist")
         return people_json([person])[0]
+    _kind(request)  # not needed here, but a wrong one is told
     limit = _number(request, "limit", LIMIT, MOST)
     page = _number(request, "page", 1, MOST_PAGES)
     order = request.GET.get("orderBy", "modifiedAt:desc")
@@ -253,7 +255,7 @@ def _key(request: HttpRequest) -> int:
     if not identifier:
         raise Refusal(400, BAD_QUERY, "identifier should be given")
     pk: int | None
-    match request.GET.get("type", "ID"):
+    match _kind(request):
         case "ID":
             known = identifier.isascii() and identifier.isdigit() and len(identifier) <= 18
             pk = int(identifier) if known else None
@@ -263,14 +265,18 @@ def _key(request: HttpRequest) -> int:
             pk = _known_by(Identity.Kind.PHONE, identifier.removeprefix("+"))
         case "EMAIL":
             pk = _known_by(Identity.Kind.EMAIL, identifier.lower())
-        case "PUSH":
-            pk = _owner(_sender(request), identifier)
         case _:
-            text = "type should be ID, EXTERNAL_ID, PHONE, EMAIL or PUSH"
-            raise Refusal(400, BAD_QUERY, text)
+            pk = _owner(_sender(request), identifier)
     if pk is None:
         raise Refusal(404, NO_PERSON, "Person does not exist")
     return pk
+
+
+def _kind(request: HttpRequest) -> str:
+    kind = request.GET.get("type", "ID")
+    if kind not in KINDS:
+        raise Refusal(400, BAD_QUERY, "type should be ID, EXTERNAL_ID, PHONE, EMAIL or PUSH")
+    return kind
 
 
 def _known_by(kind: Identity.Kind, value: str) -> int | None:

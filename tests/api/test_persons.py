@@ -196,6 +196,7 @@ def test_an_unknown_person_is_not_found(system: System, method: str, query: str)
     [
         ("identifier=", "identifier should be given"),
         ("identifier=1&type=FAX", "type should be ID, EXTERNAL_ID, PHONE, EMAIL or PUSH"),
+        ("type=FAX", "type should be ID, EXTERNAL_ID, PHONE, EMAIL or PUSH"),
         ("identifier=1&type=PUSH", "sender should be given where type is PUSH"),
         ("identifier=1&type=PUSH&sender=x", "sender should be an application code or id"),
         ("identifier=1&type=PUSH&sender=%00", "sender should be an application code or id"),
