@@ -18,6 +18,11 @@ class Received:
     body: bytes
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # of the five usual ones more would have to knock again, and again
+
+
 @dataclass
 class Receiver:
     url: str = ""
@@ -51,8 +56,7 @@ def receiving() -> Iterator[Receiver]:
             except ConnectionError:
                 self.close_connection = True  # whoever asked did not wait for the end
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     receiver.url = f"http://127.0.0.1:{server.server_port}"

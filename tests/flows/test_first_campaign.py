@@ -105,7 +105,7 @@ def test_somebody_who_has_never_seen_it_sends_a_first_campaign(
     # devices
     page.goto(reverse("devices:imports", args=[shop.pk]))
     page.set_input_files("input[type=file]", devices_file(tmp_path))
-    press(page.get_by_role("button", name="Import devices"))
+    press(page.get_by_role("button", name="Import file"))
     eventually(lambda: shop.registrations.count() == DEVICES, what="the devices are there")
 
     # a campaign

@@ -43,12 +43,20 @@ LOADED = """() => {
         && !["application/json", "speculationrules"].includes(one.type)).length,
     chart: document.querySelector("[data-chart]") !== null,
     shift: window.shifted,
+    moved: window.moved,
   };
 }"""
 WATCH = """
 window.shifted = 0;
+window.moved = [];
 new PerformanceObserver((list) => {
-  for (const one of list.getEntries()) if (!one.hadRecentInput) window.shifted += one.value;
+  for (const one of list.getEntries()) if (!one.hadRecentInput) {
+    window.shifted += one.value;
+    for (const { node, previousRect, currentRect } of one.sources) {
+      const name = node?.id || node?.className || node?.nodeName;
+      window.moved.push(`${name} from ${previousRect.y} to ${currentRect.y}`);
+    }
+  }
 }).observe({ type: "layout-shift", buffered: true });
 """
 
@@ -135,7 +143,7 @@ def too_much(found: dict[str, Any]) -> list[str]:
     if found["bytes"] > most * 1000:
         faults.append(f"{found['bytes'] / 1000:.0f} KB of {most}")
     if found["shift"] > SHIFT:
-        faults.append(f"its layout shifts by {found['shift']:.3f}")
+        faults.append(f"its layout shifts by {found['shift']:.3f}: {', '.join(found['moved'])}")
     words = ("uncompressed", "foreign", "blocking", "synchronous", "inline")
     return faults + [f"{word}: {found[word]}" for word in words if found[word]]
 
