@@ -77,6 +77,13 @@ def sign_in(browsing: BrowserContext, live_server: LiveServer) -> Callable[[User
     return sign
 
 
+# What still fades in has less contrast than what anybody reads.
+AT_REST = """() => Promise.allSettled(
+    document.getAnimations()
+        .filter((each) => each.effect.getComputedTiming().iterations !== Infinity)
+        .map((each) => each.finished)).then(() => null)"""
+
+
 @pytest.fixture
 def accessibility_problems() -> Callable[..., list[str]]:
     """Ask axe-core about a page, or a part of it: one line per broken rule of WCAG 2.2 AA."""
@@ -86,6 +93,7 @@ def accessibility_problems() -> Callable[..., list[str]]:
         if not page.evaluate("window.axe !== undefined"):
             # Evaluated by the debugger, which the page's content security policy allows.
             page.evaluate(axe)
+        page.evaluate(AT_REST)
         rules = json.dumps({"runOnly": only, "resultTypes": ["violations"]})
         found = page.evaluate(f"axe.run({json.dumps(part)}, {rules})")
         return [
