@@ -67,7 +67,8 @@ def env_address(name: str) -> tuple[str, int] | None:
 def database(url: str) -> dict[str, Any]:
     """Django's settings for `postgresql://user:password@host:port/name?option=value`.
 
-    A socket's folder goes into the option `host`, as libpq has it.
+    A socket's folder goes into the option `host`, as libpq has it. Sessions run without parallel
+    hash joins, unless the option `options` says otherwise (docs/decisions/0014-hash-joins.md).
     """
     parts = urlsplit(url)
     name = unquote(parts.path.removeprefix("/"))
@@ -75,7 +76,10 @@ def database(url: str) -> dict[str, Any]:
         raise ImproperlyConfigured(
             "DATABASE_URL must read postgresql://user:password@host:5432/name."
         )
-    options = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    given = parse_qs(parts.query, keep_blank_values=True)
+    options = {"options": "-c enable_parallel_hash=off"}
+    options |= {key: values[-1] for key, values in given.items()}
+    options = {key: value for key, value in options.items() if value}
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": name,

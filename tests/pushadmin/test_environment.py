@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 
 from embedded.environment import ROOT
 from pushadmin import __version__
@@ -22,6 +23,7 @@ from pushadmin.environment import (
 )
 
 NAME = "PUSHADMIN_TEST_SETTING"
+NO_PARALLEL_HASH = {"options": "-c enable_parallel_hash=off"}
 
 
 def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,14 +98,29 @@ def test_a_database_over_the_network() -> None:
     assert (settings["HOST"], settings["PORT"]) == ("db.example", "6432")
     assert (settings["USER"], settings["PASSWORD"]) == ("push", "p@ss")
     assert settings["NAME"] == "pushadmin"
-    assert settings["OPTIONS"] == {"sslmode": "require"}
+    assert settings["OPTIONS"] == {"sslmode": "require", **NO_PARALLEL_HASH}
 
 
 def test_a_database_behind_a_socket() -> None:
     settings = database("postgresql://pushadmin@/pushadmin?host=%2Frun%2Fsockets")
 
     assert settings["HOST"] == "/run/sockets"
-    assert settings["OPTIONS"] == {}
+    assert settings["OPTIONS"] == NO_PARALLEL_HASH
+
+
+def test_the_options_of_a_session_can_be_said_otherwise() -> None:
+    """As for a pooler that passes none on."""
+    settings = database("postgresql://pushadmin@pooler/pushadmin?options=")
+
+    assert "options" not in settings["OPTIONS"]
+
+
+@pytest.mark.django_db
+def test_devices_without_a_person_never_meet_in_one_table_of_a_parallel_join() -> None:
+    """Which would take all memory there is (docs/decisions/0014-hash-joins.md)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW enable_parallel_hash")
+        assert cursor.fetchone() == ("off",)
 
 
 @pytest.mark.parametrize("url", ["mysql://host/name", "postgresql://host", "name"])
