@@ -33,14 +33,13 @@ LEADING = 32  # characters of a text that its index holds: a long one would fit 
 
 # The conditions are those of campaigns/targeting, to the letter: what is indexed is only what
 # they let through, so that a value of another type neither fails to be kept nor takes room.
+_KIND = "jsonb_typeof(attributes -> {name})"
 VALUES = {
-    Type.NUMBER: ("(attributes -> {name})", "jsonb_typeof(attributes -> {name}) = 'number'"),
-    Type.DATE: ("(attributes -> {name})", "(attributes ->> {name}) ~ {day}"),
-    Type.TEXT: (
-        f"left(attributes ->> {{name}}, {LEADING}) text_pattern_ops",
-        "jsonb_typeof(attributes -> {name}) = 'string'",
-    ),
+    Type.NUMBER: ("attributes -> {name}", f"{_KIND} = 'number'"),
+    Type.DATE: ("attributes -> {name}", "(attributes ->> {name}) ~ {day}"),
+    Type.TEXT: (f"left(attributes ->> {{name}}, {LEADING})", f"{_KIND} = 'string'"),
 }
+OPERATORS = {Type.TEXT: "text_pattern_ops"}  # where those of the value's type do not answer
 HELPS = {  # what an index answers; equality of any value has one always
     Type.NUMBER: "more than, less than, between",
     Type.DATE: "before, after, in the last days",
@@ -235,25 +234,49 @@ def _next() -> tuple[str, AttributeDefinition | None] | None:
 def statement(definition: AttributeDefinition) -> sql.Composed:
     """The CREATE INDEX of an attribute; its name is a quoted value, whatever it holds."""
     value, condition = VALUES[Type(definition.type)]
-    names = {"name": sql.Literal(definition.name), "day": sql.Literal(ISO_DAY)}
-    table = Registration if definition.scope == Scope.DEVICE else Person
-    parts = [sql.SQL(condition).format(**names)]
+    parts = [_about(condition, definition)]
     if definition.application_id is not None:
         parts.append(sql.SQL("application_id = {}").format(sql.Literal(definition.application_id)))
-    return sql.SQL("CREATE INDEX CONCURRENTLY {} ON {} ({}) WHERE {}").format(
+    return sql.SQL("CREATE INDEX CONCURRENTLY {} ON {} (({}) {}) WHERE {}").format(
         sql.Identifier(name_of(definition)),
-        sql.Identifier(table._meta.db_table),
-        sql.SQL(value).format(**names),
+        sql.Identifier(_table(definition)),
+        _about(value, definition),
+        sql.SQL(OPERATORS.get(Type(definition.type), "")),
         sql.SQL(" AND ").join(parts),
     )
 
 
+def statistics(definition: AttributeDefinition) -> sql.Composed:
+    """What makes the planner know how many devices have such a value.
+
+    Without it, it takes 1 of 200 for the condition of the index, which all its values meet, and
+    fetches a million devices one by one that it would have found sooner by reading the table.
+    """
+    value, _ = VALUES[Type(definition.type)]
+    return sql.SQL("CREATE STATISTICS IF NOT EXISTS {} (mcv) ON ({}), ({}) FROM {}").format(
+        sql.Identifier(name_of(definition)),
+        _about(value, definition),
+        _about(_KIND, definition),
+        sql.Identifier(_table(definition)),
+    )
+
+
+def _about(expression: str, definition: AttributeDefinition) -> sql.Composed:
+    names = {"name": sql.Literal(definition.name), "day": sql.Literal(ISO_DAY)}
+    return sql.SQL(expression).format(**names)
+
+
+def _table(definition: AttributeDefinition) -> str:
+    model = Registration if definition.scope == Scope.DEVICE else Person
+    return model._meta.db_table
+
+
 def _build(name: str, definition: AttributeDefinition) -> None:
-    table = Registration if definition.scope == Scope.DEVICE else Person
     try:
         with connection.cursor() as cursor:
+            cursor.execute(_text(statistics(definition)))
             cursor.execute(_text(statement(definition)))
-            cursor.execute(f"ANALYZE {table._meta.db_table}")  # the planner knows its values now
+            cursor.execute(f"ANALYZE {_table(definition)}")  # the planner knows its values now
     except (DatabaseError, InterfaceError) as fault:
         cause = fault.__cause__
         short = (getattr(cause, "sqlstate", None) or "").startswith(SHORT)
@@ -268,9 +291,9 @@ def _build(name: str, definition: AttributeDefinition) -> None:
 
 def _drop(name: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(
-            _text(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(sql.Identifier(name)))
-        )
+        for kind in ("INDEX CONCURRENTLY", "STATISTICS"):
+            drop = sql.SQL(f"DROP {kind} IF EXISTS {{}}").format(sql.Identifier(name))
+            cursor.execute(_text(drop))
 
 
 def _text(composed: sql.Composed) -> str:

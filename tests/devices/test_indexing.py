@@ -47,6 +47,9 @@ def clean(transactional_db: None) -> Any:
     AttributeDefinition.objects.all().delete()
     indexing.fit()
     assert indexing._existing() == {}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_statistic_ext")
+        assert cursor.fetchone() == (0,)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +76,33 @@ def test_an_index_is_built_and_dropped(
     assert state(definition) == State.DROPPING
     assert indexing.fit() == 1
     assert state(definition) == State.NONE
+
+
+@pytest.mark.parametrize(
+    ("type_", "values", "condition"),
+    [
+        (Type.NUMBER, [10, 200], "(attributes -> 'a') > '100' AND {kind} = 'number'"),
+        (
+            Type.TEXT,
+            ["free", "gold"],
+            "left(attributes ->> 'a', 32) = 'gold' AND {kind} = 'string'",
+        ),
+    ],
+)
+def test_the_planner_knows_how_many_have_such_a_value(
+    clean: None, shop: Application, type_: str, values: list[object], condition: str
+) -> None:
+    for number in range(400):
+        make_registration(shop, attributes={"a": values[number % 2]})
+    want(define(shop, "a", type_), shop)
+    indexing.fit()
+
+    asked = condition.format(kind="jsonb_typeof(attributes -> 'a')")
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN SELECT 1 FROM devices_registration WHERE {asked}")
+        (plan,) = cursor.fetchone()
+    rows = int(plan.partition("rows=")[2].split()[0])
+    assert 150 < rows < 250
 
 
 def test_what_another_type_has_can_still_be_kept(clean: None, shop: Application) -> None:
@@ -125,6 +155,7 @@ def test_only_one_builds_at_a_time(clean: None, shop: Application) -> None:
         other.execute("SELECT pg_advisory_lock(%s)", [indexing.LOCK])
         tasks.fit_indexes()
         assert state(definition) == State.WAITING
+        other.execute("SELECT pg_advisory_unlock(%s)", [indexing.LOCK])  # closing takes a while
     tasks.fit_indexes()
     assert state(definition) == State.READY
 
