@@ -3,6 +3,7 @@
 import logging
 import signal
 import time
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -84,11 +85,11 @@ def count_audience(application_pk: int, rule: Rule, *, primary_only: bool) -> No
 
 
 @shared_task
-def count_clauses(application_pk: int, rule: Rule) -> None:
-    """The same clause by clause."""
+def count_clauses(application_pk: int, rule: Rule, path: Sequence[int] = ()) -> None:
+    """The same clause by clause, of the rule or of a group inside it."""
     application = Application.objects.filter(pk=application_pk).first()
     if application is not None:
-        waterfall.count_exactly(application, rule)
+        waterfall.count_exactly(application, rule, tuple(path))
 
 
 @shared_task

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 from campaigns.errors import RuleError
 from campaigns.views.builder import drafted_rule
 from campaigns.views.segments import DETAIL, match_page, members_page, sql_of
-from campaigns.views.sizes import waterfall_of
+from campaigns.views.sizes import clauses_of, opened_in
 from devices.permissions import ApplicationRequest, Right, page
 
 
@@ -22,7 +22,8 @@ def clauses(request: ApplicationRequest) -> HttpResponse:
     context: dict[str, Any] = {"exactly": exactly}
     try:
         rule = drafted_rule(request)
-        context["waterfall"] = waterfall_of(request.application, rule, exactly=exactly)
+        opened = opened_in(request.POST)
+        context["clauses"] = clauses_of(request.application, rule, opened, exactly=exactly)
     except RuleError as fault:
         context["fault"] = str(fault)
     context["url"] = reverse("campaigns:segment-draft-clauses", args=[request.application.pk])

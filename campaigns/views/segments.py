@@ -16,7 +16,7 @@ from campaigns.explaining import Verdict
 from campaigns.models import Reason, Segment
 from campaigns.segmenting import Use
 from campaigns.targeting import Rule, sentence
-from campaigns.views.sizes import size_of, waterfall_of
+from campaigns.views.sizes import clauses_of, opened_in, size_of
 from devices import finding
 from devices.models import Application, AuditEntry, Registration
 from devices.permissions import ApplicationRequest, Right, page
@@ -140,12 +140,13 @@ def _size(request: ApplicationRequest, segment: Segment) -> dict[str, Any]:
 @require_http_methods(["GET", "POST"])
 @page(Right.SEE_CAMPAIGNS)
 def segment_clauses(request: ApplicationRequest, pk: int) -> HttpResponse:
-    """How many devices each clause leaves; POST has it counted exactly, and asks until it is."""
+    """How many devices each clause leaves, and `exactly` where that is asked for."""
     segment = segment_of(request, pk)
-    exactly = request.method == "POST"
+    exactly = "exactly" in request.POST
     context: dict[str, Any] = {"exactly": exactly}
     try:
-        context["waterfall"] = waterfall_of(request.application, segment.rule, exactly=exactly)
+        opened, rule = opened_in(request.POST), segment.rule
+        context["clauses"] = clauses_of(request.application, rule, opened, exactly=exactly)
     except RuleError as fault:  # what it names was deleted
         context["fault"] = str(fault)
     context["url"] = reverse("campaigns:segment-clauses", args=[request.application.pk, pk])

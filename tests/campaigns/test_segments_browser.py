@@ -13,6 +13,7 @@ from playwright.sync_api import Page, Route, expect
 
 from campaigns import segmenting
 from campaigns.models import Segment, SegmentDay
+from campaigns.targeting import Rule
 from devices.models import Application, Event, Platform, Registration, Role
 from devices.versions import pack_version
 from tests.factories import make_application, make_person, make_registration, make_user
@@ -252,6 +253,35 @@ def test_a_segment_is_built_with_the_keyboard_alone(page: Page, shop: Applicatio
             break
     page.keyboard.type("Carl")
     expect(page.locator("#segment-answers")).to_contain_text("What says no: not: tag has vip")
+
+
+def test_a_group_of_conditions_is_opened_and_stays_open_while_the_rule_changes(
+    page: Page, shop: Application
+) -> None:
+    ios = {"field": "platform", "op": "in", "value": ["iOS"]}
+    german = {"field": "language", "op": "in", "value": ["de"]}
+    vip = {"field": "tag", "op": "has", "value": "vip"}
+    rule: Rule = {"all": [ios, {"any": [vip, german]}]}
+    user = make_user(Role.MARKETER, shop)
+    segment = segmenting.create(shop, user, name="German or important", rule=rule)
+    page.goto(reverse("campaigns:segment-edit", args=[shop.pk, segment.pk]))
+    clauses = page.locator("#rule-clauses")
+    numbers = clauses.locator("tbody tr td:nth-child(2)")
+    expect(numbers).to_have_text(["5", "3", "2", "2"])
+
+    tab_to(page, "clause-1")
+    page.keyboard.press("Enter")
+    expect(clauses.get_by_text("Of the 3 that come here, those found so far")).to_be_visible()
+    expect(numbers).to_have_text(["5", "3", "2", "1", "2", "2"])
+    expect(page.locator("#clause-1")).to_be_focused()
+    expect(page.locator("#clause-1")).to_have_attribute("aria-expanded", "true")
+
+    page.get_by_role("group", name="Condition 1").get_by_label("Android").check()
+    expect(clauses.get_by_text("Of the 4 that come here, those found so far")).to_be_visible()
+
+    page.locator("#clause-1").click()
+    expect(clauses.get_by_text("that come here")).to_have_count(0)
+    expect(page.locator("#clause-1")).to_have_text("Show its 2 conditions")
 
 
 def hold(page: Page, url: str) -> Callable[[], Route]:

@@ -163,6 +163,45 @@ def test_the_last_clause_leaves_whom_the_rule_matches(shop: Application) -> None
     check()
 
 
+def test_a_group_inside_counts_the_devices_that_come_to_it(shop: Application) -> None:
+    rule = {"all": [IOS, {"any": [GERMAN, {"all": [SECURE, {"not": KNOWN}]}]}]}
+
+    found = waterfall.live(shop, rule, (1,))
+    deeper = waterfall.live(shop, rule, (1, 1))
+
+    assert found is not None
+    assert deeper is not None
+    assert (found.kind, found.every, found.come.total, left(found)) == ("any", 10, 6, [4, 5])
+    assert [step.parts for step in found.steps] == [0, 2]
+    # of the two iPhones that are not German, one has a screen lock
+    assert (deeper.kind, deeper.come.total, left(deeper)) == ("all", 2, [1, 1])
+    assert [step.kept for step in deeper.steps] == [0.5, 1.0]
+
+
+def test_the_clauses_of_a_group_come_to_what_the_group_does(shop: Application) -> None:
+    def check_inside(rule: Rule, path: waterfall.Path) -> None:
+        found = waterfall.live(shop, rule, path)
+        assert found is not None
+        before = 0
+        for number, step in enumerate(found.steps):
+            here = (*path, number)
+            if step.parts:
+                inside = waterfall.live(shop, rule, here)
+                assert inside is not None
+                assert len(inside.steps) == step.parts
+                assert left(inside)[-1] == step.size.total - before
+                check_inside(rule, here)
+            if found.kind == "any":
+                before = step.size.total
+
+    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(RULES)
+    def check(rule: Rule) -> None:
+        check_inside(rule, ())
+
+    check()
+
+
 # ------------------------------------------------------------------------- large applications
 
 
@@ -214,6 +253,23 @@ def test_an_exact_count_of_each_clause_replaces_the_estimate(large: Application)
     assert found.exact
     assert left(found) == [2000, audience.matching(large, rule).count()]
     assert found.reached.size.total == counting.count_exactly(large, rule, primary_only=False).total
+
+
+def test_the_clauses_of_a_group_are_counted_exactly_as_well(large: Application) -> None:
+    rule = {"all": [IOS, {"any": [GERMAN, KNOWN]}]}
+    estimate = waterfall.live(large, rule, (1,))
+
+    tasks.count_clauses(large.pk, rule, [1])
+
+    found = waterfall.live(large, rule, (1,))
+    assert estimate is not None
+    assert found is not None
+    assert (estimate.exact, found.exact) == (False, True)
+    german = audience.matching(large, {"all": [IOS, GERMAN]}).count()
+    assert (found.come.total, left(found)) == (2000, [german, german])
+    whole = waterfall.live(large, rule)
+    assert whole is not None
+    assert not whole.exact, "each group is counted by itself"
 
 
 def test_an_exact_count_of_clauses_is_asked_for_once(large: Application) -> None:
@@ -269,9 +325,42 @@ def test_an_estimate_is_counted_exactly_on_demand(
 
     assert "Count exactly" in client.get(address).content.decode()
     with django_capture_on_commit_callbacks(execute=True):
-        assert "counting exactly" in client.post(address).content.decode()
-    assert "2,000" in (exact := client.post(address).content.decode())
+        answer = client.post(address, {"exactly": "1"})
+    assert "counting exactly" in answer.content.decode()
+    assert "2,000" in (exact := client.post(address, {"exactly": "1"}).content.decode())
     assert "counting exactly" not in exact
+
+
+def test_groups_are_opened_and_closed_one_by_one(shop: Application) -> None:
+    rule = {"all": [IOS, {"any": [GERMAN, {"all": [SECURE, {"not": KNOWN}]}]}]}
+    segment = make_segment(shop, rule)
+    client = signed_in(shop)
+    address = reverse("campaigns:segment-clauses", args=[shop.pk, segment.pk])
+
+    def told(**given: Any) -> str:
+        return " ".join(client.post(address, given).content.decode().split())
+
+    closed = client.get(address).content.decode()
+    assert "Show its 2 conditions" in closed
+    assert "come here" not in closed
+    opened = told(toggle="1")
+    assert "Of the 6 that come here, those found so far" in opened
+    assert '<input type="hidden" name="open" value="1">' in opened
+    both = told(open="1", toggle="1.1")
+    assert "Of the 2 that come here, those left after each" in both
+    assert both.count('aria-expanded="true"') == 2
+    assert "come here" not in told(open=["1", "1.1"], toggle="1")
+
+
+@pytest.mark.parametrize("place", ["", "x", "7", "0", "1.9", "-1", "1." * 400 + "1", "9" * 500])
+def test_a_place_where_no_group_stands_opens_nothing(shop: Application, place: str) -> None:
+    segment = make_segment(shop, {"all": [IOS, {"any": [GERMAN, SECURE]}]})
+    address = reverse("campaigns:segment-clauses", args=[shop.pk, segment.pk])
+
+    answer = signed_in(shop).post(address, {"open": place})
+
+    assert answer.status_code == 200
+    assert "come here" not in answer.content.decode()
 
 
 def test_a_clause_that_names_what_is_gone_says_so(shop: Application) -> None:
