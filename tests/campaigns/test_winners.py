@@ -388,6 +388,8 @@ def test_the_page_of_a_campaign_tells_of_its_winner(
     winners.judge()
     shown = words(client, address)
     assert f"Choose which variant the other {waiting} get" in shown
+    assert "It is paused until then" in shown
+    assert "Paused: " not in shown, "one banner says both"
     assert "Send to " not in shown
     chosen = reverse("campaigns:winner", args=[shop.pk, bulk.campaign_id, 1])
     client.post(chosen)
