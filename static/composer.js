@@ -5,6 +5,7 @@
   if (!form || !document.getElementById("preview")) return;
   const mark = document.getElementById("save-mark");
   const heading = document.getElementById("composer-name");
+  const crumb = document.getElementById("composer-crumb");
   const status = document.getElementById("composer-status");
   const SECONDS_TO_RETRY = 5;
   let unsaved = 0; // changes since the last answer that saved
@@ -13,7 +14,10 @@
   const contents = () => document.getElementById("contents");
 
   function follow() {
-    heading.textContent = form.elements.name.value.trim() || "Campaign without a name";
+    const name = form.elements.name.value.trim() || "Campaign without a name";
+    if (heading.textContent !== name) document.title = document.title.replace(heading.textContent, () => name);
+    heading.textContent = name;
+    crumb.textContent = name;
     for (const each of contents().querySelectorAll("[data-panel]")) {
       const target = each.querySelector("input[name$=target]").closest(".field");
       const chosen = each.querySelector("input[name$=on_tap]:checked");

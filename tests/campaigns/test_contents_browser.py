@@ -85,6 +85,16 @@ def test_two_languages_and_two_variants_are_written_and_counted(
     expect(page.locator("#by-language dd")).to_have_text(["2", "3"])
 
 
+def test_a_new_name_stands_wherever_the_old_one_stood(page: Page, draft: Campaign) -> None:
+    opened(page, draft)
+    page.get_by_label("Name", exact=True).fill("Black $& Friday")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Black $& Friday")
+    expect(page.locator(".breadcrumb [aria-current]")).to_have_text("Black $& Friday")
+    expect(page).to_have_title("Black $& Friday · Shop · pushadmin")
+    page.get_by_label("Name", exact=True).fill("")
+    expect(page.locator(".breadcrumb [aria-current]")).to_have_text("Campaign without a name")
+
+
 def test_words_typed_while_a_language_is_added_are_kept(page: Page, draft: Campaign) -> None:
     opened(page, draft)
 
