@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -32,6 +33,8 @@ from pushadmin.masking import mask
 from pushadmin.web import newest_first, page_or_partial
 
 TROUBLED = 20  # addresses that are shown as failing
+MOST_COUNTED = 1000  # deliveries that were given up
+SOON = timedelta(seconds=30)  # its page waits so long for the next try
 STATES = {
     "waiting": ("Waiting", WebhookDelivery.State.WAITING),
     "taken": ("Taken", WebhookDelivery.State.TAKEN),
@@ -47,6 +50,12 @@ def _deliveries(request: ApplicationRequest) -> QuerySet[WebhookDelivery]:
     return WebhookDelivery.objects.filter(application=request.application)
 
 
+def _given_up(request: ApplicationRequest) -> int:
+    """Deliveries that were given up; no more than MOST_COUNTED are counted."""
+    given_up = _deliveries(request).filter(state=WebhookDelivery.State.GIVEN_UP)
+    return given_up[:MOST_COUNTED].count()
+
+
 def _home(request: ApplicationRequest) -> HttpResponse:
     return redirect("campaigns:webhooks", request.application.pk)
 
@@ -56,12 +65,11 @@ def _home(request: ApplicationRequest) -> HttpResponse:
 def webhook_list(request: ApplicationRequest) -> HttpResponse:
     webhooks = list(_webhooks(request).order_by("pk"))
     secret = WebhookSecret.objects.filter(application=request.application, ends_at=None)
-    failed = _deliveries(request).filter(state=WebhookDelivery.State.GIVEN_UP)
     context = {
         "rows": list(zip(webhooks, _targets(webhooks), strict=True)),
         "troubled": _troubled(request),
         "secret": secret.defer("data").first(),
-        "failed": failed[:1000].count(),
+        "failed": _given_up(request),
         "may_edit": Right.EDIT_SETTINGS in request.rights,
         "now": timezone.now(),
     }
@@ -207,6 +215,7 @@ def webhook_log(request: ApplicationRequest) -> HttpResponse:
         "events": WebhookEvent.choices,
         "search": search,
         "now": timezone.now(),
+        "failed": _given_up(request),
         # A test that was just sent is on its way here.
         "waits": request.GET.get("waits") == "1" and _waits(pager.rows),
     }
@@ -230,13 +239,22 @@ def _waits(rows: Iterable[WebhookDelivery]) -> bool:
 def webhook_delivery(request: ApplicationRequest, pk: int) -> HttpResponse:
     """One delivery: what was posted, and each try."""
     delivery = get_object_or_404(_deliveries(request).select_related("target"), pk=pk)
+    now = timezone.now()
     context = {
         "delivery": delivery,
         "attempts": delivery.attempts.order_by("-pk"),
         "body": mask(json.dumps(json.loads(delivery.body), indent=2, ensure_ascii=False)),
-        "now": timezone.now(),
+        "now": now,
+        "awaited": _is_tried_soon(delivery, now + SOON),
     }
-    return render(request, "campaigns/webhook_delivery.html", context)
+    return page_or_partial(request, "campaigns/webhook_delivery.html", "delivery", context)
+
+
+def _is_tried_soon(delivery: WebhookDelivery, before: datetime) -> bool:
+    paused_until = delivery.target.paused_until
+    if delivery.due_at is None or (paused_until is not None and paused_until > before):
+        return False
+    return delivery.due_at < before
 
 
 @page(Right.EDIT_SETTINGS)

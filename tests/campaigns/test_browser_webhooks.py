@@ -102,8 +102,43 @@ def test_a_webhook_is_added_and_tried(page: Page, shop: Application, settings: A
         page.get_by_role("link", name=f"{receiver.url}/hook").click()
         page.get_by_role("button", name="Replay delivery").click()
         expect(page.get_by_text("It is posted again in a moment")).to_be_visible()
+        expect(page.get_by_role("button", name="Try now")).to_be_visible()
         tasks.tell_webhooks()
+        # its page tells by itself that it was taken again
+        tries = page.get_by_role("row").filter(has_text="200")
+        expect(tries).to_have_count(2, timeout=30_000)
+        expect(page.get_by_role("button", name="Replay delivery")).to_be_visible()
 
     first, again = receiver.received
     assert first.headers["webhook-id"] == again.headers["webhook-id"]
     assert first.body == again.body
+
+
+def test_what_was_given_up_is_replayed_from_the_log(
+    page: Page, shop: Application, settings: Any
+) -> None:
+    settings.WEBHOOK_NETWORKS = ["127.0.0.0/8"]
+    store().flushdb()
+    with receiving() as receiver:
+        drafts = [Draft(shop.pk, f"{receiver.url}/hook", WebhookEvent.SEEN, [{"messageId": "7e5c"}])]
+        made = [deliveries.write(drafts)[0] for _ in range(2)]
+        given_up = {"state": WebhookDelivery.State.GIVEN_UP, "due_at": None, "tries": 20}
+        WebhookDelivery.objects.filter(pk__in=[each.pk for each in made]).update(**given_up)
+        page.goto(reverse("campaigns:webhook-log", args=[shop.pk]))
+        page.get_by_role("button", name="Replay all that were given up").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("2 deliveries were given up after two days")
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+        assert not WebhookDelivery.objects.filter(due_at__isnull=False).exists()
+
+        page.get_by_role("button", name="Replay all that were given up").press("Enter")
+        dialog.get_by_role("button", name="Replay 2 deliveries").press("Enter")
+        expect(page.get_by_text("2 deliveries are posted again.")).to_be_visible()
+        expect(page.get_by_role("button", name="Replay all")).to_have_count(0)
+        tasks.tell_webhooks()
+
+        page.reload()
+        expect(page.get_by_role("cell", name="200")).to_have_count(2)
+    posted = [each.headers["webhook-id"] for each in receiver.received]
+    assert sorted(posted) == sorted(f"{each.public_id}" for each in made)
