@@ -25,6 +25,9 @@ Type = AttributeDefinition.Type
 MOST_TYPED = 4096  # characters; a token may be pasted
 MOST_TAGS = 500
 MOST_CONFLICTS = 5  # that are told beside one field
+ONLY_WRITTEN_BY_SYSTEMS = (
+    "This attribute is a list, which the app and the APIs write. Here it can only be taken away."
+)
 LANGUAGE = r"^[a-z]{2}(-[A-Z]{2})?$"
 _CONTACTS = {
     "external_id": Identity.Kind.EXTERNAL_ID,
@@ -294,7 +297,7 @@ class AttributeForm(forms.Form):
                     raise ValidationError({"value": "Enter a day such as 2026-11-24."})
                 return text.strip()
             case Type.LIST:
-                raise ValidationError({"name": "This attribute is a list, which only apps write."})
+                raise ValidationError({"name": ONLY_WRITTEN_BY_SYSTEMS})
         return text
 
 

@@ -97,6 +97,15 @@ class Attribute:
         return not isinstance(self.value, list | dict)
 
     @property
+    def objects(self) -> list[list[tuple[str, str]]]:
+        """Of a list, each object member by member."""
+        return [
+            [(name, typed_value(value)) for name, value in each.items()]
+            for each in self.value
+            if isinstance(each, dict)
+        ]
+
+    @property
     def fill(self) -> str:
         """What the fields of its form say first."""
         typed = typed_value(self.value)

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from devices import attributes, audit, finding, personalizing
 from devices.models import Address, Application, AuditEntry, Person, Registration, Role
@@ -529,6 +530,30 @@ def test_a_known_attribute_stands_in_its_form_when_somebody_changes_it(
     form = page.context["attribute_form"]
     assert form.initial == {"name": "member", "type": "boolean", "value": "yes"}
     assert "data-fill" in page.content.decode()
+
+
+def test_a_list_is_shown_object_by_object_and_only_taken_away_by_hand(
+    client: Client, application: Application, anna: Person
+) -> None:
+    carts = [{"items": 3, "paid": True, "sku": "A-1"}, {"items": 1}]
+    described = personalizing.Described(attributes={"carts": carts})
+    personalizing.change(anna.pk, described, audit.Author("crm"))
+
+    page = client.get(url("person", application, anna.pk)).content.decode()
+
+    shown = " ".join(strip_tags(page).split())
+    assert "2 objects items 3 · paid yes · sku A-1 items 1" in shown
+    assert "The app and the APIs write lists" in shown
+    assert "Change carts" not in page
+    action = url("person-attribute", application, anna.pk)
+    refused = client.post(action, {"name": "carts", "value": "none"}, follow=True)
+    assert said(refused) == [
+        "Name: This attribute is a list, which the app and the APIs write."
+        " Here it can only be taken away."
+    ]
+    client.post(action, {"name": "carts", "remove": "1"})
+    anna.refresh_from_db()
+    assert "carts" not in anna.attributes
 
 
 def test_an_erased_person_is_gone(client: Client, application: Application, anna: Person) -> None:
