@@ -26,6 +26,7 @@
       each.querySelector("[data-in-app]").hidden = !style;
       for (const button of each.querySelectorAll("[data-in-app-buttons]")) button.hidden = style !== "MODAL";
     }
+    summarise();
     form.dispatchEvent(new Event("composer:follow")); // preview.js and cards.js
   }
 
@@ -95,6 +96,30 @@
     showFaults();
   });
 
+  // ------------------------------------------------------------- what a folded section says
+
+  const trimmed = (text) => text.replace(/\s+/g, " ").trim();
+  const LINES = {
+    content() {
+      const panel = contents().querySelector("[data-panel]");
+      const said = (name) => panel.querySelector(`[name="${panel.dataset.prefix}${name}"]`).value.trim();
+      const many = [["language", "languages"], ["variant", "variants"]].map(([one, several]) => {
+        const count = new Set([...contents().querySelectorAll("[data-panel]")].map((each) => each.dataset[one])).size;
+        return count > 1 ? `${count} ${several}` : "";
+      });
+      return [[said("title"), said("text")].filter(Boolean).join(": ") || "Nothing is written yet", ...many].filter(Boolean).join(" · ");
+    },
+    audience() {
+      const number = form.querySelector("#audience-size .audience-number")?.cloneNode(true);
+      number?.querySelector(".faint")?.remove();
+      return number ? trimmed(number.textContent).replace(" would get it now", "") : "";
+    },
+    delivery: () => trimmed(status.querySelector("#goes-out dd")?.textContent || ""),
+  };
+  function summarise() {
+    for (const line of form.querySelectorAll("[data-line]")) line.textContent = LINES[line.dataset.line]();
+  }
+
   // ------------------------------------------------------------------ faults beside fields
 
   function showFaults() {
@@ -117,8 +142,7 @@
         list = Object.assign(document.createElement("ul"), { id: `${id}_error`, className: "errorlist" });
         field.append(list);
       }
-      const folded = field.closest("details.more");
-      if (folded) folded.open = true;
+      for (let fold = field.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
       list.replaceChildren(...[...texts].map((text) => Object.assign(document.createElement("li"), { textContent: text })));
       for (const control of controls) {
         control.setAttribute("aria-invalid", "true");
@@ -150,6 +174,7 @@
   });
   form.addEventListener("htmx:afterSwap", ({ detail }) => {
     showFaults();
+    summarise();
     countDevices();
     if (!ofStatus(detail)) return;
     const answer = status.querySelector("#save-status");

@@ -85,6 +85,27 @@ def test_two_languages_and_two_variants_are_written_and_counted(
     expect(page.locator("#by-language dd")).to_have_text(["2", "3"])
 
 
+def test_a_section_folds_to_a_line_and_opens_for_a_fault(page: Page, draft: Campaign) -> None:
+    opened(page, draft)
+    lines = {
+        "Content": "Sale: Today only",
+        "Audience": "5 devices",
+        "Delivery": "As soon as it is launched",
+    }
+    for title, line in lines.items():
+        page.locator("summary", has_text=title).press("Enter")
+        expect(page.locator("summary", has_text=title).locator("[data-line]")).to_have_text(line)
+    expect(page.get_by_label("Title")).to_be_hidden()
+    expect(page.locator("#id_throttle")).to_be_hidden()
+
+    page.locator("summary", has_text="Content").press("Enter")
+    page.get_by_label("Title").fill("Hi {{ nobody")
+    page.locator("summary", has_text="Content").press("Enter")
+    expect(page.get_by_label("Title")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Title")).to_be_visible()
+    expect(page.locator("#id_throttle")).to_be_hidden()
+
+
 def test_a_new_name_stands_wherever_the_old_one_stood(page: Page, draft: Campaign) -> None:
     opened(page, draft)
     page.get_by_label("Name", exact=True).fill("Black $& Friday")
