@@ -206,7 +206,8 @@ class _Question:
 
         before, asked = read(part.before), read(part.asked)
         self.gates: list[Gate] = excluding.gates(application, sample=sample)
-        self.probes = any(each.probes for each in (*before, *asked, *self.gates))
+        probing = [each.probes for each in before + asked] + [each.probes for each in self.gates]
+        self.probes = any(probing)
         conditions = [each.condition for each in asked]
         self.step = _step(part.kind, conditions, [each.condition for each in before])
 
