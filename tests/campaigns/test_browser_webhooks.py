@@ -120,7 +120,8 @@ def test_what_was_given_up_is_replayed_from_the_log(
     settings.WEBHOOK_NETWORKS = ["127.0.0.0/8"]
     store().flushdb()
     with receiving() as receiver:
-        drafts = [Draft(shop.pk, f"{receiver.url}/hook", WebhookEvent.SEEN, [{"messageId": "7e5c"}])]
+        report = [{"messageId": "7e5c"}]
+        drafts = [Draft(shop.pk, f"{receiver.url}/hook", WebhookEvent.SEEN, report)]
         made = [deliveries.write(drafts)[0] for _ in range(2)]
         given_up = {"state": WebhookDelivery.State.GIVEN_UP, "due_at": None, "tries": 20}
         WebhookDelivery.objects.filter(pk__in=[each.pk for each in made]).update(**given_up)
