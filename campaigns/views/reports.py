@@ -51,8 +51,10 @@ def period_report(request: ApplicationRequest) -> HttpResponse:
         "total": Figures.sum(line.figures for line in lines),
         "chart": _chart(request.application, period, here),
         "presets": [
-            (days, address(request, first=today - timedelta(days - 1), last=today))
-            for days in PRESETS
+            (days, address(request, first=each.first, last=today), period == each)
+            for days, each in (
+                (days, Period(today - timedelta(days - 1), today)) for days in PRESETS
+            )
         ],
         "rows": statistics.campaign_rows(campaigns[:SHOWN]),
         "more": len(campaigns) > SHOWN,
