@@ -16,6 +16,7 @@ from campaigns.views import (
     lists,
     messages,
     overview,
+    palette,
     personal_data,
     previews,
     push_api,
@@ -43,6 +44,7 @@ SCENARIO = APP + "scenarios/<int:pk>/"
 
 urlpatterns: list[URLPattern] = [
     path(APP, overview.overview, name="overview"),
+    path(APP + "palette/", palette.palette, name="palette"),
     path(APP + "campaigns/", campaigns.campaign_list, name="list"),
     path(APP + "campaigns/compare/", reports.campaign_compare, name="compare"),
     path(APP + "reports/", reports.period_report, name="reports"),

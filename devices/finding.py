@@ -54,6 +54,17 @@ def devices_meant(application: Application, typed: str, *, most: int) -> list[Re
     return list(known.order_by("-primary", "-pk")[:most])
 
 
+def devices_named(application: Application, typed: str, *, most: int) -> list[Registration]:
+    """Devices by what names them alone, their id or their token; the newest first."""
+    typed = typed.strip()
+    addresses = None if NUL in typed else _addresses(application, typed)
+    if addresses is None:
+        return []
+    keys = list(addresses.values_list("pk", flat=True)[:MOST_PEOPLE])
+    devices = Registration.objects.filter(pk__in=keys) if keys else Registration.objects.none()
+    return list(devices.select_related("address").order_by("-pk")[:most])
+
+
 def find_people(application: Application, typed: str) -> Found:
     """The people that a text names, each lookup by an index.
 

@@ -176,6 +176,11 @@ class Frame:
             ).defer("data")
         )
 
+    @property
+    def palette_keys(self) -> str:
+        """What opens the palette, as the reader's keyboard calls it; the script knows both."""
+        return "⌘ K" if "Mac OS" in self.request.headers.get("User-Agent", "") else "Ctrl K"
+
     def _stands_under(self, name: str, url: str) -> bool:
         if name == "campaigns:overview":
             return self.request.path == url

@@ -9,6 +9,7 @@
 //   data-search                 the input `/` goes to
 //   data-moment                 a <time>, shown in the reader's own zone
 //   data-countdown="ISO time"   counts the seconds down in its text
+//   data-explains               shows itself what became of a request of its own that failed
 //   data-guard                  a form that asks before unsaved changes are left behind
 //
 // A server may answer with HX-Trigger {"toast": {"text": "…", "level": "success"}}.
@@ -84,11 +85,14 @@
   let offlineSince = 0;
   const isPoll = (detail) => /\bevery\b/.test(detail.elt?.getAttribute?.("hx-trigger") || "");
 
+  const explains = (detail) => detail.elt?.closest?.("[data-explains]"); // says itself what failed
+
   on("htmx:responseError", ({ detail }) => {
-    if (!isPoll(detail)) toast(explain(detail.xhr.status), "error");
+    if (!isPoll(detail) && !explains(detail)) toast(explain(detail.xhr.status), "error");
   });
   for (const type of ["htmx:sendError", "htmx:timeout"]) {
-    on(type, () => {
+    on(type, ({ detail }) => {
+      if (explains(detail)) return;
       // Polls fail every two seconds while the server is away: say it once a minute.
       if (Date.now() - offlineSince < 60_000) return;
       offlineSince = Date.now();

@@ -4,6 +4,7 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -49,6 +50,12 @@ STEPS = [
     (60, "Hour", timedelta(days=7)),
     (1440, "Day", timedelta.max),
 ]
+DONE = {
+    "undo": "The launch is undone: it is a draft again.",
+    "pause": "The campaign is paused. What is on its way still arrives.",
+    "resume": "The campaign goes on.",
+    "cancel": "The campaign is cancelled. What was sent stays sent.",
+}
 SERIES = [("Sent", "sent"), ("Delivered", "delivered"), ("Seen", "seen")]
 
 
@@ -267,7 +274,11 @@ def campaign_winner(request: ApplicationRequest, pk: int, variant: int) -> HttpR
 @require_POST
 @page(Right.LAUNCH_CAMPAIGNS)
 def campaign_act(request: ApplicationRequest, pk: int, action: str) -> HttpResponse:
-    """Undo, pause, resume or cancel; a refusal is shown above the numbers."""
+    """Undo, pause, resume or cancel; a refusal is shown above the numbers.
+
+    Asked from another page, by the command palette, it leads to the campaign and says there what
+    was done.
+    """
     campaign = campaign_of(request, pk)
     act = {
         "undo": composing.undo,
@@ -281,11 +292,17 @@ def campaign_act(request: ApplicationRequest, pk: int, action: str) -> HttpRespo
     except CampaignError as problem:
         refusal = problem
     campaign.refresh_from_db()
-    bulk = _bulk_of(campaign)
-    if bulk is None:
-        return HttpResponseClientRedirect(address_of(request, campaign))
     if action == "resume" and refusal is None:
         # Without a broker the timetable sees what is left to send.
         transaction.on_commit(tasks.dispatch_chunks.delay, robust=True)
+    if not request.htmx:
+        if refusal is None:
+            messages.success(request, DONE[action])
+        else:
+            messages.error(request, str(refusal))
+        return redirect(address_of(request, campaign))
+    bulk = _bulk_of(campaign)
+    if bulk is None:
+        return HttpResponseClientRedirect(address_of(request, campaign))
     context = _progress(campaign, bulk) | {"refusal": refusal}
     return render(request, "campaigns/campaign_detail.html#campaign-progress", context)

@@ -27,6 +27,7 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 CloudFor = Callable[[ProviderCredential], Any]
+HTMX = {"HX-Request": "true"}
 TYPED = {
     "name": "Friday sale",
     "title": "Sale",
@@ -75,6 +76,7 @@ QUERIES_OF_PROGRESS = 13
 PAGES = [
     ("overview", "get", Right.SEE_REPORTS),
     ("list", "get", Right.SEE_CAMPAIGNS),
+    ("palette", "get", Right.SEE_CAMPAIGNS),
     ("detail", "get", Right.SEE_CAMPAIGNS),
     ("chart", "get", Right.SEE_CAMPAIGNS),
     ("messages", "get", Right.SEE_CAMPAIGNS),
@@ -96,7 +98,7 @@ def test_a_role_opens_what_its_rights_allow(shop: Application, role: Role | None
     campaign = sent(shop)
     client = signed_in(shop, role) if role else signed_in(make_application(), Role.ADMINISTRATOR)
     for name, method, right in PAGES:
-        one = name not in ("overview", "list", "new")
+        one = name not in ("overview", "list", "palette", "new")
         address = url(name, shop, campaign.pk) if one else url(name, shop)
         status = getattr(client, method)(address).status_code
         if role is None:
@@ -226,7 +228,7 @@ def test_launching_holds_and_undo_makes_it_a_draft_again(shop: Application) -> N
     page = client.get(launched["HX-Redirect"]).content.decode()
     assert "Undo launch" in page
 
-    undone = client.post(url("undo", shop, campaign.pk))
+    undone = client.post(url("undo", shop, campaign.pk), headers=HTMX)
     assert undone["HX-Redirect"] == url("edit", shop, campaign.pk)
     assert not Bulk.objects.exists()
 
@@ -427,7 +429,7 @@ def test_pausing_and_cancelling_say_how_many_they_concern(shop: Application) -> 
     assert "Pause 5 devices" in page
     assert '<strong id="cancel-number">5 devices</strong> will not get it' in page
 
-    paused = client.post(url("pause", shop, campaign.pk)).content.decode()
+    paused = client.post(url("pause", shop, campaign.pk), headers=HTMX).content.decode()
     assert "Send to 5 more" in paused
     assert "Paused: 5 devices wait" in paused
 
