@@ -46,6 +46,7 @@ class Call:
     answer: Shape | None = None  # None: the answer is empty
     also: Mapping[int, Shape | None] = field(default_factory=dict)  # other answers of success
     replays: bool = False  # takes an Idempotency-Key
+    public: bool = False  # anybody may call: its address is the secret
     refusals: tuple[int, ...] = ()  # beyond those of its family
     plain: tuple[int, ...] = ()  # refusals that are, or may be, plain text
     scopes: tuple[str, ...] = ()  # one of them opens it
@@ -68,6 +69,11 @@ class Family:
     refusals: tuple[int, ...] = (401, 405, 429, 500, 503)
     empty: frozenset[int] = frozenset()  # refusals without a body
     body_refusals: tuple[int, ...] = (400, 413)  # of calls with a body
+
+
+def security_of(family: Family, call: Call) -> tuple[str, ...]:
+    """What a caller proves with: any of these; nothing is needed where there is none."""
+    return () if call.public else family.security
 
 
 # ------------------------------------------------------------------- shapes

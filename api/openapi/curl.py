@@ -5,7 +5,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from api.openapi.calls import JSON, Call, Family
+from api.openapi.calls import JSON, Call, Family, security_of
 
 CREDENTIALS = {
     "apiKey": '"Authorization: App $KEY"',
@@ -30,7 +30,8 @@ def command(base_url: str, family: Family, call: Call) -> str:
     lines = [f'curl -sS "{base_url}{path}{"?" + query if query else ""}"']
     if call.method.upper() not in {"GET", "POST"} or (call.method == "post" and call.body is None):
         lines[0] += f" -X {call.method.upper()}"
-    lines += [f"-H {CREDENTIALS[name]}" for name in family.security if name in CREDENTIALS]
+    known = security_of(family, call)
+    lines += [f"-H {CREDENTIALS[name]}" for name in known if name in CREDENTIALS]
     lines += [
         f"-H {HEADERS[each.name]}"
         for each in call.parameters

@@ -11,7 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from api.endpoint import Json
 from api.idempotency import HEADER, LONGEST
-from api.openapi.calls import JSON, MODEL, Call, Family, Shape
+from api.openapi.calls import JSON, MODEL, Call, Family, Shape, security_of
 from api.openapi.insider import INSIDER
 from api.openapi.lists import LISTS
 from api.openapi.mobile import MOBILE
@@ -108,7 +108,7 @@ def _operation(family: Family, call: Call) -> Json:
     }
     if says := _description(call):
         told["description"] = says
-    told["security"] = [{name: []} for name in family.security]
+    told["security"] = [{name: []} for name in security_of(family, call)]
     if parameters := _parameters(call):
         told["parameters"] = parameters
     if call.body is not None:
@@ -195,7 +195,8 @@ def _responses(family: Family, call: Call) -> Iterator[tuple[str, Json]]:
 
 def refusals_of(family: Family, call: Call) -> list[int]:
     of_body = family.body_refusals if call.body is not None else ()
-    return sorted({*family.refusals, *call.refusals, *of_body})
+    told = {*family.refusals, *call.refusals, *of_body}
+    return sorted(told - {401} if call.public else told)
 
 
 def _success(call: Call, status: int, shape: Shape | None) -> Json:

@@ -101,8 +101,9 @@ RECEIVER = Family(
             method="get",
             path="/sdk/1/carousels/{key}/{content}/{messageId}",
             title="Read the pictures of a push",
-            says="Asked by a phone as it draws a push too large to carry them. The address stands"
-            " in the push; nobody guesses it.",
+            says="Asked by a phone as it draws a push too large to carry them, without a login."
+            " The address stands in the push; nobody guesses it.",
+            public=True,
             answer=only({"type": one_of("", "carousel", "slider"), "items": array(ANY_OBJECT)}),
             refusals=(404,),
             answer_example={"type": "carousel", "items": []},
