@@ -44,6 +44,7 @@ Json: TypeAlias = dict[str, Any]
 View: TypeAlias = Callable[..., HttpResponse]
 
 BODY_LIMIT = 2**20  # bytes
+CUT_OFF = "Request body should arrive completely"
 AWAY = (OperationalError, InterfaceError)  # the database is, and comes back in a moment
 COME_BACK = {"Retry-After": "1"}  # second
 
@@ -210,8 +211,9 @@ def body_of(request: HttpRequest, family: Family) -> bytes:
     try:
         body = request.body
     except UnreadablePostError as error:
-        sentence = "Request body should arrive completely"
-        raise Refusal(400, family.bad_format, sentence) from error
+        raise Refusal(400, family.bad_format, CUT_OFF) from error
+    if len(body) < int(length):
+        raise Refusal(400, family.bad_format, CUT_OFF)
     if request.headers.get("Content-Encoding", "").strip().lower() == "gzip":
         return _unzipped(body, family)
     return body
@@ -227,7 +229,7 @@ def _unzipped(body: bytes, family: Family) -> bytes:
         sentence = f"Request body should be at most {family.most} bytes"
         raise Refusal(413, family.bad_format, sentence)
     if not reader.eof:
-        raise Refusal(400, family.bad_format, "Request body should arrive completely")
+        raise Refusal(400, family.bad_format, CUT_OFF)
     return plain
 
 

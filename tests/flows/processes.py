@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -132,3 +133,34 @@ class Worker(Process):
             {"DATABASE_URL": database_url(), "READY_FILE": str(ready), **environment},
         )  # fmt: skip
         eventually(ready.exists, seconds=30, what="the worker takes tasks")
+
+
+class WebServer(Process):
+    """The web server as docs/running.md starts it, on the database of the test."""
+
+    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.port = int(listener.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(
+            [
+                "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1",
+                "--port", str(self.port), "--workers", "1", "--blocking-threads", "4", "--no-ws",
+                "pushadmin.wsgi:application",
+            ],
+            log,
+            {"DATABASE_URL": database_url(), **environment},
+        )  # fmt: skip
+        try:
+            eventually(self._answers, "the web server answers", seconds=60)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _answers(self) -> bool:
+        assert self.popen.poll() is None, self.log.read_text()
+        try:
+            answer = httpx.get(f"{self.url}/healthz", trust_env=False, timeout=30)
+        except httpx.TransportError:
+            return False
+        return answer.status_code == 200

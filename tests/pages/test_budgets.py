@@ -1,6 +1,5 @@
 """What a page costs a browser that sees it for the first time, from the web server itself."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,10 @@ from django.test import Client
 from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
 
-from tests.flows.processes import Process, database_url
+from tests.flows.processes import Process, WebServer
 from tests.pages.addresses import Page, pages
 from tests.pages.conftest import let_in
 from tests.pages.installation import Installation
-from tests.waiting import eventually
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -65,31 +63,12 @@ new PerformanceObserver((list) => {
 def server(tmp_path: Path) -> Iterator[str]:
     """The web server as docs/running.md starts it, on the database of the test."""
     static = {"STATIC_ROOT": str(tmp_path / "static"), "HASHED_STATIC_FILES": "1"}
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = int(listener.getsockname()[1])
-    url = f"http://127.0.0.1:{port}"
     collecting = Process(
         ["manage.py", "collectstatic", "--noinput", "--verbosity", "0"], tmp_path / "log", static
     )
     assert collecting.popen.wait(timeout=120) == 0, collecting.log.read_text()
-    web = Process(
-        [
-            "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
-            "--workers", "1", "--blocking-threads", "4", "--no-ws", "pushadmin.wsgi:application",
-        ],
-        tmp_path / "web.log",
-        {**static, "DATABASE_URL": database_url(), "PUBLIC_BASE_URL": "http://testserver"},
-    )  # fmt: skip
-
-    def answers() -> bool:
-        assert web.popen.poll() is None, web.log.read_text()
-        try:
-            return httpx.get(f"{url}/healthz", trust_env=False, timeout=30).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    eventually(answers, "the web server answers", seconds=60)
-    yield url
+    web = WebServer(tmp_path / "web.log", {**static, "PUBLIC_BASE_URL": "http://testserver"})
+    yield web.url
     web.stop()
 
 
