@@ -58,12 +58,15 @@ PARTS = {
         "1.1 1.2 1.3 2 2.1 2.2 2.3 2.4 3.1 3.2 3.3 3.4 3.5 3.6 4.1 4.2 4.3 4.4 4.5 4.6 5 6 7"
     ),
     "people": "1 2 2.1 2.2 3 4 5 5.1 5.2 6 7 8",
+    "push": "1.1 1.2 1.3 1.4 2.1 2.2 2.3 3.1 3.2 4 5 6 7 8 9 10 11 12 13",
+    "omni": "1 1.1 1.2 1.3 1.4 2 2.1 2.2 2.3 3 4 5 6",
+    "insider": "1 2.1 2.2 2.3 3 4 4.1 4.2 5 6 7 8 9 10",
 }
 
 
-def test_every_part_of_the_people_and_mobile_contracts_names_its_tests() -> None:
+def test_every_part_of_the_contracts_names_its_tests() -> None:
     told = re.findall(
-        r"^\| (mobile-sdk|people) ([\d.]+) \| .* `tests/\S+::\w+` \|$",
+        r"^\| (mobile-sdk|people|push|omni|insider) ([\d.]+) \| .* `tests/\S+::\w+` \|$",
         PAGE.read_text(),
         re.MULTILINE,
     )

@@ -2,17 +2,33 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from datetime import timedelta
 from threading import Barrier
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
+from api.openapi.calls import Call, Family
+from api.openapi.document import calls, operation_id
+from api.openapi.insider import INSIDER
 from campaigns import repeating
-from campaigns.models import ApiCall, Bulk, Destination
+from campaigns.models import (
+    ApiCall,
+    Bulk,
+    Destination,
+    FlowDestination,
+    Journey,
+    PushApiSend,
+    Submission,
+)
 from devices.models import Application
+from tests.api.callers import Everybody
+from tests.api.insider import KEY as INSIDER_KEY
+from tests.api.insider import notification
 from tests.api.pushing import SEND, message, to
 from tests.api.systems import System, make_key
 from tests.factories import make_registration
@@ -87,21 +103,66 @@ def test_a_key_may_come_again_after_48_hours(system: System, body: dict[str, Any
     assert repeating.drop_old() == 1
 
 
+# ------------------------------------------------------------------- at the same moment
+
+SENDING = [
+    pytest.param(family, call, id=operation_id(family, call))
+    for family, call in calls()
+    if call.replays
+]
+SENT = (Submission, Bulk, Destination, FlowDestination, Journey, PushApiSend)
+
+
+def sending(everybody: Everybody, family: Family, call: Call) -> dict[str, Any]:
+    """A body that sends one message."""
+    told = everybody.application
+    if family is INSIDER:
+        return {
+            "api_key": INSIDER_KEY,
+            "notifications": [notification(identifiers={"uuid": "jdoe"})],
+        }
+    older = {"from": told.code, "to": {"externalUserId": "jdoe"}, "text": "Hi"}
+    flow = {"destinations": [{"to": {"phoneNumber": "41793026727"}}]}
+    bodies: dict[str, dict[str, Any]] = {
+        SEND: {"messages": [message(told, to(everybody.device))]},
+        "/push/2/message/single": older,
+        "/push/2/message/multi": {"messages": [older]},
+        "/omni/1/advanced": {**flow, "sms": {"text": "Hi"}},
+        "/omni/1/text": {**flow, "text": "Hi"},
+    }
+    return bodies[call.path]
+
+
+def rows() -> list[int]:
+    return [model.objects.count() for model in SENT]
+
+
 @pytest.mark.django_db(transaction=True)
-def test_fifty_repeats_at_once_send_one_message(system: System, body: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("family", "call"), SENDING)
+def test_fifty_repeats_at_once_send_one_message(family: Family, call: Call) -> None:
+    everybody = Everybody()
+    body = sending(everybody, family, call)
     together = Barrier(50)
 
-    def call(_: int) -> tuple[int, str]:
+    def ask(key: str) -> tuple[int, bytes]:
+        caller = copy(everybody)
+        caller.client = Client(raise_request_exception=False)
+        answer = caller.call(family, call, body, headers={"Idempotency-Key": key})
+        return answer.status_code, answer.content
+
+    def ask_together(_: int) -> tuple[int, bytes]:
         together.wait()
         try:
-            answer = System().post(SEND, body, **KEY)
+            return ask("order-8")
         finally:
             connection.close()
-        return answer.status_code, answer.content.decode()
 
+    assert ask("order-7")[0] == 200
+    one = rows()
     with ThreadPoolExecutor(50) as callers:
-        answers = Counter(callers.map(call, range(50)))
+        answers = Counter(callers.map(ask_together, range(50)))
 
     ((status, _),) = answers
     assert status == 200
-    assert Bulk.objects.count() == Destination.objects.count() == 1
+    assert rows() == [2 * number for number in one]
+    assert any(one)
