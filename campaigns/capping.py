@@ -10,12 +10,13 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from campaigns.models import Bulk, CapUse, PushApiSend, Reason
+from campaigns.models import Bulk, CapUse, Message, PushApiSend, Reason
 from devices.models import Application, Registration
 
 KIND = 0x0CA9  # of our advisory locks; the other half is the application
@@ -98,6 +99,32 @@ def release(bulk: Bulk, devices: Collection[int]) -> None:
     """Nobody got what failed or expired: it does not count."""
     if holds(bulk) and devices:
         CapUse.objects.filter(bulk=bulk, registration_id__in=devices).delete()
+
+
+# Ends without a sign of the device: the cloud had it, so it may have been shown.
+_MAYBE_SHOWN = (Reason.WITHDRAWN, Reason.NOT_IN_TIME, Reason.NEVER_LEARNED)
+
+
+def release_ended(messages: Collection[UUID]) -> None:
+    """Nor does what a cloud had accepted, and says later that nobody got.
+
+    Of all these messages, whose rows the caller has locked, those count on that have not ended.
+    """
+    if not messages:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            DELETE FROM campaigns_capuse u USING campaigns_message m
+            WHERE m.id = ANY(%s) AND m.id BETWEEN %s AND %s
+              AND m.state >= %s AND m.reason <> ALL(%s)
+              AND u.bulk_id = m.bulk_id AND u.registration_id = m.registration_id
+            """,
+            [
+                list(messages), min(messages), max(messages), Message.State.FAILED,
+                [int(each) for each in _MAYBE_SHOWN],
+            ],
+        )  # fmt: skip
 
 
 def release_cancelled(bulk_pk: int) -> None:

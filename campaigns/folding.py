@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from campaigns import ids, outbox, partitions
+from campaigns import capping, ids, outbox, partitions
 from campaigns.batches import Batch, Call, Said, packed, put_together
 from campaigns.models import Bulk, Chunk, EarlyReceipt, Message, Reason
 
@@ -196,7 +196,9 @@ def _fold(application_id: int, batch: Batch) -> list[str]:
         mask = outbox.wanted(application_id)
         given: list[Any] = [mask, *arrays, answers, *bounds, application_id, day, application_id]
         cursor.execute(_FOLD, given)
-        return sorted(identifier.hex for (identifier,) in cursor.fetchall())
+        missing = sorted(identifier.hex for (identifier,) in cursor.fetchall())
+    capping.release_ended([UUID(each) for each, said in batch.items() if said.end is not None])
+    return missing
 
 
 def _any_end(told: Iterable[Said]) -> bool:

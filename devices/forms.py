@@ -85,8 +85,8 @@ class ApplicationSettingsForm(ApplicationForm):
             "user_data_from_apps": "The application code is public, so anybody who has the app "
             "can call as it. Off: names, tags and attributes come from your own systems alone.",
             "cap_count": "Of campaigns that are not transactional, and of what Insider's push API "
-            "sends with the frequency cap on: who had so many is left out. It counts what is sent "
-            "from now on. Empty: no cap.",
+            "sends with the frequency cap on: who had so many is left out. What fails or is "
+            "cancelled does not count. It counts what is sent from now on. Empty: no cap.",
             "needs_approval": "Who writes a campaign asks for it; somebody else who may launch "
             "campaigns approves it, and another than they launches it.",
             "quiet_from": "By the clock where the recipient is: campaigns wait for their end. "

@@ -1,6 +1,7 @@
 """The frequency cap: exact, also for campaigns that start at the same moment."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,8 +10,18 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from campaigns import capping, composing, dispatch, fanout, statistics, whynot
-from campaigns.models import Bulk, CapUse, Chunk, Reason
+from campaigns import (
+    capping,
+    composing,
+    dispatch,
+    fanout,
+    folding,
+    ids,
+    statistics,
+    whynot,
+)
+from campaigns.batches import packed
+from campaigns.models import Bulk, CapUse, Chunk, Message, Reason
 from campaigns.whynot import Passage
 from devices.models import Application, ProviderCredential, Registration, Role
 from providers.base import Cause, Outcome, Verdict
@@ -95,6 +106,52 @@ def test_what_failed_does_not_count(capped: Application, cloud_for: CloudFor) ->
     assert CapUse.objects.count() == 1
     dispatch.work(seconds=60)
     assert not CapUse.objects.exists()
+
+
+ENDS = [
+    # what is said of a push that a cloud had accepted, and whether it counts on
+    (Message.State.FAILED, Reason.UNINSTALLED, 0),
+    (Message.State.EXPIRED, Reason.NOTIFICATIONS_OFF, 0),
+    (Message.State.EXPIRED, Reason.REPLACED, 0),
+    (Message.State.DELIVERED, Reason.NONE, 1),
+    (Message.State.EXPIRED, Reason.WITHDRAWN, 1),  # nobody knows whether it was shown
+]
+
+
+@pytest.mark.parametrize(("state", "reason", "counts"), ENDS)
+def test_what_a_cloud_accepted_counts_until_it_says_that_nobody_got_it(
+    capped: Application,
+    cloud_for: CloudFor,
+    state: Message.State,
+    reason: Reason,
+    counts: int,
+) -> None:
+    cloud_for(make_credential(capped))
+    device, other = make_registrations(capped, 2)
+    bulk = send(capped)
+    dispatch.work(seconds=60)
+    told = packed(ids.message_id(bulk, device.pk), state, timezone.now(), int(reason))
+
+    for _ in range(2):  # clouds repeat themselves
+        folding.fold([(capped.pk, None, [told])])
+
+    uses = Counter(CapUse.objects.values_list("registration_id", flat=True))
+    assert (uses[device.pk], uses[other.pk]) == (counts, 1)
+
+
+def test_a_late_failure_of_what_was_delivered_gives_nothing_back(
+    capped: Application, cloud_for: CloudFor
+) -> None:
+    cloud_for(make_credential(capped))
+    device = make_registration(capped)
+    message, now = ids.message_id(send(capped), device.pk), timezone.now()
+    dispatch.work(seconds=60)
+
+    folding.fold([(capped.pk, None, [packed(message, Message.State.DELIVERED, now)])])
+    failed = packed(message, Message.State.FAILED, now, int(Reason.UNINSTALLED))
+    folding.fold([(capped.pk, None, [failed])])
+
+    assert CapUse.objects.count() == 1
 
 
 def test_what_was_accepted_counts(capped: Application, cloud_for: CloudFor) -> None:
