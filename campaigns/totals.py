@@ -21,12 +21,13 @@ class Totals:
 
 
 def of(bulk_id: str) -> Totals:
-    """Zeros for an id that nobody used. Test sends are not counted."""
-    bulks = list(
-        Bulk.objects.filter(bulk_id=bulk_id)
-        .exclude(origin=Bulk.Origin.TEST)
-        .only("pk", "starts_at")
-    )
+    """Zeros for an id that nobody used. Test sends and text messages are not counted."""
+    found = Bulk.objects.filter(bulk_id=bulk_id).exclude(origin=Bulk.Origin.TEST)
+    bulks = [
+        bulk
+        for bulk in found.select_related("flow").only("pk", "starts_at", "step", "flow__steps")
+        if bulk.flow is None or bulk.flow.steps[bulk.step]["channel"] == "PUSH"
+    ]
     funnels = statistics.funnels([bulk.pk for bulk in bulks]).values()
     reasons = (
         ReasonCounter.objects.filter(bulk__in=bulks, messages__gt=0)

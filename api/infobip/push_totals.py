@@ -6,7 +6,6 @@ from api.endpoint import Json, Refusal, endpoint
 from api.infobip import statuses
 from api.infobip.push_family import MANAGE, KnownRequest, family, text_of
 from campaigns import totals
-from campaigns.logbook import EXPIRY
 
 FAMILY = family(MANAGE, "statistics", lambda: settings.OLDER_PUSH_CALLS_PER_SECOND, older=True)
 
@@ -18,14 +17,10 @@ def show(request: KnownRequest) -> Json:
     figures = totals.of(bulk_id)
     rate = 100 * figures.delivered / figures.sent if figures.sent else 0
     last = figures.last_delivery
-    errors = {
-        name: sum(count for reason, count in figures.reasons.items() if reason in group)
-        for name, group in (
-            ("registration", statuses.REGISTRATION),
-            ("expired", EXPIRY),
-            ("cloud", statuses.CLOUD),
-        )
-    }
+    errors = dict.fromkeys(("registration", "expired", "cloud"), 0)
+    for reason, count in figures.reasons.items():
+        if kind := statuses.counted_as(reason):
+            errors[kind] += count
     return {
         "totalSent": figures.sent,
         "delivered": figures.delivered,

@@ -13,7 +13,7 @@ from campaigns.ledger import Row, WindowResult
 from campaigns.models import Bulk, Message, Reason
 from devices.models import Application
 from tests.api.systems import System, make_key
-from tests.factories import make_bulk, make_registrations
+from tests.factories import make_bulk, make_flow_bulk, make_registrations
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 
@@ -40,6 +40,11 @@ def record(bulk: Bulk, outcomes: list[tuple[Message.State, Reason]]) -> list[UUI
     return [ids.message_id(bulk, pk) for pk in chunk.recipients]
 
 
+EXPIRED = {
+    Reason.TOO_LATE, Reason.QUIET_HOURS, Reason.NOT_IN_TIME, Reason.WITHDRAWN,
+    Reason.NOTIFICATIONS_OFF, Reason.NEVER_LEARNED,
+}  # fmt: skip
+ENDED_ELSEWHERE = {*EXPIRED, Reason.SWITCHED_OFF, Reason.DO_NOT_CONTACT, Reason.EXCLUDED}
 ACCEPTED = (Message.State.ACCEPTED, Reason.NONE)
 
 
@@ -79,6 +84,41 @@ def test_everything_with_one_id_is_added_up_but_test_sends(
         make_bulk(application, bulk_id="b", origin=origin, audience=3)
 
     assert system.get(f"{PATH}?bulkId=b").json()["totalSent"] == 6
+
+
+FINAL = [reason for reason in Reason if 10 < reason < 40 or reason in ENDED_ELSEWHERE]
+
+
+def test_each_message_that_ended_counts_once(system: System, application: Application) -> None:
+    """6: when every message is final, they are the delivered and the errors."""
+    record(
+        make_bulk(application, bulk_id="b"),
+        [
+            (Message.State.EXPIRED if reason in EXPIRED else Message.State.FAILED, reason)
+            for reason in FINAL
+        ],
+    )
+
+    told = system.get(f"{PATH}?bulkId=b").json()
+
+    assert sum(told["errors"].values()) == told["totalSent"] == len(FINAL)
+    assert told["errors"]["expired"] == len(EXPIRED)
+
+
+def test_what_is_in_doubt_is_no_error_yet(system: System, application: Application) -> None:
+    doubts = (Reason.WORKER_LOST, Reason.NO_ANSWER)
+    record(make_bulk(application, bulk_id="b"), [(Message.State.UNKNOWN, each) for each in doubts])
+
+    assert system.get(f"{PATH}?bulkId=b").json() == {**NOTHING, "totalSent": 2}
+
+
+def test_text_messages_of_a_scenario_are_no_pushes(
+    system: System, application: Application
+) -> None:
+    push = make_flow_bulk(application)
+    Bulk.objects.filter(flow=push.flow).update(audience=3)
+
+    assert system.get(f"{PATH}?bulkId={push.bulk_id}").json()["totalSent"] == 3
 
 
 def test_an_unknown_id_has_zeros(system: System) -> None:
