@@ -6,14 +6,14 @@ any size. `recount` is the slow way, which proves the counters.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from django.db import connection
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from campaigns import flows
+from campaigns import flows, periods
 from campaigns.models import (
     Bulk,
     Campaign,
@@ -24,8 +24,11 @@ from campaigns.models import (
     Reason,
     ReasonCounter,
 )
+from campaigns.periods import Period
 from devices.models import Application, Platform, ProviderCredential, Registration
 from devices.models.applications import ENDS_SOON
+
+DAYS = 30  # of the overview
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +238,16 @@ def campaign_rows(campaigns: Sequence[Campaign]) -> list[CampaignRow]:
     return rows
 
 
+def run_rows(runs: Sequence[Bulk]) -> list[CampaignRow]:
+    """Sends of campaigns, the campaign at hand, with the funnel of each, in one statement."""
+    counted = funnels([bulk.pk for bulk in runs])
+    return [
+        CampaignRow(bulk.campaign, bulk, counted[bulk.pk])
+        for bulk in runs
+        if bulk.campaign is not None
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Day:
     """What happened in an application on one day (UTC)."""
@@ -253,7 +266,8 @@ class Overview:
     reachable: dict[Platform, int]
     devices: int
     opted_in: float | None  # share of enabled devices with notifications on; None without any
-    days: list[Day]  # the last 30 on which anything happened
+    period: Period  # of the figures below: as a report counts it
+    days: list[Day]  # those of the period on which anything happened
     sent: int
     delivered: int
     seen: int
@@ -284,12 +298,12 @@ def overview(application: Application) -> Overview:
         .annotate(number=Count("pk"))
         .order_by("platform")
     }
-    since = timezone.now() - timedelta(days=30)
+    period = periods.latest(DAYS)
     names = ("sent", "accepted", "delivered", "seen")
     rows = (
-        Counter.objects.filter(bulk__application=application, minute__gte=since)
+        Counter.objects.filter(bulk__application=application, minute__gte=period.begins)
         .exclude(bulk__origin=Bulk.Origin.TEST)
-        .annotate(day=TruncDate("minute"))
+        .annotate(day=TruncDate("minute", tzinfo=UTC))
         .values_list("day")
         .annotate(**{name: Sum(name) for name in names})
         .order_by("day")
@@ -300,6 +314,7 @@ def overview(application: Application) -> Overview:
     noted = credentials.filter(refused | Q(ends_at__lte=timezone.now() + ENDS_SOON)).defer("data")
     troubled = [each for each in noted if each.paused_at is not None or each.test_ok is False]
     return Overview(
+        period=period,
         reachable=reachable,
         devices=base["total"],
         opted_in=base["opted_in"] / base["switched_on"] if base["switched_on"] else None,

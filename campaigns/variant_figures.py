@@ -130,13 +130,13 @@ class PartFigures:
     failed: int = 0
     expired: int = 0
     unknown: int = 0
+    value: str = ""  # what they have in common; "" where they reported nothing
 
 
 @dataclass(slots=True)
 class LanguageFigures(PartFigures):
-    """Devices that reported a language."""
+    """Devices that reported a language: `value`."""
 
-    language: str = ""
     read: str = ""  # the content they got
 
 
@@ -179,7 +179,7 @@ def languages(bulk: Bulk) -> list[LanguageFigures] | None:
         read = name_of(written) if written else "Default"
         name = name_of(language) if language else "None reported"
         figures = LanguageFigures(name, *counts)
-        figures.language, figures.read = language, read
+        figures.value, figures.read = language, read
         found.append(figures)
     return found
 
@@ -189,7 +189,10 @@ def app_versions(bulk: Bulk) -> list[PartFigures] | None:
     rows = _parts(bulk, "app_version")
     if rows is None:
         return None
-    return [
-        PartFigures(unpack_version(version) or "None reported", *counts)
-        for version, *counts in rows
-    ]
+    found = []
+    for packed, *counts in rows:
+        version = unpack_version(packed)
+        figures = PartFigures(version or "None reported", *counts)
+        figures.value = version
+        found.append(figures)
+    return found

@@ -1,6 +1,6 @@
 """What every dashboard view may use: the typed request; a page or a part of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -64,12 +64,19 @@ class Pager(Generic[M]):
 
 
 def newest_first(
-    request: HttpRequest, rows: "QuerySet[M]", *, one: str, many: str, total: int | None = None
+    request: HttpRequest,
+    rows: "QuerySet[M]",
+    *,
+    one: str,
+    many: str,
+    total: int | None = None,
+    if_many: Callable[[], int | None] = lambda: None,
 ) -> Pager[M]:
     """A page of rows by falling key, found by its neighbour's key: as fast at row 1,000,000.
 
     `?after=KEY` are older rows, `?before=KEY` newer ones; a key that is none starts anew.
-    `total`: how many there are, where the caller knows; else they are counted up to a limit.
+    `total`: how many there are, where the caller knows; else they are counted up to a limit,
+    and `if_many` may know what is above it.
     """
     size = {str(each): each for each in SIZES}.get(request.GET.get("rows", ""), SIZES[1])
     after, before = _key(rows, request.GET.get("after")), _key(rows, request.GET.get("before"))
@@ -85,7 +92,8 @@ def newest_first(
     if total is None:
         complete = not newer and not older
         total = len(page) if complete else rows.order_by()[: MOST_COUNTED + 1].count()
-    number = f"More than {MOST_COUNTED:,}" if total > MOST_COUNTED else f"{total:,}"
+    known = if_many() if total > MOST_COUNTED else total
+    number = f"More than {MOST_COUNTED:,}" if known is None else f"{known:,}"
     return Pager(
         rows=page,
         text=f"{number} {one if total == 1 else many}",

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
@@ -135,7 +136,8 @@ def _variants(bulk: Bulk) -> dict[str, Any]:
 @page(Right.SEE_CAMPAIGNS)
 def campaign_languages(request: ApplicationRequest, pk: int) -> HttpResponse:
     """What became of it by the languages that devices reported; asked for when it is opened."""
-    context = {"languages": variant_figures.languages(_asked_for(request, pk))}
+    bulk = _asked_for(request, pk)
+    context = {"languages": variant_figures.languages(bulk), "log": _log_of(request, bulk)}
     return render(request, "campaigns/_languages.html", context)
 
 
@@ -143,16 +145,25 @@ def campaign_languages(request: ApplicationRequest, pk: int) -> HttpResponse:
 @page(Right.SEE_CAMPAIGNS)
 def campaign_app_versions(request: ApplicationRequest, pk: int) -> HttpResponse:
     """What became of it by the version of the app; asked for when it is opened."""
-    context = {"versions": variant_figures.app_versions(_asked_for(request, pk))}
+    bulk = _asked_for(request, pk)
+    context = {"versions": variant_figures.app_versions(bulk), "log": _log_of(request, bulk)}
     return render(request, "campaigns/_app_versions.html", context)
 
 
 def _asked_for(request: ApplicationRequest, pk: int) -> Bulk:
-    """The send of a campaign that `bulk` names."""
+    """The send of a campaign that `bulk` names, by its first step."""
     campaign = campaign_of(request, pk)
     asked = request.GET.get("bulk", "")
     number = int(asked) if asked.isdecimal() and len(asked) < 19 else 0
-    return get_object_or_404(Bulk, pk=number, campaign=campaign)
+    bulk: Bulk = get_object_or_404(recurring.runs_of(campaign), pk=number)
+    return bulk
+
+
+def _log_of(request: ApplicationRequest, bulk: Bulk) -> str:
+    """The address of the messages of a send."""
+    return reverse(
+        "campaigns:run-messages", args=[request.application.pk, bulk.campaign_id, bulk.pk]
+    )
 
 
 def _runs(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:

@@ -11,24 +11,14 @@ from django.views.decorators.http import require_GET, require_POST
 
 from campaigns import message_files, recurring, stages, statistics
 from campaigns.ids import RECIPIENT_MASK
+from campaigns.languages import name_of
+from campaigns.message_filters import NONE_REPORTED, STATES, Filter
 from campaigns.models import Bulk, Campaign, Journey, Medium, Message, Reason
+from campaigns.variants import NAMES, split_of
 from devices import audit
 from devices.models import Address, Platform
 from devices.permissions import ApplicationRequest, Right, page
 from pushadmin.web import newest_first, page_or_partial
-
-_S = Message.State
-# As the funnel counts them: whoever saw it had it delivered, and the cloud accepted it.
-STATES: dict[str, tuple[str, tuple[Message.State, ...]]] = {
-    "accepted": ("Accepted by the cloud", (_S.ACCEPTED, _S.DELIVERED, _S.SEEN, _S.CLICKED)),
-    "silent": ("Accepted, without receipt", (_S.ACCEPTED,)),
-    "delivered": ("Delivered", (_S.DELIVERED, _S.SEEN, _S.CLICKED)),
-    "seen": ("Seen", (_S.SEEN, _S.CLICKED)),
-    "clicked": ("Tapped", (_S.CLICKED,)),
-    "failed": ("Failed", (_S.FAILED,)),
-    "expired": ("Expired", (_S.EXPIRED,)),
-    "unknown": ("Unknown", (_S.UNKNOWN,)),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +42,6 @@ class Line:
         return Reason(self.message.reason) if self.message.reason else None
 
 
-def _choice(text: str, choices: type[Reason] | type[Platform]) -> int | None:
-    return {str(value): value for value in choices.values}.get(text)
-
-
 def _launched(request: ApplicationRequest, pk: int, run: int | None) -> tuple[Campaign, Bulk]:
     """A campaign and the first send of a run of it."""
     campaign = get_object_or_404(Campaign, pk=pk, application=request.application)
@@ -68,25 +54,19 @@ def _launched(request: ApplicationRequest, pk: int, run: int | None) -> tuple[Ca
 @require_GET
 @page(Right.SEE_CAMPAIGNS)
 def message_log(request: ApplicationRequest, pk: int, run: int | None = None) -> HttpResponse:
-    """Every message of a campaign's step, filtered by state, reason, platform or device."""
+    """Every message of a campaign's step, or those that a figure counts, or of one device."""
     campaign, first = _launched(request, pk, run)
     steps = stages.names(first)
     step = next((number for number, _ in steps if str(number) == request.GET.get("step")), 0)
     bulk = first if not step else get_object_or_404(Bulk, flow=first.flow_id, step=step)
-    messages = statistics.messages(bulk)
-    state = request.GET.get("state", "")
-    reason = _choice(request.GET.get("reason", ""), Reason)
-    platform = _choice(request.GET.get("platform", ""), Platform)
-    if state in STATES:
-        messages = messages.filter(state__in=STATES[state][1])
-    if reason is not None:
-        messages = messages.filter(reason=reason)
-    if platform is not None:
-        messages = messages.filter(platform=platform)
+    asked = Filter.of(request.GET)
+    messages = asked.narrow(statistics.messages(bulk))
     search = request.GET.get("q", "").strip()
     if search:
         messages = messages.filter(registration_id__in=_named(request, search))
-    pager = newest_first(request, messages, one="message", many="messages")
+    pager = newest_first(
+        request, messages, one="message", many="messages", if_many=lambda: asked.count(bulk)
+    )
     ids = dict(
         Address.objects.filter(
             registration_id__in=[message.registration_id for message in pager.rows]
@@ -100,12 +80,20 @@ def message_log(request: ApplicationRequest, pk: int, run: int | None = None) ->
         "steps": steps,
         "step": step,
         "search": search,
-        "state": state,
+        "asked": asked,
         "states": [(key, label) for key, (label, _) in STATES.items()],
-        "reason": reason,
         "reasons": [each.reason for each in statistics.reasons(bulk) if each.kind == "failed"],
-        "platform": platform,
         "platforms": Platform.choices,
+        "variants": [
+            (number, f"Variant {name}")
+            for number, name in enumerate(NAMES[: len(split_of(bulk.split).shares)])
+        ],
+        "language": "No language reported"
+        if asked.language == NONE_REPORTED
+        else name_of(asked.language),
+        "version": "No app version reported"
+        if asked.version == NONE_REPORTED
+        else f"App version {asked.version}",
     }
     return page_or_partial(request, "campaigns/message_log.html", "message-table", context)
 

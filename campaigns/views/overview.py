@@ -1,21 +1,20 @@
 """The first page of an application."""
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from campaigns import statistics
 from campaigns.models import Bulk, Campaign
 from campaigns.statistics import CampaignRow, Overview, Pace
 from campaigns.views.campaigns import state_of
+from campaigns.views.reports import report_url
 from devices.models import Application, Registration
 from devices.permissions import ApplicationRequest, Right, page
 
-DAYS = 30
 UNAPPROVED = 5  # shown
 
 
@@ -34,9 +33,10 @@ def overview(request: ApplicationRequest) -> HttpResponse:
         "numbers": numbers,
         "reachable": sum(numbers.reachable.values()),
         "platforms": [
-            (platform.name.lower(), platform.label, number)
+            (platform.value, platform.name.lower(), platform.label, number)
             for platform, number in numbers.reachable.items()
         ],
+        "report": report_url(application, numbers.period),
         "days": _days(numbers),
         "sent_by_day": _every_day(numbers, "sent"),
         "seen_by_day": _every_day(numbers, "seen"),
@@ -73,18 +73,16 @@ def _pace(row: CampaignRow) -> Pace | None:
 def _every_day(numbers: Overview, name: str) -> list[int]:
     """A count of each of the last days, oldest first; a day without anything is 0."""
     counted: dict[date, int] = {row.day: getattr(row, name) for row in numbers.days}
-    today = timezone.now().date()
-    return [counted.get(today - timedelta(days=ago), 0) for ago in range(DAYS - 1, -1, -1)]
+    return [counted.get(day, 0) for day in numbers.period.days]
 
 
 def _days(numbers: Overview) -> dict[str, Any]:
     """The chart of the last days, as static/charts.js reads it."""
-    today = timezone.now().date()
     return {
         "kind": "area",
         "label": "Sent, delivered and seen a day, last 30 days",
         "x": {"type": "day", "label": "Day"},
-        "points": [(today - timedelta(days=ago)).isoformat() for ago in range(DAYS - 1, -1, -1)],
+        "points": [day.isoformat() for day in numbers.period.days],
         "series": [
             {"name": label, "colour": name, "values": _every_day(numbers, name)}
             for name, label in (("sent", "Sent"), ("delivered", "Delivered"), ("seen", "Seen"))

@@ -1,16 +1,17 @@
 """Reports: a period by application, campaigns side by side."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, timedelta
+from datetime import date
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
+from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from campaigns import periods, statistics
-from campaigns.models import Campaign
+from campaigns.models import Bulk, Campaign
 from campaigns.periods import Figures, Period
 from campaigns.statistics import CampaignRow
 from campaigns.views import report_mails
@@ -31,6 +32,15 @@ class Line:
 
     application: Application
     figures: Figures
+    url: str  # its own report of the period
+
+
+# Whoever asks an application to send: what it is called, where its rows are, who may see them.
+SOURCES = {
+    Bulk.Origin.CAMPAIGN: ("Campaigns", "", Right.SEE_CAMPAIGNS),
+    Bulk.Origin.API: ("Push and OMNI API", "campaigns:calls", Right.SEE_SETTINGS),
+    Bulk.Origin.INSIDER: ("Insider's push API", "campaigns:push-api", Right.SEE_REPORTS),
+}
 
 
 @require_GET
@@ -40,34 +50,48 @@ def period_report(request: ApplicationRequest) -> HttpResponse:
     period, fault = _period(request)
     applications = applications_with(Right.SEE_REPORTS, request.user)
     counted = periods.by_day(applications, period)
-    lines = [Line(each, Figures.sum(days)) for each, days in counted.items()]
+    lines = [
+        Line(each, Figures.sum(days), report_url(each, period)) for each, days in counted.items()
+    ]
     here = next((days for each, days in counted.items() if each == request.application), [])
-    today = timezone.now().astimezone(UTC).date()
-    campaigns = periods.campaigns(request.application, period, SHOWN + 1)
+    runs = periods.runs(request.application, period, SHOWN + 1)
     context = {
         "period": period,
         "fault": fault,
         "lines": lines,
         "total": Figures.sum(line.figures for line in lines),
+        "sources": _sources(request, period),
         "chart": _chart(request.application, period, here),
         "presets": [
-            (days, address(request, first=each.first, last=today), period == each)
-            for days, each in (
-                (days, Period(today - timedelta(days - 1), today)) for days in PRESETS
-            )
+            (days, address(request, first=each.first, last=each.last), period == each)
+            for days, each in ((days, periods.latest(days)) for days in PRESETS)
         ],
-        "rows": statistics.campaign_rows(campaigns[:SHOWN]),
-        "more": len(campaigns) > SHOWN,
+        "rows": statistics.run_rows(runs[:SHOWN]),
+        "more": len(runs) > SHOWN,
         "mail_orders": report_mails.orders(request),
         "mail_members": report_mails.whom(request),
     }
     return render(request, "campaigns/period_report.html", context)
 
 
+def report_url(application: Application, period: Period) -> str:
+    days = urlencode({"first": period.first, "last": period.last})
+    return f"{reverse('campaigns:reports', args=[application.pk])}?{days}"
+
+
+def _sources(request: ApplicationRequest, period: Period) -> list[tuple[str, str, Figures]]:
+    """What each source is called, the address of its rows, and its figures."""
+    found = []
+    for origin, figures in periods.by_source(request.application, period).items():
+        label, name, right = SOURCES[origin]
+        rows = reverse(name, args=[request.application.pk]) if name else "#campaigns"
+        found.append((label, rows if right in request.rights else "", figures))
+    return found
+
+
 def _period(request: ApplicationRequest) -> tuple[Period, str]:
     """What was asked for; the usual one and a sentence where that cannot be."""
-    today = timezone.now().astimezone(UTC).date()
-    usual = Period(today - timedelta(USUAL - 1), today)
+    usual = periods.latest(USUAL)
     first, last = request.GET.get("first", ""), request.GET.get("last", "")
     if not first and not last:
         return usual, ""

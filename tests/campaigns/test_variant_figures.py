@@ -129,7 +129,7 @@ def test_figures_of_languages_add_up_and_say_what_was_read(sent: Bulk) -> None:
     found = variant_figures.languages(sent)
 
     assert found is not None
-    assert [(each.language, each.read, each.sent) for each in found] == [
+    assert [(each.value, each.read, each.sent) for each in found] == [
         ("de-AT", "German", 50),
         ("fr", "Default", 30),
     ]

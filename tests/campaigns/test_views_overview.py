@@ -49,7 +49,10 @@ def test_devices_are_counted_by_who_can_be_reached(client: Client) -> None:
     page = client.get(overview_url(application))
 
     assert page.context["reachable"] == 4
-    assert page.context["platforms"] == [("android", "Android", 3), ("ios", "iOS", 1)]
+    assert page.context["platforms"] == [
+        (Platform.ANDROID, "android", "Android", 3),
+        (Platform.IOS, "ios", "iOS", 1),
+    ]
     assert page.context["numbers"].opted_in == pytest.approx(4 / 6)
 
 

@@ -53,8 +53,8 @@ def report(client: Client, shop: Application, **query: str) -> str:
 
 def numbers(markup: str) -> list[str]:
     """Of the rows of the table by application."""
-    table = markup[markup.index('id="by-application"') : markup.index("days-title")]
-    return re.findall(r'data-label="[A-Z]\w+">([\d,]+)<', table)
+    table = markup[markup.index('id="by-application"') : markup.index("sources-title")]
+    return re.findall(r'data-label="[A-Z]\w+">(?:<a[^>]*>)?([\d,]+)<', table)
 
 
 @pytest.mark.django_db
@@ -100,6 +100,50 @@ def test_a_report_shows_the_applications_of_whoever_asks_and_no_other(
     assert numbers(shown) == [*mine_row, *shop_row, *total]
     assert "Sale" in shown
     assert "Other" not in shown  # a campaign of another application stands on its own report
+
+
+@pytest.mark.django_db
+def test_each_run_of_a_recurring_campaign_stands_in_the_period_in_which_it_began(
+    shop: Application, analyst: Client
+) -> None:
+    campaign = launched(shop, "Weekly", sent=10, delivered=8)
+    later = make_bulk(
+        shop, campaign=campaign, starts_at=NOON + timedelta(days=30), audience=20,
+        status=Bulk.Status.DONE,
+    )  # fmt: skip
+    Counter.objects.create(bulk=later, minute=later.starts_at, platform=Platform.IOS, sent=20)
+    first = campaign.bulks.order_by("pk")[0]
+
+    shown = report(analyst, shop, first="2026-03-01", last="2026-03-31")
+
+    log = reverse("campaigns:run-messages", args=[shop.pk, campaign.pk, first.pk])
+    assert f'<a href="{log}">10</a>' in shown
+    assert f'<a href="{log}?state=delivered">8</a>' in shown
+    assert ">20</a>" not in shown
+    both = report(analyst, shop, first="2026-03-01", last="2026-04-30")
+    assert both.count(">Weekly</a>") == 2
+
+
+@pytest.mark.django_db
+def test_a_report_says_who_asked_for_what_was_sent(shop: Application, client: Client) -> None:
+    launched(shop, "Sale", sent=10, accepted=9, failed=1)
+    for origin, sent in ((Bulk.Origin.API, 4), (Bulk.Origin.INSIDER, 3), (Bulk.Origin.TEST, 1)):
+        bulk = make_bulk(shop, origin=origin, starts_at=NOON)
+        Counter.objects.create(bulk=bulk, minute=NOON, platform=Platform.ANDROID, sent=sent)
+    period = Period(NOON.date(), NOON.date())
+
+    found = periods.by_source(shop, period)
+
+    assert {origin: each.sent for origin, each in found.items()} == {
+        Bulk.Origin.CAMPAIGN: 10, Bulk.Origin.API: 4, Bulk.Origin.INSIDER: 3,
+    }  # fmt: skip
+    assert Figures.sum(found.values()) == Figures.sum(periods.by_day([shop], period)[shop])
+    client.force_login(make_user(Role.ADMINISTRATOR, shop))
+    shown = report(client, shop, first="2026-03-01", last="2026-03-31")
+    assert f'<a href="{reverse("campaigns:calls", args=[shop.pk])}">Push and OMNI API</a>' in shown
+    client.force_login(make_user(Role.ANALYST, shop))
+    shown = report(client, shop, first="2026-03-01", last="2026-03-31")
+    assert '<td class="is-title">Push and OMNI API</td>' in shown
 
 
 @pytest.mark.django_db
