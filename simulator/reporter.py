@@ -52,11 +52,13 @@ class Reporter:
         self._workers: list[asyncio.Task[None]] = []
         self._host, self._port, self._prefix = "", 0, ""
         self._resting = 0  # reports that wait for their next try
+        self._on_the_wire = 0
         self._timers: set[asyncio.TimerHandle] = set()
 
     @property
     def waiting(self) -> int:
-        return self._queue.qsize() + self._resting
+        """Reports that nobody has answered yet."""
+        return self._queue.qsize() + self._resting + self._on_the_wire
 
     def use(self, base_url: str, connections: int) -> None:
         """Report there from now on, over so many connections."""
@@ -94,6 +96,7 @@ class Reporter:
         try:
             while True:
                 report = await self._queue.get()
+                self._on_the_wire += 1
                 try:
                     async with asyncio.timeout(TIMEOUT):
                         if streams is None or streams[0].at_eof():
@@ -103,6 +106,7 @@ class Reporter:
                         status, kept = await self._post(*streams, report)
                 except (OSError, Malformed, TimeoutError):
                     status, kept = 0, False
+                self._on_the_wire -= 1
                 self._conclude(report, status)
                 report = None
                 if not kept and streams is not None:
@@ -110,6 +114,7 @@ class Reporter:
                     streams = None
         finally:
             if report is not None:
+                self._on_the_wire -= 1
                 self._queue.put_nowait(report)
             if streams is not None:
                 streams[1].close()

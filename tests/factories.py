@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -116,15 +117,20 @@ def make_registration(
 
 
 def make_registrations(
-    application: Application, count: int, *, platform: Platform = Platform.ANDROID, **given: Any
+    application: Application,
+    count: int,
+    *,
+    platform: Platform = Platform.ANDROID,
+    tokens: Sequence[str] = (),
+    **given: Any,
 ) -> list[Registration]:
-    """Many devices in two statements."""
+    """Many devices in two statements; `tokens` are theirs, if any are given."""
     registrations = Registration.objects.bulk_create(
         Registration(application=application, platform=platform, **given) for _ in range(count)
     )
     addresses = []
-    for registration in registrations:
-        token = make_token(platform)
+    for place, registration in enumerate(registrations):
+        token = tokens[place] if tokens else make_token(platform)
         addresses.append(
             Address(
                 registration=registration,
