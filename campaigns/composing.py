@@ -149,8 +149,9 @@ def resume(campaign: Campaign, user: User) -> Bulk:
             campaign, user, "resume campaign", {Bulk.Status.PAUSED}, Bulk.Status.SENDING,
             "Only a paused campaign can be resumed.",
         )  # fmt: skip
-    if "asked" in bulk.delivery.get("canary", {}):
-        canaries.release(bulk)
+        # With it: nobody may judge the first again before the others are let go.
+        if "asked" in bulk.delivery.get("canary", {}):
+            canaries.release(bulk)
     for each in _bulks_of(bulk):
         ledger.finish(each.pk)
     return bulk
@@ -186,16 +187,17 @@ def change_pace(campaign: Campaign, user: User, throttle: int | None) -> Bulk:
 
 def cancel(campaign: Campaign, user: User) -> Bulk:
     """Send nothing more. What is on the wire arrives; the rest is counted as cancelled."""
-    bulk = _move(
-        campaign, user, "cancel campaign",
-        {Bulk.Status.PENDING, Bulk.Status.SENDING, Bulk.Status.PAUSED}, Bulk.Status.CANCELLED,
-        "This campaign has ended already.",
-    )  # fmt: skip
+    with transaction.atomic():
+        bulk = _move(
+            campaign, user, "cancel campaign",
+            {Bulk.Status.PENDING, Bulk.Status.SENDING, Bulk.Status.PAUSED}, Bulk.Status.CANCELLED,
+            "This campaign has ended already.",
+        )  # fmt: skip
+        Bulk.objects.filter(  # the next run of a recurring campaign
+            campaign=campaign, status=Bulk.Status.PENDING, origin=Bulk.Origin.CAMPAIGN
+        ).update(status=Bulk.Status.CANCELLED, finished_at=timezone.now())
     for each in _bulks_of(bulk):
         ledger.cancel_chunks(each.pk)
-    Bulk.objects.filter(  # the next run of a recurring campaign
-        campaign=campaign, status=Bulk.Status.PENDING, origin=Bulk.Origin.CAMPAIGN
-    ).update(status=Bulk.Status.CANCELLED, finished_at=timezone.now())
     if bulk.flow_id is not None:
         failover.cancel(bulk.flow_id)
     return bulk
@@ -204,8 +206,10 @@ def cancel(campaign: Campaign, user: User) -> Bulk:
 def _locked_bulk(campaign: Campaign) -> Bulk:
     """The first bulk of the newest launch; those of its later steps are locked with it.
 
-    Of a recurring campaign the run that goes on, if one does, else the newest.
+    Of a recurring campaign the run that goes on, if one does, else the newest; nobody plans
+    another while the campaign's own row is locked.
     """
+    Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk)
     bulks = Bulk.objects.select_for_update()
     launched = bulks.filter(campaign=campaign, origin=Bulk.Origin.CAMPAIGN)
     firsts = launched.filter(step=0).order_by("-pk")

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from campaigns import canaries, composing, dispatch, fanout, ledger, statistics
@@ -109,6 +110,29 @@ def test_it_pauses_when_too_many_failed_and_goes_on_if_somebody_says_so(
     dispatch.work(seconds=60)
     bulk.refresh_from_db()
     assert (bulk.status, statistics.funnel(bulk).sent) == (Bulk.Status.DONE, 40)
+
+
+def test_going_on_and_letting_go_who_is_held_are_one(
+    shop: Application, cloud_for: CloudFor
+) -> None:
+    """Else the first would be judged, and the campaign paused, once more in between."""
+    bulk = tried(shop, cloud_for, then="hold")
+    canaries.judge()
+    campaign, user = bulk.campaign, make_user(Role.MARKETER, shop)
+    assert campaign is not None
+
+    def fail(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith('UPDATE "campaigns_chunk"'):
+            raise OperationalError("the database went away")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(fail), pytest.raises(OperationalError):
+        composing.resume(campaign, user)
+
+    bulk.refresh_from_db()
+    assert canaries.asks(bulk)
+    composing.resume(campaign, user)
+    assert not bulk.chunks.filter(held=True).exists()
 
 
 def test_somebody_decides_where_that_was_chosen(shop: Application, cloud_for: CloudFor) -> None:

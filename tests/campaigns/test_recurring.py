@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from campaigns import composing, dispatch, fanout, recurring, statistics
@@ -21,6 +21,7 @@ from tests.factories import (
     make_registrations,
     make_user,
 )
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db
 CloudFor = Callable[[ProviderCredential], Any]
@@ -240,3 +241,44 @@ def test_schedulers_that_plan_at_the_same_moment_plan_one_run() -> None:
         thread.join(timeout=60)
 
     assert len(starts(campaign)) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_run_that_is_being_planned_escapes_a_cancel() -> None:
+    application = make_application()
+    make_registration(application)
+    make_credential(application)
+    soon = timezone.now().astimezone(UTC) + timedelta(minutes=5)
+    campaign = recurring_campaign(
+        application, date=f"{soon:%Y-%m-%d}", time=f"{soon:%H:%M}", zone="UTC"
+    )
+    run = launch(campaign)
+    Bulk.objects.filter(pk=run.pk).update(
+        status=Bulk.Status.SENDING, starts_at=run.starts_at - timedelta(days=1)
+    )
+    user = make_user(Role.MARKETER, application)
+
+    def cancel() -> None:
+        try:
+            composing.cancel(campaign, user)
+        finally:
+            connection.close()
+
+    cancelling = threading.Thread(target=cancel)
+    with transaction.atomic():
+        assert recurring.plan_next(campaign.pk)
+        cancelling.start()
+        eventually(lambda: _somebody_waits() or not cancelling.is_alive(), "cancelling")
+    cancelling.join(timeout=60)
+
+    assert [each.status for each in recurring.runs_of(campaign)] == ["cancelled", "cancelled"]
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")  # which a transaction keeps
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(cursor.fetchone()[0])
