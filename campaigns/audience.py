@@ -100,7 +100,9 @@ def count(devices: QuerySet[Any], excluded: Iterable[Gate], *, primary_only: boo
 
 
 def statement(bulk: Bulk) -> tuple[str, Sequence[Any]]:
-    """The SELECT of id, platform, variant and reason that a bulk freezes, with its parameters."""
+    """The SELECT of what a bulk freezes, with its parameters: id, platform, variant, reason,
+    timezone_offset and person_id.
+    """
     devices = with_reason(
         matching(bulk.application, bulk.rule),
         excluding.gates(bulk.application),
@@ -109,7 +111,7 @@ def statement(bulk: Bulk) -> tuple[str, Sequence[Any]]:
     seed = variants.seed_of(bulk.campaign) if bulk.campaign is not None else bulk.pk
     sql, parameters = (
         variants.drawn(devices, variants.split_of(bulk.split), seed=seed)
-        .values_list("id", "platform", "variant", "reason")
+        .values_list("id", "platform", "variant", "reason", "timezone_offset", "person_id")
         .query.sql_with_params()
     )
     return sql, parameters

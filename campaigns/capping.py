@@ -132,11 +132,11 @@ def release_cancelled(bulk_pk: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            DELETE FROM campaigns_capuse u USING campaigns_chunk c
-            WHERE c.bulk_id = %s AND c.status = 3 AND u.bulk_id = c.bulk_id
-              AND u.registration_id = ANY(c.recipients[c.cursor + 1 :])
+            DELETE FROM campaigns_capuse u
+            USING campaigns_chunk c, unnest(c.recipients[c.cursor + 1 :]) d (id)
+            WHERE c.bulk_id = %s AND c.status = 3 AND u.bulk_id = %s AND u.registration_id = d.id
             """,
-            [bulk_pk],
+            [bulk_pk, bulk_pk],
         )
 
 

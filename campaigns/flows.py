@@ -86,6 +86,8 @@ def _policy(bulk: Bulk) -> RepeatPolicy:
 _LEFT_ALONE = (Reason.HELD_OUT, Reason.CAPPED, Reason.ZONE_PASSED, Reason.QUIET_HOURS)
 
 # People whose devices can show no push have a journey too: the next step may reach them.
+# Keys are drawn first, and nothing is joined to what was just written: the planner takes that for
+# a row or two, and would compare each device of a million with each journey.
 _EMBARK = """
 WITH devices AS (
     SELECT d.id, c.status = 0 AS sent, r.person_id,
@@ -95,28 +97,29 @@ WITH devices AS (
     JOIN devices_registration r ON r.id = d.id
     WHERE c.bulk_id = %(bulk)s
 ),
+owners AS MATERIALIZED (
+    SELECT nextval('campaigns_journey_id_seq') AS id, o.*
+    FROM (
+        SELECT person_id, NULL::bigint AS registration_id, max(deadline) AS deadline,
+               array_agg(id) FILTER (WHERE sent) AS sent_to
+        FROM devices WHERE person_id IS NOT NULL
+        GROUP BY person_id HAVING bool_or(sent) OR NOT bool_or(left_alone)
+        UNION ALL
+        SELECT NULL, id, deadline, ARRAY[id]
+        FROM devices WHERE person_id IS NULL AND sent
+    ) o
+),
 journeys AS (
-    INSERT INTO campaigns_journey (flow_id, person_id, registration_id, step, state, started_at,
-                                   deadline)
-    SELECT %(flow)s, person_id, NULL::bigint, 0, 0, %(start)s, max(deadline)
-    FROM devices WHERE person_id IS NOT NULL
-    GROUP BY person_id HAVING bool_or(sent) OR NOT bool_or(left_alone)
-    UNION ALL
-    SELECT %(flow)s, NULL, id, 0, 0, %(start)s, deadline
-    FROM devices WHERE person_id IS NULL AND sent
-    RETURNING id, person_id, registration_id
+    INSERT INTO campaigns_journey (id, flow_id, person_id, registration_id, step, state,
+                                   started_at, deadline)
+    SELECT id, %(flow)s, person_id, registration_id, 0, 0, %(start)s, deadline FROM owners
 ),
 legs AS (
     INSERT INTO campaigns_leg (bulk_id, recipient, journey_id)
-    SELECT %(bulk)s, d.id, j.id
-    FROM devices d JOIN journeys j ON j.person_id = d.person_id WHERE d.sent
-    UNION ALL
-    SELECT %(bulk)s, registration_id, id FROM journeys WHERE registration_id IS NOT NULL
-    RETURNING journey_id
+    SELECT %(bulk)s, unnest(sent_to), id FROM owners
 )
 INSERT INTO campaigns_journeynote (flow_id, journey_id)
-SELECT %(flow)s, j.id FROM journeys j
-WHERE NOT EXISTS (SELECT 1 FROM legs l WHERE l.journey_id = j.id)
+SELECT %(flow)s, id FROM owners WHERE sent_to IS NULL
 """
 
 

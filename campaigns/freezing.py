@@ -1,9 +1,8 @@
 """An audience → chunks, plainly or where more is asked than who matches: turns, the cap, a canary.
 
-One statement each: what it writes is what it has counted.
+What is written is what was counted.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -71,10 +70,15 @@ class Frozen:
     first: int  # of a canary, or of a test of variants
 
 
-# Rows of the audience find their turn by a hash of the offset, not by a search for each.
+# Of a rule, and of what people had a moment ago, the planner may expect one row where there are a
+# million; then it would compare each device with each turn, and with each use of the cap. So
+# whom the rule matches is found first, by whatever plan; what follows hashes or sorts.
+_MATCHED = "campaigns_matched"
+_FIND = f"CREATE TEMP TABLE {_MATCHED} ON COMMIT DROP AS {{matched}}"
+_COUNTED = f"ANALYZE {_MATCHED}; SET LOCAL enable_nestloop = off"
+_DONE = f"DROP TABLE {_MATCHED}; SET LOCAL enable_nestloop TO DEFAULT"
 _FREEZE_IN_TURNS = """
-WITH matched AS ({matched}),
-turn (zone, starts_at, not_before, reason) AS (
+WITH turn (zone, starts_at, not_before, reason) AS (
     SELECT * FROM unnest(%(zones)s::int4[], %(starts)s::timestamptz[], %(opens)s::timestamptz[],
                          %(reasons)s::int2[])
 ),
@@ -82,12 +86,11 @@ placed AS (
     SELECT m.id, m.platform, m.variant,
            CASE WHEN m.reason = 0 THEN t.reason ELSE m.reason END AS reason,
            nullif(t.zone, {unknown})::int2 AS zone, t.starts_at, t.not_before,
-           coalesce(r.person_id, -r.id) AS owner
-    FROM matched m
-    JOIN devices_registration r ON r.id = m.id
+           coalesce(m.person_id, -m.id) AS owner
+    FROM {matched} m
     JOIN turn t ON t.zone = CASE WHEN %(by_zone)s
-                                      AND r.timezone_offset BETWEEN -{furthest} AND {furthest}
-                                 THEN r.timezone_offset ELSE {unknown} END
+                                      AND m.timezone_offset BETWEEN -{furthest} AND {furthest}
+                                 THEN m.timezone_offset ELSE {unknown} END
 ),
 {judged},
 {ranked},
@@ -124,8 +127,7 @@ def is_needed(bulk: Bulk) -> bool:
 def write_in_turns(bulk: Bulk, matched: tuple[str, Sequence[Any]], *, size: int) -> Frozen:
     """Freeze an audience where more is asked; the bulk's row is locked.
 
-    `matched` is a SELECT of id, platform, variant and reason (0: may be sent) with its
-    parameters.
+    `matched` is that of `audience.statement`: a reason of 0 may be sent.
     """
     if capping.holds(bulk):
         capping.lock(bulk.application_id)
@@ -150,22 +152,17 @@ def write_in_turns(bulk: Bulk, matched: tuple[str, Sequence[Any]], *, size: int)
     elif winners.wanted(bulk):
         ranked = winners.RANKED
         given |= winners.parameters(bulk)
-    sql, parameters = _named(*matched)
+    sql, parameters = matched
     numbers = {"unknown": UNKNOWN, "furthest": FURTHEST, "waiting": int(Reason.WAITING_FOR_DAY)}
     with connection.cursor() as cursor:
+        cursor.execute(_FIND.format(matched=sql), parameters)
+        cursor.execute(_COUNTED)
         cursor.execute(
-            _FREEZE_IN_TURNS.format(matched=sql, judged=judged, ranked=ranked, **numbers),
-            given | parameters,
+            _FREEZE_IN_TURNS.format(matched=_MATCHED, judged=judged, ranked=ranked, **numbers),
+            given,
         )
         sent_to, left_out, last, first = cursor.fetchone()
+        cursor.execute(_DONE)
     return Frozen(
         int(sent_to), int(left_out), (last or bulk.starts_at) - bulk.starts_at, int(first)
     )
-
-
-def _named(sql: str, parameters: Sequence[Any]) -> tuple[str, dict[str, Any]]:
-    """A statement with its parameters by name, as the one around it has them."""
-    names = [f"matched{number}" for number in range(len(parameters))]
-    rest = iter(names)
-    named = re.sub(r"%[s%]", lambda at: f"%({next(rest)})s" if at[0] == "%s" else "%%", sql)
-    return named, dict(zip(names, parameters, strict=True))
