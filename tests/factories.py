@@ -122,12 +122,14 @@ def make_registrations(
     *,
     platform: Platform = Platform.ANDROID,
     tokens: Sequence[str] = (),
+    people: Sequence[Person | None] = (),
     **given: Any,
 ) -> list[Registration]:
-    """Many devices in two statements; `tokens` are theirs, if any are given."""
-    registrations = Registration.objects.bulk_create(
-        Registration(application=application, platform=platform, **given) for _ in range(count)
-    )
+    """Many devices in two statements; `tokens` and `people` are theirs, if any are given."""
+    made = [Registration(application=application, platform=platform, **given) for _ in range(count)]
+    for registration, person in zip(made, people, strict=False):
+        registration.person = person
+    registrations = Registration.objects.bulk_create(made)
     addresses = []
     for place, registration in enumerate(registrations):
         token = tokens[place] if tokens else make_token(platform)

@@ -8,17 +8,17 @@ import json
 import os
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
-from pytest_django.live_server_helper import LiveServer
 
 from campaigns import composing, contents, reconciling, reports, statistics, tasks, variant_figures
 from campaigns.message_filters import NONE_REPORTED
@@ -48,7 +48,7 @@ from tests.factories import (
 )
 from tests.flows.conftest import make_shop
 from tests.flows.huawei import callback_of, trust
-from tests.flows.processes import Gateways, Worker
+from tests.flows.processes import Gateways, WebServer, Worker
 from tests.flows.telling import (
     AMONG,
     agree,
@@ -123,15 +123,15 @@ def make_audience(shop: Application, gateways: Gateways) -> None:
     cells = list(product(platforms, LANGUAGES, VERSIONS))
     for place, (platform, language, version) in enumerate(cells):
         count = DEVICES // len(cells) + (place < DEVICES % len(cells))
-        made = make_registrations(
+        make_registrations(
             shop,
             count,
             platform=platform,
             tokens=browsers(gateways, count) if platform == Platform.WEB else (),
+            people=owners(count),
             language=language,
             app_version=pack_version(version),
         )
-        give_to_people(made)
 
 
 def browsers(gateways: Gateways, count: int) -> list[str]:
@@ -142,18 +142,15 @@ def browsers(gateways: Gateways, count: int) -> list[str]:
     return [subscriptions.canonical(json.dumps(one)) for one in found]
 
 
-def give_to_people(devices: list[Registration]) -> None:
-    """Of three devices two belong to one person; one of nine people has no number."""
-    owned = [each for place, each in enumerate(devices) if place % 3]
-    people = Person.objects.bulk_create(Person() for _ in range((len(owned) + 1) // 2))
+def owners(count: int) -> list[Person | None]:
+    """Of so many devices. Of three two belong to one person; one of nine people has no number."""
+    people = Person.objects.bulk_create(Person() for _ in range(count // 3))
     Identity.objects.bulk_create(
         Identity(kind=Identity.Kind.PHONE, value=f"4179{person.pk:07}", person=person)
         for place, person in enumerate(people)
         if place % 9
     )
-    for place, device in enumerate(owned):
-        device.person = people[place // 2]
-    Registration.objects.bulk_update(owned, ["person"], batch_size=1000)
+    return [owner for person in people for owner in (person, person, None)]
 
 
 @dataclass(frozen=True)
@@ -165,13 +162,20 @@ class Sent:
 
 
 @pytest.fixture
-def sent(
-    gateways: Gateways, worker: Callable[..., Worker], live_server: LiveServer, settings: Any
-) -> Sent:
+def web(gateways: Gateways, transactional_db: None, tmp_path: Path) -> Iterator[WebServer]:
+    """What phones and gateways report to: a process of its own, as each asks many times."""
+    server = WebServer(tmp_path / "web.log", {"ALLOWED_HOSTS": "127.0.0.1"})
+    yield server
+    server.stop()
+    server.tell()
+
+
+@pytest.fixture
+def sent(gateways: Gateways, worker: Callable[..., Worker], web: WebServer, settings: Any) -> Sent:
     """Two languages in two variants, then a text message; done and reported on."""
     store().flushdb()
     settings.LAUNCH_HOLD_SECONDS = 0
-    settings.PUBLIC_BASE_URL = live_server.url
+    settings.PUBLIC_BASE_URL = web.url
     shop, key = make_shop(), secrets.token_hex(16)
     make_credential(shop, Provider.HMS)
     make_credential(shop, Provider.WEBPUSH)
@@ -180,12 +184,12 @@ def sent(
     codes = dict.fromkeys(
         ("shop-test", "com.example.shop", vapid_key()["public_key"]), shop.code
     )  # not Huawei's app: Huawei itself tells what arrived
-    trust(gateways, f"{live_server.url}{callback_of(shop)}")
+    trust(gateways, f"{web.url}{callback_of(shop)}")
     gateways.ask("POST", "/credentials", {"infobip": [{"api_key": key, "senders": ["Shop"]}]})
     gateways.ask("POST", "/behaviour", CLOUDS)
     gateways.ask("POST", "/receipts", RECEIPTS)
     gateways.ask("POST", "/operators", OPERATORS)
-    phones = {"base_url": live_server.url, "applications": codes, "rates": PHONES}
+    phones = {"base_url": web.url, "applications": codes, "rates": PHONES}
     gateways.ask("POST", "/phones", phones)
     steps = [
         {"channel": "PUSH", "sender": shop.code, "validity": 24 * 3600},
@@ -198,9 +202,9 @@ def sent(
     contents.add_variant(campaign, version=2)
     push = composing.launch(campaign, make_user(Role.MARKETER, shop))
     Bulk.objects.filter(flow=push.flow).update(starts_at=timezone.now() - timedelta(minutes=1))
-    worker(queues="dispatch", children=2, PUBLIC_BASE_URL=live_server.url)
+    worker(queues="dispatch", children=2, PUBLIC_BASE_URL=web.url)
     quick = "urgent,receipts,default"
-    worker("quick", queues=quick, children=2, PUBLIC_BASE_URL=live_server.url)
+    worker("quick", queues=quick, children=2, PUBLIC_BASE_URL=web.url)
 
     def pushed() -> bool:
         go_on()
