@@ -121,9 +121,15 @@ def check_size(
     sizes: dict[Platform, int] = {}
     for platform in sorted(platforms):
         found = [c for (p, _), c in credentials.items() if p == PROVIDER_OF[platform]]
-        for content, said in _said(campaign, people) if found else ():
+        if not found:
+            continue
+        try:
+            provider = channels.build(found[0])  # reads private keys, which takes a while
+        except CredentialError:
+            continue  # the launch says so: no working credential
+        for content, said in _said(campaign, people):
             try:
-                payload = channels.build(found[0]).compile(
+                payload = provider.compile(
                     notification(
                         said,
                         campaign.application,
@@ -141,8 +147,6 @@ def check_size(
                 ) from None
             except NotPossible as problem:
                 raise _incomplete(str(problem), problem.field, content) from None
-            except CredentialError:
-                continue  # the launch says so: no working credential
             sizes[platform] = max(sizes.get(platform, 0), payload.size())
     return sizes
 

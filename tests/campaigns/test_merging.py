@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ from campaigns.errors import ContentTooLargeError, IncompleteContentError
 from campaigns.merging import NOBODY, MissingValueError, Variable
 from campaigns.models import Bulk, Message, Reason
 from devices.models import Platform, ProviderCredential, Role
+from providers import credentials
 from providers.base import Outcome, Verdict
 from tests.factories import (
     make_application,
@@ -237,6 +239,29 @@ def test_the_size_is_that_of_the_longest_real_recipient() -> None:
     long = make_campaign(application, text="{{ first_name }}" * 12)
     with pytest.raises(ContentTooLargeError):
         composing.launch(long, make_user(Role.MARKETER, application))
+
+
+@pytest.mark.django_db
+def test_private_keys_are_read_once_for_all_recipients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes long: a draft with merge tags would keep a web server busy with each save."""
+    read: list[bytes] = []
+
+    def load(data: bytes, password: None) -> object:
+        read.append(data)
+        return load_pem_private_key(data, password)
+
+    monkeypatch.setattr(credentials, "load_pem_private_key", load)
+    application = make_application()
+    make_credential(application)
+    campaign = make_campaign(application, text="Hi {{ first_name }}")
+    people: list[merging.Values] = [{"first_name": f"Ana {number}"} for number in range(20)]
+
+    checking.check_size(campaign, {Platform.ANDROID}, [])
+    alone = len(read)
+    checking.check_size(campaign, {Platform.ANDROID}, people)
+
+    assert alone > 0
+    assert len(read) == 2 * alone
 
 
 @pytest.mark.django_db
