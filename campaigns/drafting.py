@@ -1,32 +1,51 @@
 """Make, save and duplicate drafts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns import history
+from campaigns import history, variants
 from campaigns.errors import RuleError, StaleDraftError, WrongStateError
-from campaigns.models import Campaign, CampaignContent, CampaignVersion, Scenario, Segment
+from campaigns.models import (
+    Campaign,
+    CampaignContent,
+    CampaignVersion,
+    ContentTemplate,
+    Scenario,
+    Segment,
+)
 from campaigns.targeting import to_q
 from devices import audit
 from devices.models import Application
 
 
-def create(application: Application, user: User, *, name: str = "") -> Campaign:
-    """An empty draft with one content in the default language."""
+def create(
+    application: Application,
+    user: User,
+    *,
+    name: str = "",
+    template: ContentTemplate | None = None,
+) -> Campaign:
+    """A draft that says what the template does; without one, nothing in the default language."""
     with transaction.atomic():
         campaign = Campaign.objects.create(
             application=application,
             name=name or f"Campaign of {timezone.now():%-d %B %Y}",
             ttl=application.default_ttl,
             created_by=user,
+            template=template,
         )
-        CampaignContent.objects.create(campaign=campaign)
-        history.keep(campaign, user)
-        audit.record(user, "create campaign", campaign, after={"name": campaign.name})
+        said = {"name": campaign.name}
+        if template is None:
+            CampaignContent.objects.create(campaign=campaign)
+        else:
+            said["template"] = template.name
+            write_contents(campaign, template.contents)
+        history.keep(campaign, user, template=said.get("template", ""))
+        audit.record(user, "create campaign", campaign, after=said)
     return campaign
 
 
@@ -83,6 +102,7 @@ def duplicate(campaign: Campaign, user: User) -> Campaign:
             created_by=user,
             segment=campaign.segment,
             scenario=campaign.scenario,
+            template=campaign.template,
             resend_of=campaign.resend_of,
             resend=campaign.resend,
             **{name: getattr(campaign, name) for name in history.DRAFT_FIELDS if name != "name"},
@@ -124,7 +144,7 @@ def restore(campaign: Campaign, user: User, *, old: CampaignVersion, version: in
             setattr(stored, name, said.get(name, {}) if name == "winner" else said[name])
         stored.segment_id, stored.scenario_id = said["segment"], said["scenario"]
         stored.save(update_fields=[*history.DRAFT_FIELDS, "segment", "scenario"])
-        _restore_contents(stored, said["contents"])
+        write_contents(stored, said["contents"])
         history.keep(stored, user, restored_from=old.number)
         audit.record(
             user, "restore draft", campaign,
@@ -133,10 +153,35 @@ def restore(campaign: Campaign, user: User, *, old: CampaignVersion, version: in
     return stored
 
 
-def _restore_contents(campaign: Campaign, contents: list[dict[str, Any]]) -> None:
-    """Those that both have keep their keys: pages that are open go on to name them."""
+def restore_contents(campaign: Campaign, user: User, *, old: CampaignVersion) -> Campaign:
+    """Let a draft's contents say again what they said; its audience and delivery stay."""
+    with transaction.atomic():
+        stored = changeable(campaign, campaign.version)
+        stored.split = old.draft["split"]
+        stored.save(update_fields=["split"])
+        write_contents(stored, old.draft["contents"])
+        history.keep(stored, user, restored_from=old.number)
+        audit.record(
+            user, "restore contents", campaign,
+            before={"version": campaign.version},
+            after={"version": stored.version, "as_in": old.number},
+        )  # fmt: skip
+    return stored
+
+
+def write_contents(campaign: Campaign, contents: Sequence[Mapping[str, Any]]) -> None:
+    """Let a draft say this and nothing else. In a transaction.
+
+    Contents that are there before and after keep their keys: pages that are open go on to name
+    them. Who gets which variant stays, unless there are more or fewer of them.
+    """
     wanted = {(each["language"], each["variant"]): each for each in contents}
-    for content in campaign.contents.all():
+    count, split = len({variant for _, variant in wanted}), variants.split_of(campaign.split)
+    if count != len(split.shares):
+        divided = variants.evenly(count, split.holdout if count > 1 else 0)
+        campaign.split = divided.as_json()
+        campaign.save(update_fields=["split"])
+    for content in CampaignContent.objects.filter(campaign=campaign):
         said = wanted.pop((content.language, content.variant), None)
         if said is None:
             content.delete()

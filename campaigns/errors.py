@@ -69,9 +69,15 @@ class RuleError(CampaignError):
 
 
 class NameTakenError(CampaignError):
-    """The application has another segment, or another list, of that name."""
+    """The application has another segment, list or template of that name."""
 
     code = "name_taken"
+
+
+class TemplateError(CampaignError):
+    """A template cannot be made from this, or is gone; says which."""
+
+    code = "template"
 
 
 class ListError(CampaignError):

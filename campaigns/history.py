@@ -40,27 +40,37 @@ def begin(campaign: Campaign) -> None:
         _make(campaign, campaign.created_by, snapshot(campaign), at=campaign.changed_at)
 
 
-def keep(campaign: Campaign, user: User | None, *, restored_from: int | None = None) -> None:
-    """Keep what a draft says now, if that is news. In the transaction of the change."""
+def keep(
+    campaign: Campaign,
+    user: User | None,
+    *,
+    restored_from: int | None = None,
+    template: str = "",
+) -> None:
+    """Keep what a draft says now, if that is news. In the transaction of the change.
+
+    What was restored, or taken over from a template, is a version of its own.
+    """
     now, draft = timezone.now(), snapshot(campaign)
     last = list(campaign.versions.all()[:2])
     newest = last[0] if last else None
-    if newest is not None and restored_from is None:
+    if newest is not None and restored_from is None and not template:
         if newest.draft == draft:
             return
         if len(last) > 1 and _goes_on(newest, user, now):
             newest.number, newest.draft, newest.saved_at = campaign.version, draft, now
             newest.save(update_fields=["number", "draft", "saved_at"])
             return
-    _make(campaign, user, draft, at=now, restored_from=restored_from)
+    _make(campaign, user, draft, at=now, restored_from=restored_from, template=template)
     kept = campaign.versions.values_list("pk", flat=True)[:MOST]
     campaign.versions.exclude(pk__in=list(kept)).delete()
 
 
 def _goes_on(newest: CampaignVersion, user: User | None, now: datetime) -> bool:
     """Whether it is the same person who still writes."""
-    mine = user is not None and newest.saved_by_id == user.pk and newest.restored_from is None
-    return mine and now - newest.saved_at < PAUSE and now - newest.began_at < LONGEST
+    mine = user is not None and newest.saved_by_id == user.pk
+    typed = newest.restored_from is None and not newest.template
+    return mine and typed and now - newest.saved_at < PAUSE and now - newest.began_at < LONGEST
 
 
 def _make(
@@ -70,6 +80,7 @@ def _make(
     *,
     at: datetime,
     restored_from: int | None = None,
+    template: str = "",
 ) -> None:
     CampaignVersion.objects.create(
         campaign=campaign,
@@ -79,4 +90,5 @@ def _make(
         began_at=at,
         saved_at=at,
         restored_from=restored_from,
+        template=template,
     )

@@ -10,6 +10,7 @@ from campaigns.views import (
     campaigns,
     composer,
     credentials,
+    draft_templates,
     drafts,
     excluding,
     following,
@@ -27,6 +28,7 @@ from campaigns.views import (
     scenarios,
     segments,
     system,
+    templates,
     timeline,
     trials,
     uploads,
@@ -41,6 +43,7 @@ ONE = APP + "campaigns/<int:pk>/"
 SEGMENT = APP + "segments/<int:pk>/"
 LIST = APP + "lists/<int:pk>/"
 SCENARIO = APP + "scenarios/<int:pk>/"
+TEMPLATE = APP + "templates/<int:pk>/"
 
 urlpatterns: list[URLPattern] = [
     path(APP, overview.overview, name="overview"),
@@ -129,6 +132,18 @@ urlpatterns: list[URLPattern] = [
     path(SCENARIO, scenarios.scenario_detail, name="scenario"),
     path(SCENARIO + "edit/", scenarios.scenario_edit, name="scenario-edit"),
     path(SCENARIO + "delete/", scenarios.scenario_delete, name="scenario-delete"),
+    path(APP + "templates/", templates.template_list, name="templates"),
+    path(TEMPLATE, templates.template_detail, name="template"),
+    path(TEMPLATE + "start/", templates.template_start, name="template-start"),
+    path(TEMPLATE + "rename/", templates.template_rename, name="template-rename"),
+    path(TEMPLATE + "delete/", templates.template_delete, name="template-delete"),
+    path(ONE + "templates/", draft_templates.draft_templates, name="draft-templates"),
+    path(ONE + "templates/keep/", draft_templates.draft_keep, name="draft-keep"),
+    path(
+        ONE + "contents/restore/<int:number>/",
+        draft_templates.contents_restore,
+        name="contents-restore",
+    ),
     path(APP + "calls/", calls.call_list, name="calls"),
     path(APP + "calls/<int:pk>/", calls.call_detail, name="call"),
     path(APP + "webhooks/", webhooks.webhook_list, name="webhooks"),

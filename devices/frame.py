@@ -34,6 +34,7 @@ class Entry:
 PAGES = (
     ("campaigns:overview", "Overview", "layout-dashboard", Right.SEE_REPORTS, "g o"),
     ("campaigns:list", "Campaigns", "send", Right.SEE_CAMPAIGNS, "g c"),
+    ("campaigns:templates", "Templates", "template", Right.SEE_CAMPAIGNS, "g m"),
     ("campaigns:segments", "Segments", "filter", Right.SEE_CAMPAIGNS, "g s"),
     ("campaigns:scenarios", "Scenarios", "route", Right.SEE_CAMPAIGNS, "g n"),
     ("campaigns:calendar", "Calendar", "calendar-month", Right.SEE_CAMPAIGNS, "g e"),

@@ -18,7 +18,7 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
-from campaigns import audience, composing, drafting, partitions, tasks, trends
+from campaigns import audience, composing, drafting, partitions, tasks, templating, trends
 from campaigns.models import Bulk, Campaign, InboxTopic, Scenario, Segment, SegmentDay, SmsSender
 from devices import device_base, importing
 from devices.models import (
@@ -289,6 +289,7 @@ def _campaign(application: Application, user: User) -> tuple[Campaign, Bulk]:
                 "target": "shop://sale",
             },
         )
+        templating.keep(campaign, user, name="Sale of the day", replace=True)
         bulk = composing.launch(campaign, user)
     tasks.freeze_audience.apply_async(args=(bulk.pk,), countdown=10)
     campaign.refresh_from_db()

@@ -73,7 +73,7 @@
 
   // What is typed while contents are added or removed is not lost: it is put back, and saved.
   const typedNow = () => new Map([...new FormData(form)].filter(([name]) => name !== "draft_version"));
-  form.addEventListener("htmx:beforeRequest", ({ detail }) => {
+  document.addEventListener("htmx:beforeRequest", ({ detail }) => { // also of dialogs
     if (detail.target === contents()) detail.xhr.sent = typedNow();
   });
   form.addEventListener("htmx:beforeSwap", ({ detail }) => {
@@ -82,15 +82,15 @@
     detail.xhr.newer = [...now].filter(([name, value]) => detail.xhr.sent.get(name) !== value);
   });
   form.addEventListener("htmx:afterSettle", ({ detail }) => {
-    if (!detail.xhr?.sent) return;
-    for (const [name, value] of detail.xhr.newer || []) {
+    if (detail.target.id !== "contents") return;
+    for (const [name, value] of detail.xhr?.newer || []) {
       const field = form.elements[name];
       if (field && field.value !== value) {
         field.value = value;
         form.dispatchEvent(new Event("input", { bubbles: true }));
       }
     }
-    delete detail.xhr.sent;
+    delete detail.xhr?.newer;
     follow();
     countDevices();
     showFaults();

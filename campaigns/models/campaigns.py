@@ -49,6 +49,14 @@ class Campaign(models.Model):
         "campaigns.Bulk", null=True, blank=True, on_delete=models.CASCADE, related_name="resends"
     )
     resend = models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
+    # What it was begun with, or was given last; the campaign has a copy of its contents.
+    template = models.ForeignKey(
+        "campaigns.ContentTemplate",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="campaigns",
+    )
     transactional = models.BooleanField(db_default=False, default=False)  # no cap, no quiet hours
     version = models.PositiveIntegerField(default=1)  # rises with each save of the draft
     created_by = models.ForeignKey(
@@ -144,6 +152,8 @@ class CampaignVersion(models.Model):
     began_at = models.DateTimeField(db_default=Now())  # what is typed in one go is one version
     saved_at = models.DateTimeField()
     restored_from = models.PositiveIntegerField(null=True)  # number of the version it repeats
+    # name of the template whose contents it took over
+    template = models.CharField(max_length=100, blank=True, default="", db_default="")
 
     class Meta:
         ordering = ["-number"]

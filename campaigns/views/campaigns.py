@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from campaigns import drafting, statistics
-from campaigns.models import Bulk, Campaign
+from campaigns.models import Bulk, Campaign, ContentTemplate
 from devices.permissions import ApplicationRequest, Right, page
 from pushadmin.web import address, newest_first, page_or_partial
 
@@ -61,6 +61,9 @@ def campaign_list(request: ApplicationRequest) -> HttpResponse:
     elif state in STATES:
         fitting = Bulk.objects.filter(campaign=OuterRef("pk"), status__in=STATES[state][1])
         campaigns = campaigns.filter(Exists(fitting))
+    template = _template(request)
+    if template is not None:
+        campaigns = campaigns.filter(template=template)
     pager = newest_first(request, campaigns, one="campaign", many="campaigns")
     context = {
         "pager": pager,
@@ -78,8 +81,18 @@ def campaign_list(request: ApplicationRequest) -> HttpResponse:
             for key, label in [("", "All"), *((key, each[0]) for key, each in STATES.items())]
         ],
         "chosen": state if state in STATES else "",
+        "template": template,
+        "any_template": address(request, template=None, after=None, before=None),
     }
     return page_or_partial(request, "campaigns/campaign_list.html", "campaign-table", context)
+
+
+def _template(request: ApplicationRequest) -> ContentTemplate | None:
+    """The one whose campaigns are asked for; one that is gone asks for none."""
+    asked = request.GET.get("template", "")
+    known = asked.isascii() and asked.isdecimal() and len(asked) < 19
+    templates = ContentTemplate.objects.filter(application=request.application)
+    return templates.filter(pk=asked).first() if known else None
 
 
 @require_POST

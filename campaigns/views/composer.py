@@ -3,13 +3,14 @@
 import math
 from typing import Any
 
+from django.contrib import messages
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
-from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
+from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigger_client_event
 
 from campaigns import (
     approving,
@@ -19,12 +20,11 @@ from campaigns import (
     previewing,
     scheduling,
     tasks,
+    templating,
     variants,
 )
 from campaigns.content_forms import where
-from campaigns.errors import (
-    CampaignError,
-)
+from campaigns.errors import CampaignError, TemplateError
 from campaigns.forms import ComposerForm, typed
 from campaigns.languages import name_of
 from campaigns.models import Campaign, CampaignContent
@@ -42,6 +42,7 @@ from campaigns.views.reviewing import (
 )
 from campaigns.views.sizes import size_of
 from devices.permissions import ApplicationRequest, Right, page
+from pushadmin.web import toast
 
 SOON = 60  # seconds
 MOST_OFFERED = 12  # languages that devices report
@@ -93,9 +94,20 @@ def campaign_contents(request: ApplicationRequest, pk: int) -> HttpResponse:
         except CampaignError as refusal:
             refused = refused_by(review_of(campaign, form, mark="saved"), refusal)
     if refused is not None:
-        answer = retarget(panel(request, refused), "#composer-status")
-        return reswap(answer, "innerHTML")
-    campaign = campaign_of(request, pk)
+        answer = reswap(retarget(panel(request, refused), "#composer-status"), "innerHTML")
+    else:
+        answer = contents_changed(request, campaign_of(request, pk), *shown)
+    if request.POST.get("do") != "apply-template":
+        return answer
+    if refused is not None:
+        toast(answer, "The template was not taken over: look at what Review says.", "warning")
+    return trigger_client_event(answer, "changed")  # its dialog closes
+
+
+def contents_changed(
+    request: ApplicationRequest, campaign: Campaign, language: str = "", variant: int = 0
+) -> HttpResponse:
+    """The contents as they are now, one of them in front, and the panel beside the send button."""
     form = ComposerForm(typed(campaign), application=request.application, campaign=campaign)
     review = review_of(campaign, form, mark="saved")
     review.approval = standing_of(request, campaign)
@@ -104,7 +116,7 @@ def campaign_contents(request: ApplicationRequest, pk: int) -> HttpResponse:
         "form": form,
         "languages": form.known_languages(),
         "review": review,
-        **shown_contents(form, *shown),
+        **shown_contents(form, language, variant),
     }
     return render(request, "campaigns/_contents_changed.html", context)
 
@@ -123,7 +135,23 @@ def _change_contents(request: ApplicationRequest, campaign: Campaign) -> tuple[s
             return "", contents.add_variant(campaign, version=version, user=request.user)
         case "remove-variant" if number.isdecimal() and len(number) < 3:
             contents.remove_variant(campaign, int(number), version=version, user=request.user)
+        case "apply-template":
+            _take_over(request, campaign)
     return "", 0
+
+
+def _take_over(request: ApplicationRequest, campaign: Campaign) -> None:
+    """Let the draft say what a template does; the message offers the words of before."""
+    asked = request.POST.get("template", "")
+    known = asked.isascii() and asked.isdecimal() and len(asked) < 19
+    found = templating.used(request.application).filter(pk=asked).first() if known else None
+    if found is None:
+        raise TemplateError(templating.DELETED)
+    found.application, before = request.application, campaign.versions.first()
+    templating.apply(found, campaign, request.user, version=campaign.version)
+    keys = [request.application.pk, campaign.pk, before.number if before else 0]
+    text = f"The draft says what the template “{found.name}” does."
+    messages.success(request, text, extra_tags=reverse("campaigns:contents-restore", args=keys))
 
 
 def shown_contents(form: ComposerForm, language: str = "", variant: int = 0) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from campaigns import (
     listing_files,
     segmenting,
     signing,
+    templating,
 )
 from campaigns.deliveries import Draft
 from campaigns.models import (
@@ -106,6 +107,7 @@ def make_installation() -> Installation:
         ],
         "push-api": [7],
         "segments": [segmented(shop, boss)],
+        "templates": [templated(draft, boss)],
         "attributes": [AttributeDefinition.objects.latest("pk").pk],
         "lists": [static.pk],
         "members": [member.pk],
@@ -194,6 +196,13 @@ def segmented(shop: Application, boss: User) -> int:
     made = segmenting.create(shop, boss, name="Germans", rule={"all": [german]})
     rule = {"any": [german, {"field": "platform", "op": "is", "value": "iOS"}]}
     segmenting.change(made, boss, version=made.version, name="German-speaking", rule=rule)
+    return made.pk
+
+
+def templated(draft: Campaign, boss: User) -> int:
+    """A template, and a campaign that was started from it."""
+    made = templating.keep(draft, boss, name="Here again")
+    templating.start(made, boss)
     return made.pk
 
 
