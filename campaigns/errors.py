@@ -69,7 +69,7 @@ class RuleError(CampaignError):
 
 
 class NameTakenError(CampaignError):
-    """The application has another segment, list or template of that name."""
+    """The application has another segment, list, template or snippet of that name."""
 
     code = "name_taken"
 
@@ -78,6 +78,12 @@ class TemplateError(CampaignError):
     """A template cannot be made from this, or is gone; says which."""
 
     code = "template"
+
+
+class SnippetError(CampaignError):
+    """The snippet is gone."""
+
+    code = "snippet"
 
 
 class ListError(CampaignError):

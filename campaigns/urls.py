@@ -27,6 +27,7 @@ from campaigns.views import (
     rule_drafts,
     scenarios,
     segments,
+    snippets,
     system,
     templates,
     timeline,
@@ -43,6 +44,7 @@ ONE = APP + "campaigns/<int:pk>/"
 SEGMENT = APP + "segments/<int:pk>/"
 LIST = APP + "lists/<int:pk>/"
 SCENARIO = APP + "scenarios/<int:pk>/"
+SNIPPET = APP + "templates/snippets/<int:pk>/"
 TEMPLATE = APP + "templates/<int:pk>/"
 
 urlpatterns: list[URLPattern] = [
@@ -137,6 +139,10 @@ urlpatterns: list[URLPattern] = [
     path(TEMPLATE + "start/", templates.template_start, name="template-start"),
     path(TEMPLATE + "rename/", templates.template_rename, name="template-rename"),
     path(TEMPLATE + "delete/", templates.template_delete, name="template-delete"),
+    path(APP + "templates/snippets/", snippets.snippet_list, name="snippets"),
+    path(APP + "templates/snippets/new/", snippets.snippet_new, name="snippet-new"),
+    path(SNIPPET, snippets.snippet_edit, name="snippet"),
+    path(SNIPPET + "delete/", snippets.snippet_delete, name="snippet-delete"),
     path(ONE + "templates/", draft_templates.draft_templates, name="draft-templates"),
     path(ONE + "templates/keep/", draft_templates.draft_keep, name="draft-keep"),
     path(

@@ -32,7 +32,7 @@ from campaigns.models.saved_devices import SavedDevice
 from campaigns.models.scenarios import InboxTopic, Scenario, SmsSender
 from campaigns.models.segments import Segment, SegmentDay, SegmentVersion
 from campaigns.models.submissions import Destination, Rejection, Report, Submission, UsedId
-from campaigns.models.templates import ContentTemplate
+from campaigns.models.templates import ContentTemplate, Snippet
 from campaigns.models.webhooks import (
     Webhook,
     WebhookAttempt,
@@ -91,6 +91,7 @@ __all__ = [
     "SegmentDay",
     "SegmentVersion",
     "SmsSender",
+    "Snippet",
     "Stage",
     "StaticList",
     "Submission",

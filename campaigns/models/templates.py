@@ -48,3 +48,29 @@ class ContentTemplate(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("campaigns:template", args=[self.application_id, self.pk])
+
+
+class Snippet(models.Model):
+    """A short text with a name, to be put into titles and texts: a greeting, a legal line."""
+
+    application = models.ForeignKey(
+        Application, on_delete=models.CASCADE, related_name="snippets", db_index=False
+    )
+    name = models.CharField(max_length=100)
+    text = models.TextField(max_length=1000)
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["application", "name"], name="snippet_names_differ_in_an_application"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -18,6 +18,7 @@ from campaigns import (
     listing_files,
     segmenting,
     signing,
+    snippets,
     templating,
 )
 from campaigns.deliveries import Draft
@@ -108,6 +109,7 @@ def make_installation() -> Installation:
         "push-api": [7],
         "segments": [segmented(shop, boss)],
         "templates": [templated(draft, boss)],
+        "snippets": [snippets.create(shop, boss, name="Greeting", text="Hello,").pk],
         "attributes": [AttributeDefinition.objects.latest("pk").pk],
         "lists": [static.pk],
         "members": [member.pk],
