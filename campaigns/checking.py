@@ -8,6 +8,7 @@ from campaigns import (
     canaries,
     channels,
     merging,
+    pictures,
     rendering,
     resending,
     variants,
@@ -41,9 +42,33 @@ def check_content(campaign: Campaign) -> None:
     """Raise the first thing that keeps a draft from being sent, by field."""
     for content in campaign.contents.all():
         check_one(content)
+    _check_pictures(campaign)
     if not (split := variants.split_of(campaign.split)).adds_up:
         sentence = f"The shares of the variants and the holdout are {split.percent} % in sum."
         raise IncompleteContentError(f"{sentence} Make it 100 %.", field="share_0")
+
+
+def _check_pictures(campaign: Campaign) -> None:
+    """Refuse what was looked at and found to be no picture; nothing is loaded here."""
+    places = [
+        (url, field, content)
+        for content in campaign.contents.all()
+        for url, field in _pictures(content)
+    ]
+    known = pictures.known({url for url, _, _ in places})
+    for url, field, content in places:
+        if url in known and pictures.is_none(known[url]):
+            sentence = "There is no picture at this address, so no device can show it."
+            raise _incomplete(sentence, field, content)
+
+
+def _pictures(content: CampaignContent) -> Iterator[tuple[str, str]]:
+    """The addresses of its pictures, each with its field."""
+    if content.image_url:
+        yield content.image_url, "image_url"
+    for place, item in enumerate(content.options.get("carousel", ())):
+        if url := item.get("image_url"):
+            yield url, f"carousel[{place}].image_url"
 
 
 def check_one(content: CampaignContent) -> None:

@@ -40,6 +40,7 @@ class ContentForm(OptionsForm):
         required=False,
         assume_scheme="https",
         widget=forms.URLInput(attrs={"placeholder": "https://"}),
+        help_text="JPEG or PNG, twice as wide as high, up to 512 KB: every phone shows it.",
     )
     pictures = forms.ChoiceField(
         label="Pictures",

@@ -1,5 +1,6 @@
-"""A web server on loopback that webhooks are posted to; it answers what a test says."""
+"""A web server on loopback that is asked and posted to; it answers what a test says."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,10 +32,14 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
+def receiving(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    """With `tls`, its address is https://localhost."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.do_POST()
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
@@ -57,9 +62,14 @@ def receiving() -> Iterator[Receiver]:
                 self.close_connection = True  # whoever asked did not wait for the end
 
     server = _Server(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    receiver.url = f"http://127.0.0.1:{server.server_port}"
+    host = "https://localhost" if tls is not None else "http://127.0.0.1"
+    receiver.url = f"{host}:{server.server_port}"
     try:
         yield receiver
     finally:
