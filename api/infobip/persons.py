@@ -221,6 +221,7 @@ def show(request: SystemRequest) -> Json:
     _kind(request)  # not needed here, but a wrong one is told
     limit = _number(request, "limit", LIMIT, MOST)
     page = _number(request, "page", 1, MOST_PAGES)
+    counted = _flag(request, "includeTotalCount")
     order = request.GET.get("orderBy", "modifiedAt:desc")
     name, _, direction = order.partition(":")
     if name not in ORDERS or direction not in {"asc", "desc"}:
@@ -237,7 +238,7 @@ def show(request: SystemRequest) -> Json:
         "page": page,
         "orderBy": order,
     }
-    if request.GET.get("includeTotalCount", "").lower() in {"true", "1"}:
+    if counted:
         told["totalCount"] = Person.objects.count()
     return told
 
@@ -247,6 +248,15 @@ def _number(request: HttpRequest, name: str, usual: int, most: int) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= most:
         return int(text)
     raise Refusal(400, BAD_QUERY, f"{name} should be integer from 1 to {most}")
+
+
+def _flag(request: HttpRequest, name: str) -> bool:
+    match request.GET.get(name, "false").lower():
+        case "true" | "1":
+            return True
+        case "false" | "0":
+            return False
+    raise Refusal(400, BAD_QUERY, f"{name} should be boolean")
 
 
 def _key(request: HttpRequest) -> int:

@@ -113,7 +113,7 @@ RECEIVER = Family(
 
 # ------------------------------------------------------------------- callbacks
 
-_RECEIPT: Shape = {"type": "object", "properties": {"deliveryStatus": ANY_OBJECT}}
+_RECEIPT: Shape = {"type": "object", "properties": {"deliveryStatus": {}}}
 
 HUAWEI = Family(
     name="Callbacks of Huawei",
@@ -128,25 +128,18 @@ HUAWEI = Family(
             method="post",
             path="/callbacks/huawei/{applicationCode}",
             title="Tell what became of messages",
+            says="Entries that are no receipts are passed over, so that the others are not lost.",
             body={
                 "anyOf": [
                     {
                         "type": "object",
                         "properties": {
-                            "statuses": {
-                                "type": "array",
-                                "items": ANY_OBJECT,
-                                "maxItems": huawei_receipts.MOST_ENTRIES,
-                            }
+                            "statuses": array({}, maxItems=huawei_receipts.MOST_ENTRIES)
                         },
                         "required": ["statuses"],
                     },
                     {**_RECEIPT, "required": ["deliveryStatus"]},
-                    {
-                        "type": "array",
-                        "items": ANY_OBJECT,
-                        "maxItems": huawei_receipts.MOST_ENTRIES,
-                    },
+                    array({}, maxItems=huawei_receipts.MOST_ENTRIES),
                 ]
             },
             answer=only({"errno": WHOLE, "errmsg": TEXT}),

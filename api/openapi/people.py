@@ -7,7 +7,6 @@ from api.infobip.people import CLOUD_NAMES, OS_NAMES
 from api.openapi.calls import (
     ANY_OBJECT,
     FLAG,
-    LINE,
     SWITCH,
     TEXT,
     WHOLE,
@@ -283,7 +282,7 @@ def _identifier(*, required: bool) -> tuple[Parameter, ...]:
             "What the identifier is.",
             {**one_of("ID", "EXTERNAL_ID", "PHONE", "EMAIL", "PUSH"), "default": "ID"},
         ),
-        Parameter("sender", "With type PUSH: an application's code or id.", LINE),
+        Parameter("sender", "With type PUSH: an application's code or id. Else ignored.", TEXT),
     )
 
 

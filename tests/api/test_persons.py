@@ -204,6 +204,7 @@ def test_an_unknown_person_is_not_found(system: System, method: str, query: str)
         ("limit=1001", "limit should be integer from 1 to 1000"),
         ("page=0", "page should be integer from 1 to 1000000"),
         ("page=one", "page should be integer from 1 to 1000000"),
+        ("includeTotalCount=maybe", "includeTotalCount should be boolean"),
         (
             "orderBy=id:asc",
             ORDER,
