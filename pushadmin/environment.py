@@ -64,11 +64,12 @@ def env_address(name: str) -> tuple[str, int] | None:
     return host.strip("[]"), int(port)
 
 
-def database(url: str) -> dict[str, Any]:
+def database(url: str, *, seconds: int = 0) -> dict[str, Any]:
     """Django's settings for `postgresql://user:password@host:port/name?option=value`.
 
     A socket's folder goes into the option `host`, as libpq has it. Sessions run without parallel
-    hash joins, unless the option `options` says otherwise (docs/decisions/0014-hash-joins.md).
+    hash joins (docs/decisions/0014-hash-joins.md), and no statement of theirs longer than so many
+    `seconds`, unless the option `options` says otherwise.
     """
     parts = urlsplit(url)
     name = unquote(parts.path.removeprefix("/"))
@@ -77,7 +78,8 @@ def database(url: str) -> dict[str, Any]:
             "DATABASE_URL must read postgresql://user:password@host:5432/name."
         )
     given = parse_qs(parts.query, keep_blank_values=True)
-    options = {"options": "-c enable_parallel_hash=off"}
+    session = "-c enable_parallel_hash=off"
+    options = {"options": f"{session} -c statement_timeout={seconds}s" if seconds else session}
     options |= {key: values[-1] for key, values in given.items()}
     options = {key: value for key, value in options.items() if value}
     return {

@@ -83,6 +83,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "pushadmin.patience.PatienceMiddleware",
 ]
 LOADERS = [
     "django.template.loaders.filesystem.Loader",
@@ -119,7 +120,8 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"  # templates/django/fo
 # --- Stores -------------------------------------------------------------------------------
 
 DATABASE_POOL = env_int("DATABASE_POOL", 0)  # connections; 0 is none: workers keep one each
-DATABASES = {"default": database(env("DATABASE_URL"))}
+STATEMENT_SECONDS = env_int("STATEMENT_SECONDS", 0)  # then a statement is given up; 0: never
+DATABASES = {"default": database(env("DATABASE_URL"), seconds=STATEMENT_SECONDS)}
 if DATABASE_POOL:
     # Granian ends idle threads, whose own connections would stay open.
     DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": DATABASE_POOL}

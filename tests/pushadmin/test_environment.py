@@ -115,6 +115,31 @@ def test_the_options_of_a_session_can_be_said_otherwise() -> None:
     assert "options" not in settings["OPTIONS"]
 
 
+def test_statements_of_a_session_can_have_an_end() -> None:
+    settings = database("postgresql://pushadmin@db/pushadmin", seconds=60)
+
+    assert settings["OPTIONS"]["options"].endswith(" -c statement_timeout=60s")
+
+
+def test_statements_of_the_web_server_have_an_end() -> None:
+    asked = (
+        "import pushadmin.wsgi; from django.db import connection as c;"
+        "print(c.cursor().execute('SHOW statement_timeout').fetchone()[0])"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "STATEMENT_SECONDS"}
+
+    run = subprocess.run(
+        [sys.executable, "-c", asked],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert run.stdout.strip() == "1min"
+
+
 @pytest.mark.django_db
 def test_devices_without_a_person_never_meet_in_one_table_of_a_parallel_join() -> None:
     """Which would take all memory there is (docs/decisions/0014-hash-joins.md)."""
