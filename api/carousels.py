@@ -8,7 +8,7 @@ from django.utils.crypto import constant_time_compare
 
 from api import sdk
 from api.endpoint import ApiRequest, Json, Refusal, endpoint
-from campaigns import ids, rendering
+from campaigns import ids, merging, rendering
 from campaigns.models import Bulk
 from providers.dialects import carousel_items
 
@@ -30,6 +30,8 @@ def show(request: ApiRequest, key: str, content: int, message_id: UUID) -> Json:
     """
     bulk = Bulk.objects.filter(pk=ids.bulk_number(message_id)).first()
     if bulk is None or content >= len(bulk.content) or not _is_key(key, bulk):
+        raise Refusal(404, FAMILY.not_found, "There is no such carousel")
+    if merging.CARDS in bulk.content[content].get("merge", ()):  # they are in the push itself
         raise Refusal(404, FAMILY.not_found, "There is no such carousel")
     said = rendering.read(bulk.content[content])
     request.answer_headers = {"Cache-Control": f"public, max-age={CACHED_FOR}, immutable"}

@@ -36,6 +36,7 @@ SHORTEN = {
     "custom_payload": "the custom payload; it is never cut",
     "carousel": "the carousel, or give the server an https address, so that apps fetch it",
 }
+PERSONAL_CARDS = "the cards: those with merge tags travel in the push, and are not fetched by apps"
 
 
 def check_content(campaign: Campaign) -> None:
@@ -109,8 +110,12 @@ def check_delivery(campaign: Campaign) -> None:
 
 def mistakes(content: CampaignContent) -> list[tuple[str, merging.Mistake]]:
     """What is wrong with the merge tags of a content, by form field."""
-    said = {"title": content.title, "text": content.text, "target": content.target}
-    found = ((name, merging.mistake(text)) for name, text in said.items())
+    said = [("title", content.title), ("text", content.text), ("target", content.target)]
+    for place, card in enumerate(content.options.get(merging.CARDS, ())):
+        where = f"{merging.CARDS}[{place}]"
+        said += [(f"{where}.{name}", card.get(name, "")) for name in ("headline", "description")]
+        said += [(f"{where}.{merging.LINKS}", url) for url in card.get(merging.LINKS, {}).values()]
+    found = ((name, merging.mistake(text)) for name, text in said)
     return [(name, wrong) for name, wrong in found if wrong is not None]
 
 
@@ -164,9 +169,11 @@ def check_size(
                     )
                 )
             except PayloadTooLarge as problem:
+                personal = problem.field == merging.CARDS and merging.CARDS in said.get("merge", ())
+                shorten = PERSONAL_CARDS if personal else SHORTEN[problem.field]
                 raise ContentTooLargeError(
                     f"{platform.label} takes at most {problem.limit:,} bytes, and this"
-                    f" notification has {problem.size:,}. Shorten {SHORTEN[problem.field]}.",
+                    f" notification has {problem.size:,}. Shorten {shorten}.",
                     field=problem.field,
                     content=content.pk,
                 ) from None

@@ -48,7 +48,8 @@ class ContentForm(OptionsForm):
         widget=forms.RadioSelect,
         required=False,
         help_text="Apps that draw pushes themselves show the cards side by side (carousel) or one"
-        " after the other (slider). Where the system draws it, the first card's picture stands.",
+        " after the other (slider). Where the system draws it, the first card's picture stands."
+        " Cards take merge tags too; such cards have to fit into the push.",
     )
     on_tap = forms.ChoiceField(
         label="A tap opens",
@@ -104,6 +105,8 @@ class ContentForm(OptionsForm):
     def field_of(self, name: str) -> BoundField | None:
         """Where a field of providers.base.PushNotification is typed: "carousel[2].image_url"."""
         if place := re.fullmatch(r"carousel\[([0-9]+)\]\.([a-z_]+)", name):
+            if int(place[1]) >= len(self.cards):
+                return None  # somebody else added it meanwhile
             card = self.cards.forms[int(place[1])]
             return card["link" if place[2] == "deep_links" else place[2]]
         if name == "carousel":

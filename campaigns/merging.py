@@ -22,6 +22,7 @@ from liquid.template import BoundTemplate
 from devices.models import Platform
 
 FIELDS = ("title", "text", "deep_link", "browser_url")  # of a content, in which tags may stand
+CARDS = "carousel"  # the field of a content that holds cards, whose words and links may have tags
 PERSON = (
     "first_name", "last_name", "middle_name", "gender", "birthday", "city", "country",
     "preferred_language",
@@ -36,6 +37,7 @@ FILTERS = frozenset(
         "rstrip", "strip", "times", "truncate", "truncatewords", "upcase", "url_encode",
     }
 )  # fmt: skip
+LINKS = "deep_links"  # of a card: addresses by who opens them
 MOST_BYTES = 16_384  # of what a template says: no cloud takes more
 
 Values = Mapping[str, Any]
@@ -98,6 +100,7 @@ def _made() -> _Environment:
 
 
 _ENVIRONMENT = _made()
+_ANY_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 
 
 @lru_cache(maxsize=2_000)
@@ -109,8 +112,26 @@ def has_tags(text: str) -> bool:
     return "{{" in text or "{%" in text
 
 
+def without_tags(text: str) -> str:
+    """A text with a letter in place of each tag: to look at what surrounds them."""
+    return _ANY_TAG.sub("x", text)
+
+
 def fields_with_tags(content: Mapping[str, Any]) -> list[str]:
-    return [name for name in FIELDS if has_tags(content.get(name) or "")]
+    fields = [name for name in FIELDS if has_tags(content.get(name) or "")]
+    cards = any(has_tags(text) for card in content.get(CARDS, ()) for text in _of_card(card))
+    return [*fields, CARDS] if cards else fields
+
+
+def templates(content: Mapping[str, Any]) -> list[str]:
+    """Everything of a content in which tags stand."""
+    texts = [content.get(name) or "" for name in FIELDS]
+    texts += [text for card in content.get(CARDS, ()) for text in _of_card(card)]
+    return [text for text in texts if has_tags(text)]
+
+
+def _of_card(card: Mapping[str, Any]) -> list[str]:
+    return [card.get("headline", ""), card.get("description", ""), *card.get(LINKS, {}).values()]
 
 
 def marked(content: dict[str, Any]) -> dict[str, Any]:
@@ -122,16 +143,29 @@ def marked(content: dict[str, Any]) -> dict[str, Any]:
     return {**content, "merge": fields} if fields else content
 
 
-def merged(content: Mapping[str, Any], values: Values) -> dict[str, str]:
+def merged(content: Mapping[str, Any], values: Values) -> dict[str, Any]:
     """The fields of a content that are templates, as somebody reads them.
 
     Raises MissingValueError.
     """
-    return {name: rendered(content[name], values) for name in content.get("merge", ())}
+    return {
+        name: [_card(card, values) for card in content[CARDS]]
+        if name == CARDS
+        else rendered(content[name], values)
+        for name in content.get("merge", ())
+    }
+
+
+def _card(card: Mapping[str, Any], values: Values) -> dict[str, Any]:
+    words = {name: rendered(card.get(name, ""), values) for name in ("headline", "description")}
+    links = {name: rendered(url, values) for name, url in card.get(LINKS, {}).items()}
+    return {**card, **words, LINKS: links}
 
 
 def rendered(text: str, values: Values) -> str:
     """Raises MissingValueError, also for what cannot be said at all."""
+    if not has_tags(text):
+        return text
     try:
         return _template(text).render(**values)
     except LiquidError as problem:

@@ -42,9 +42,8 @@ def variables_of(campaign: Campaign) -> list[Variable]:
     """What all contents of a draft ask of people and devices."""
     found: set[Variable] = set()
     for content in campaign.contents.all():
-        said = content.as_json()
-        for name in merging.fields_with_tags(said):
-            found |= set(merging.variables(said[name]))
+        for text in merging.templates(content.as_json()):
+            found |= set(merging.variables(text))
     return sorted(found)
 
 

@@ -46,9 +46,11 @@ def notification(
     """What a bulk sends to whoever gets this content, the `place`-th of the bulk's.
 
     What is also shown inside the app stays there while the message is valid, unless the
-    content says for how long (contract/push.md 2.1).
+    content says for how long (contract/push.md 2.1). Apps fetch cards by an address that others
+    could guess once they know one, so those with somebody's values travel in the push alone.
     """
     said = read(content)
+    fetched = bool(said.carousel) and merging.CARDS not in content.get("merge", ())
     expires = ttl if said.in_app_style else None
     return replace(
         said,
@@ -61,7 +63,7 @@ def notification(
         mutable_content=not said.silent,
         replace_twin=replace_twin,
         in_app_expires_in=expires if said.in_app_expires_in is None else said.in_app_expires_in,
-        carousel_url=_carousel_url(application.pk, bulk_id, place) if said.carousel else "",
+        carousel_url=_carousel_url(application.pk, bulk_id, place) if fetched else "",
     )
 
 
@@ -124,9 +126,9 @@ class Renderer:
         return credential, compiled
 
     def _of_one(
-        self, credential: ProviderCredential, key: tuple[int, int, int], said: dict[str, str]
+        self, credential: ProviderCredential, key: tuple[int, int, int], said: dict[str, Any]
     ) -> Payload:
-        words = (*key, tuple(said.values()))
+        words = (*key, tuple(map(str, said.values())))
         compiled = self._merged.get(words)
         if compiled is None:
             compiled = self._compile(credential, key[2], {**self.bulk.content[key[2]], **said})

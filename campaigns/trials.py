@@ -116,7 +116,9 @@ def _name(device: Registration) -> str:
 
 
 def _fitting(content: dict[str, Any]) -> dict[str, Any]:
-    """With as many cards as a push carries itself."""
+    """With as many cards as a push carries itself. Those with merge tags always travel so."""
+    if merging.CARDS in merging.fields_with_tags(content):
+        return content
     cards = list(content.get("carousel", ()))
     while cards and len(compact(cards).encode()) > ROOM:
         cards.pop()

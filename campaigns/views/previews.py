@@ -33,20 +33,25 @@ class Shown:
     dismiss_title: str = ""
 
 
-def shown(form: ContentForm, said: Mapping[str, str] | None = None) -> Shown:
-    """What is typed, or, with merge tags filled in, what somebody reads."""
-    typed: dict[str, str] = {name: form[name].value() or "" for name in ("title", "text")}
-    typed |= said or {}
+def typed(form: ContentForm) -> dict[str, Any]:
+    """What is seen of a content, as providers.base.PushNotification calls it."""
+    words: dict[str, Any] = {name: form[name].value() or "" for name in ("title", "text")}
     cards = [
         {name: card[name].value() or "" for name in ("headline", "description")}
         for card in form.cards
     ]
+    return words | {merging.CARDS: cards}
+
+
+def shown(form: ContentForm, said: Mapping[str, Any] | None = None) -> Shown:
+    """What is typed, or, with merge tags filled in, what somebody reads."""
+    read = typed(form) | dict(said or {})
     return Shown(
-        title=typed["title"],
-        text=typed["text"],
-        picture=bool(form["image_url"].value() or cards),
+        title=read["title"],
+        text=read["text"],
+        picture=bool(form["image_url"].value() or read[merging.CARDS]),
         kind=form["pictures"].value() or "",
-        cards=cards,
+        cards=read[merging.CARDS],
         style=form["in_app_style"].value() or "",
         open_title=form["in_app_open_title"].value() or "",
         dismiss_title=form["in_app_dismiss_title"].value() or "",
@@ -79,10 +84,9 @@ def _read_by(device: Registration, campaign: Campaign, form: ComposerForm) -> di
     places = [{"language": "", "variant": 0}]
     places += [{"language": each.of.language, "variant": each.of.variant} for each in form.others]
     chosen = forms[Contents(places).place(device.language, variant)]
-    typed = merging.marked({name: chosen[name].value() or "" for name in ("title", "text")})
     values = merging.values_of([device.pk]).get(device.pk, merging.NOBODY)
     try:
-        said = merging.merged(typed, values)
+        said = merging.merged(merging.marked(typed(chosen)), values)
     except MissingValueError as problem:
         return {"not_sent": f"They do not get it: {problem}, and there is no fallback."}
     return {"shown": shown(chosen, said)}

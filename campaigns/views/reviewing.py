@@ -188,9 +188,7 @@ def _lacks(campaign: Campaign, form: ComposerForm) -> list[Lack]:
         campaign.application, form.rule(), asked, primary_only=primary_only
     )
     texts = [
-        said[name]
-        for said in (content.as_json() for content in campaign.contents.all())
-        for name in merging.fields_with_tags(said)
+        text for content in campaign.contents.all() for text in merging.templates(content.as_json())
     ]
     return [
         Lack(variable, devices, any(merging.needs(text, variable) for text in texts))

@@ -145,8 +145,8 @@ def test_links_of_other_names_stay(client: Client, shop: Application) -> None:
     [
         ({"card-2-image_url": "nothing at all"}, "id_card-2-image_url", "Enter a valid URL."),
         ({"card-2-image_url": "http://cdn.example/a.png"}, "id_card-2-image_url", "https://"),
-        ({"card-2-headline": "{{ first_name }}"}, "id_card-2-headline", "Merge tags"),
         ({"card-2-link": "boots"}, "id_card-2-link", "shop://shoes"),
+        ({"card-2-link": "{{ person.link }}"}, "id_card-2-link", "shop://shoes"),
         ({"cards": ",".join(map(str, range(1, 22)))}, "id_pictures", "at most 20 cards, not 21"),
     ],
 )
@@ -160,6 +160,35 @@ def test_what_is_wrong_with_a_card_stands_beside_its_field(
     (fault,) = [line for line in page.split("<li") if f'data-fault="{field}"' in line]
     assert sentence in fault
     assert options(campaign) == {}  # nothing is saved
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "sentence"),
+    [
+        ("headline", "{{ frist_name }}", "Nobody has a frist_name"),
+        ("description", "{{ first_name", "line 1, column"),
+        ("link", "https://shop.example/{{ first_name | shout }}", "There is no filter shout"),
+    ],
+)
+def test_a_mistake_in_the_merge_tags_of_a_card_is_kept_and_said_beside_its_field(
+    client: Client, shop: Application, name: str, said: str, sentence: str
+) -> None:
+    campaign = make_campaign(shop)
+
+    page = post(client, campaign, **TYPED_CARDS | {f"card-1-{name}": said})
+
+    (fault,) = [line for line in page.split("<li") if f'data-fault="id_card-1-{name}"' in line]
+    assert sentence in fault
+    assert said in str(options(campaign)["carousel"][1])
+
+
+def test_merge_tags_of_a_link_may_have_blanks(client: Client, shop: Application) -> None:
+    campaign = make_campaign(shop)
+    link = 'https://shop.example/?who={{ first_name | default: "you" | url_encode }}'
+
+    post(client, campaign, **TYPED_CARDS | {"card-1-link": link})
+
+    assert options(campaign)["carousel"][1]["deep_links"] == {"ins_dl_external": link}
 
 
 @pytest.mark.parametrize(
