@@ -123,7 +123,7 @@ class Destination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one request says."""
+    """One text of a request, and to whom it goes."""
 
     sender: str
     text: str
@@ -132,7 +132,7 @@ class Batch:
     destinations: Sequence[Destination]
 
 
-def body_v3(batch: Batch) -> Fields:
+def body_v3(*batches: Batch) -> Fields:
     return {
         "messages": [
             {
@@ -147,11 +147,12 @@ def body_v3(batch: Batch) -> Fields:
                     "contentType": "application/json",
                 },
             }
+            for batch in batches
         ]
     }
 
 
-def body_v2(batch: Batch) -> Fields:
+def body_v2(*batches: Batch) -> Fields:
     return {
         "messages": [
             {
@@ -164,6 +165,7 @@ def body_v2(batch: Batch) -> Fields:
                 "notifyUrl": batch.report_url,
                 "notifyContentType": "application/json",
             }
+            for batch in batches
         ]
     }
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from itertools import chain
 from typing import Protocol
 from uuid import UUID
 
@@ -168,7 +169,9 @@ class SmsProvider:
 
 
 class _Infobip:
-    """Up to a hundred destinations a request; our ids make a repeat harmless (6.2)."""
+    """Up to a hundred destinations a request, of one text or of several; our ids make a repeat
+    harmless (6.2).
+    """
 
     def __init__(self, gateway: Gateway, report_url: str, clock: Clock, *, old: bool) -> None:
         self.gateway = gateway
@@ -181,40 +184,41 @@ class _Infobip:
         groups: dict[tuple[SmsPayload, int], list[int]] = {}
         for place, message in enumerate(messages):
             groups.setdefault((message.payload, _minutes(message.ttl)), []).append(place)
-        size = infobip.MOST_DESTINATIONS
-        batches = [
-            (key, places[start : start + size])
-            for key, places in groups.items()
-            for start in range(0, len(places), size)
-        ]
+        requests = _requests(list(groups.values()), infobip.MOST_DESTINATIONS)
         answers = await asyncio.gather(
             *(
-                self._batch(payload, minutes, [messages[place] for place in places])
-                for (payload, minutes), places in batches
+                self._send([[messages[place] for place in places] for places in request])
+                for request in requests
             )
         )
         outcomes = {
             place: outcome
-            for (_, places), answer in zip(batches, answers, strict=True)
-            for place, outcome in zip(places, answer, strict=True)
+            for request, answer in zip(requests, answers, strict=True)
+            for place, outcome in zip(chain(*request), answer, strict=True)
         }
         return [outcomes[place] for place in range(len(messages))]
 
-    async def _batch(
-        self, payload: SmsPayload, minutes: int, messages: Sequence[_Message]
-    ) -> list[Outcome]:
-        batch = _batch_of(payload, minutes, messages, self._report_url)
-        outcomes = await self._post(batch)
+    async def _send(self, texts: Sequence[Sequence[_Message]]) -> list[Outcome]:
+        """One request; the messages of each text are alike but for their number."""
+        batches = [
+            _batch_of(alike[0].payload, _minutes(alike[0].ttl), alike, self._report_url)
+            for alike in texts
+        ]
+        outcomes = await self._post(batches)
+        if len(texts) > 1 and all(outcome.status == 400 for outcome in outcomes):
+            # A text that is refused takes no other with it; of such a request nothing was taken.
+            apart = await asyncio.gather(*(self._send([alike]) for alike in texts))
+            return list(chain(*apart))
         if all(outcome.verdict is Verdict.UNKNOWN for outcome in outcomes):
-            again = await self._post(batch)
+            again = await self._post(batches)
             # The first try may have been taken, so a second one that was not proves nothing.
             if again[0].verdict is not Verdict.NOT_SENT:
                 return again
         return outcomes
 
-    async def _post(self, batch: Batch) -> list[Outcome]:
-        result = await self.gateway.request("POST", self._path, json=self._body(batch))
-        message_ids = [one.message_id for one in batch.destinations]
+    async def _post(self, batches: Sequence[Batch]) -> list[Outcome]:
+        result = await self.gateway.request("POST", self._path, json=self._body(*batches))
+        message_ids = [one.message_id for batch in batches for one in batch.destinations]
         if not isinstance(result, Answered):
             return [_nothing_came(result)] * len(message_ids)
         outcomes = infobip.read(result.status, result.body, message_ids)
@@ -263,6 +267,21 @@ class _Twilio:
         if not isinstance(result, Answered):
             return result, _nothing_came(result)
         return result, twilio.read(result.status, result.body)
+
+
+def _requests(groups: Sequence[Sequence[int]], most: int) -> list[list[Sequence[int]]]:
+    """Groups of messages as requests of so many at most: a group is cut, or shares a request."""
+    requests: list[list[Sequence[int]]] = []
+    room = 0
+    for group in groups:
+        for start in range(0, len(group), most):
+            piece = group[start : start + most]
+            if len(piece) > room:
+                requests.append([])
+                room = most
+            requests[-1].append(piece)
+            room -= len(piece)
+    return requests
 
 
 def _minutes(seconds: int) -> int:

@@ -71,9 +71,9 @@ def taken(request: httpx.Request, number: int = 26) -> httpx.Response:
     if request.url.path.startswith("/2010-04-01"):
         return httpx.Response(201, json={"sid": "SM1", "status": "queued"})
     status = {"groupId": 1, "groupName": "PENDING", "id": number, "name": "NAME"}
-    [message] = json.loads(request.content)["messages"]
     told = [
         {"messageId": one["messageId"], "destination": one["to"], "status": status}
+        for message in json.loads(request.content)["messages"]
         for one in message["destinations"]
     ]
     return httpx.Response(200, json={"bulkId": "b", "messages": told})
@@ -194,6 +194,51 @@ def test_infobip_gets_a_hundred_destinations_a_request_in_order() -> None:
     assert sizes == [50, 100, 100]
     expected = [V.UNREGISTERED if one.endswith("7") else V.ACCEPTED for one in numbers]
     assert verdicts(outcomes) == expected
+
+
+def send_each(data: dict[str, Any], wire: Wire, *texts: str) -> list[Outcome]:
+    """A number for each text."""
+    sms = provider(data, wire)
+    payloads = {text: sms.compile(PushNotification(text=text)) for text in texts}
+    window = [
+        Addressed(payloads[text], uuid.uuid4(), f"4179302{place:04}", ttl=60)
+        for place, text in enumerate(texts)
+    ]
+    return asyncio.run(sms.send(window))
+
+
+@pytest.mark.parametrize("data", [INFOBIP, OLD])
+def test_several_texts_share_a_request_to_infobip(data: dict[str, Any]) -> None:
+    wire = Wire()
+    texts = [f"Hi {number}" for number in range(120)] + ["Hi 7"] * 30
+
+    outcomes = send_each(data, wire, *texts)
+
+    assert [outcome.provider_id != "" for outcome in outcomes] == [True] * 150
+    sizes = [
+        sum(len(message["destinations"]) for message in body["messages"]) for body in wire.bodies
+    ]
+    assert sorted(sizes) == [50, 100]
+    said = {
+        one["to"]: message.get("text") or message["content"]["text"]
+        for body in wire.bodies
+        for message in body["messages"]
+        for one in message["destinations"]
+    }
+    assert said == {f"4179302{place:04}": text for place, text in enumerate(texts)}
+
+
+def test_a_text_that_infobip_refuses_takes_no_other_with_it() -> None:
+    def refuse_one(request: httpx.Request) -> httpx.Response:
+        texts = [one["content"]["text"] for one in json.loads(request.content)["messages"]]
+        return httpx.Response(400, json={}) if "bad" in texts else taken(request)
+
+    wire = Wire(refuse_one)
+
+    outcomes = send_each(INFOBIP, wire, "Hi Ana", "bad", "Hi Bo")
+
+    assert verdicts(outcomes) == [V.ACCEPTED, V.REJECTED, V.ACCEPTED]
+    assert [len(body["messages"]) for body in wire.bodies] == [3, 1, 1, 1]
 
 
 @SHAPES
