@@ -83,7 +83,8 @@ class DeliveryForm(forms.Form):
             ("devices", "A number of devices first"),
         ],
         required=False,
-        help_text="They are drawn at random; the others wait until it is known how it went.",
+        help_text="They are drawn at random; the others wait until it is known how it went. Not"
+        " with a scenario, nor in recipients' time.",
     )
     try_size = forms.IntegerField(
         label="How many", required=False, min_value=1, max_value=1_000_000,
@@ -112,7 +113,7 @@ class DeliveryForm(forms.Form):
         ],
         required=False,
         help_text="A part of the audience is sent the variants; the rest waits, and gets the"
-        " winner.",
+        " winner. Not with a scenario, nor with another part tried first, nor in recipients' time.",
     )
     win_test = forms.IntegerField(
         label="Try on, in percent", required=False, min_value=1, max_value=99,

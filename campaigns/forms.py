@@ -102,7 +102,8 @@ class ComposerForm(ContentForm, DeliveryForm):
         required=False,
         empty_label="Nothing more is sent",
         help_text="A scenario goes on with a text message, once for each person whose push failed,"
-        " or was not confirmed within its time. That time replaces how long we keep trying.",
+        " or was not confirmed within its time. That time replaces how long we keep trying. It"
+        " goes with no winner and no part tried first, and is not sent again to some afterwards.",
     )
     throttle = forms.IntegerField(
         label="Messages a second, at most",

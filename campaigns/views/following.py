@@ -100,7 +100,7 @@ def _progress(campaign: Campaign, bulk: Bulk) -> dict[str, Any]:
         **_trouble(bulk),
         **_runs(campaign, bulk),
         "resend": resending.others(campaign, bulk),
-        "resendable": bulk.flow_id is None and bulk.frozen_at is not None,
+        "not_resendable": resending.refusal(bulk),
         "decides": canaries.asks(bulk),
         "goes_out": scheduling.shown(bulk),
         "held_for": max(0, math.ceil((bulk.starts_at - now).total_seconds())),

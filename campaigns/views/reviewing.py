@@ -1,9 +1,10 @@
 """The panel beside the send button: what is wrong with a draft, and whom it would reach."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from django.db import OperationalError
 from django.forms import BoundField
@@ -23,6 +24,7 @@ from campaigns import (
     drafting,
     merging,
     previewing,
+    resending,
     scheduling,
     stages,
     variants,
@@ -221,6 +223,15 @@ def _mistakes(campaign: Campaign, form: ComposerForm) -> list[Fault]:
     ]
 
 
+def _refused(form: ComposerForm, check: Callable[[], None]) -> list[Fault]:
+    """What a check of what is stored has against a launch, beside its field."""
+    try:
+        check()
+    except CampaignError as refusal:
+        return [_fault(form, refusal)]
+    return []
+
+
 def _languages(campaign: Campaign, form: ComposerForm) -> list[LanguageCount]:
     """Devices of the typed audience by the language they are spoken to in."""
     spoken = contents.spoken(campaign)
@@ -246,6 +257,8 @@ def review_of(
     )
     if mark != "faulty":
         review.faults += _mistakes(campaign, form)
+        for check in (canaries.check, winners.check, resending.check):
+            review.faults += _refused(form, partial(check, campaign))
     if form.audience_is_valid():
         review.size = counting.live(
             campaign.application, form.rule(), primary_only=form.cleaned_data["primary_only"]
