@@ -1,6 +1,7 @@
 """Into a step: whom it reaches by its channel, and the chunks that send to them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -19,7 +20,7 @@ Recipients = dict[int, int]  # recipient → medium
 def board(
     bulks: list[Bulk], journeys: Sequence[Journey], said: Mapping[str, Any]
 ) -> dict[int, Reason]:
-    """Give journeys to the bulks of their step, whose rows are locked.
+    """Give journeys to the bulks of their step, whose rows are locked; they begin it together.
 
     Returns the journeys that the step cannot reach, and why.
     """
@@ -54,7 +55,8 @@ def _board_sms(bulk: Bulk, journeys: Sequence[Journey]) -> dict[int, Reason]:
     Leg.objects.bulk_create(
         Leg(bulk=bulk, recipient=journey.pk, journey=journey) for journey in taken
     )
-    _write(bulk, dict.fromkeys((journey.pk for journey in taken), Medium.SMS.value))
+    everybody = dict.fromkeys((journey.pk for journey in taken), Medium.SMS.value)
+    _write(bulk, everybody, journeys[0].deadline)
     return refused
 
 
@@ -106,7 +108,7 @@ def _board_push(
             legs.append(Leg(bulk=bulk, recipient=pk, journey=journey))
     Leg.objects.bulk_create(legs)
     for bulk in bulks:
-        _write(bulk, boarding.get(bulk.pk, {}))
+        _write(bulk, boarding.get(bulk.pk, {}), journeys[0].deadline)
     return {j.pk: Reason.NO_DEVICE for j in journeys if not found.get(j.pk)}
 
 
@@ -153,10 +155,16 @@ def _sibling(bulk: Bulk) -> Bulk:
 # ------------------------------------------------------------------- chunks
 
 
-def _write(bulk: Bulk, recipients: Recipients) -> None:
-    """Chunks that may be sent at once."""
+def _write(bulk: Bulk, recipients: Recipients, deadline: datetime) -> None:
+    """Chunks that may be sent at once, until the step is over.
+
+    A step that begins later than planned has its whole time all the same, as after an outage
+    that was longer than all steps together (contract/omni.md 2.3).
+    """
     if not recipients:
         return
+    began = deadline - timedelta(seconds=bulk.ttl)
+    own = began if began > bulk.starts_at else None
     by_medium: dict[int, list[int]] = {}
     for recipient, medium in sorted(recipients.items()):
         by_medium.setdefault(medium, []).append(recipient)
@@ -166,7 +174,8 @@ def _write(bulk: Bulk, recipients: Recipients) -> None:
         while part := list(islice(rest, settings.CHUNK_SIZE)):
             chunks.append(
                 Chunk(
-                    bulk=bulk, platform=medium, not_before=bulk.starts_at, size=len(part),
+                    bulk=bulk, platform=medium, not_before=bulk.starts_at, starts_at=own,
+                    size=len(part),
                     recipients=part, urgent=bulk.origin != Bulk.Origin.CAMPAIGN,
                 )
             )  # fmt: skip

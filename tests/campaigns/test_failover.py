@@ -154,6 +154,48 @@ def test_a_text_says_who_it_comes_from_and_for_how_long(shop: Shop) -> None:
     assert 3500 < sent.ttl <= 3600
 
 
+def test_a_step_that_begins_after_a_long_outage_has_its_whole_time(shop: Shop) -> None:
+    """The service was away for longer than all steps together: contract/omni.md 2.3."""
+    shop.somebody()
+    bulk = launch(shop)
+    go()
+    Bulk.objects.filter(flow=bulk.flow).update(ttl=1)
+    let_expire(bulk)
+
+    go()
+
+    [text] = shop.sms.taken
+    assert 3000 < text.ttl <= 3600
+    [message] = Message.objects.of_bulk(sms_of(bulk))
+    assert message.state == Message.State.ACCEPTED
+    say(sms_of(bulk), only_journey(bulk).pk, Message.State.DELIVERED)
+    go()
+    assert only_journey(bulk).state == State.DELIVERED
+
+
+def test_what_waits_for_its_next_try_after_a_late_start_is_sent_until_its_step_is_over(
+    shop: Shop,
+) -> None:
+    shop.somebody()
+    bulk = launch(shop)
+    go()
+    Bulk.objects.filter(flow=bulk.flow).update(ttl=1)
+    let_expire(bulk)
+    later = Outcome(verdict=Verdict.TRY_LATER, cause=Cause.CLOUD_UNAVAILABLE, retry_after=5)
+    shop.sms.answer = lambda one: later
+    go()
+    [again] = sms_of(bulk).chunks.filter(attempt=1)
+    again.not_before = timezone.now() - timedelta(hours=1)
+    again.save()
+    shop.sms.answer = lambda one: Outcome(verdict=Verdict.ACCEPTED, status=200)
+
+    go()
+
+    assert len(shop.sms.taken) == 2
+    [message] = Message.objects.of_bulk(sms_of(bulk))
+    assert message.state == Message.State.ACCEPTED
+
+
 def test_a_step_has_failed_only_when_every_device_has(shop: Shop) -> None:
     first, second = shop.somebody(2)
     dead = first.address.token
