@@ -1,14 +1,17 @@
 """Into a step: whom it reaches by its channel, and the chunks that send to them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import islice
 from typing import Any
 
 from django.conf import settings
 from django.db.models import F, Q
 
-from campaigns import excluding
+from campaigns import excluding, merging
+from campaigns.merging import MissingValueError
 from campaigns.models import Bulk, Chunk, Journey, Leg, Medium, Reason
 from devices import numbers
 from devices.models import Identity, Provider, ProviderCredential, Registration
@@ -38,8 +41,7 @@ def _board_sms(bulk: Bulk, journeys: Sequence[Journey]) -> dict[int, Reason]:
     people = {journey.person_id for journey in journeys if journey.person_id is not None}
     excluded = excluding.people(bulk.application, people)
     closed = numbers.closings(journey.number for journey in journeys if journey.number)
-    refused, taken = {}, []
-    count, (price, currency) = parts(bulk.content[0]["text"]).count, price_of(bulk.application_id)
+    refused, able = {}, []
     for journey in journeys:
         if journey.person_id is not None and journey.person_id in excluded:
             refused[journey.pk] = excluded[journey.person_id]
@@ -50,14 +52,46 @@ def _board_sms(bulk: Bulk, journeys: Sequence[Journey]) -> dict[int, Reason]:
             opted_out = why == closed[journey.number].Reason.OPTED_OUT
             refused[journey.pk] = Reason.OPTED_OUT if opted_out else Reason.NUMBER_REFUSED
         else:
-            journey.parts, journey.price, journey.currency = count, price, currency
-            taken.append(journey)
+            able.append(journey)
+    texts = _texts(bulk, able)
+    refused |= {journey.pk: Reason.NO_VALUE for journey in able if journey.pk not in texts}
+    taken = [journey for journey in able if journey.pk in texts]
+    price, currency = price_of(bulk.application_id)
+    count = cache(lambda text: parts(text).count)
+    for journey in taken:
+        journey.parts = count(texts[journey.pk])
+        journey.price, journey.currency = price, currency
+    own = "merge" in bulk.content[0]
     Leg.objects.bulk_create(
-        Leg(bulk=bulk, recipient=journey.pk, journey=journey) for journey in taken
+        Leg(
+            bulk=bulk,
+            recipient=journey.pk,
+            journey=journey,
+            text=texts[journey.pk] if own else "",
+        )
+        for journey in taken
     )
     everybody = dict.fromkeys((journey.pk for journey in taken), Medium.SMS.value)
     _write(bulk, everybody, journeys[0].deadline)
     return refused
+
+
+def _texts(bulk: Bulk, journeys: Sequence[Journey]) -> dict[int, str]:
+    """What a text message says on each journey; nothing for whom a value of it is not known.
+
+    It is filled in once, as the step begins: whatever is tried again says the same.
+    """
+    content = bulk.content[0]
+    if "merge" not in content:
+        return dict.fromkeys((journey.pk for journey in journeys), content["text"])
+    people = {journey.person_id for journey in journeys if journey.person_id is not None}
+    known = merging.values_of_people(bulk.application_id, people)
+    texts: dict[int, str] = {}
+    for journey in journeys:
+        values = known.get(journey.person_id or 0, merging.NOBODY)
+        with suppress(MissingValueError):
+            texts[journey.pk] = merging.merged(content, values)["text"]
+    return texts
 
 
 def _find_numbers(journeys: Iterable[Journey]) -> None:

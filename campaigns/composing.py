@@ -76,7 +76,7 @@ def launch(campaign: Campaign, user: User) -> Bulk:
         _check_credentials(campaign, set(reached.by_platform))
         checking.check_options(campaign, set(reached.by_platform))
         checking.check_size(campaign, set(reached.by_platform), previewing.worst(campaign, rule))
-        steps = flows.of_campaign(campaign) if campaign.scenario is not None else []
+        steps = flows.of_campaign(campaign, rule) if campaign.scenario is not None else []
         bulk = Bulk(
             application=campaign.application,
             campaign=campaign,

@@ -66,6 +66,7 @@ class Standing:
     open: bool
     deadline: datetime
     number: str
+    text: str  # of a text message with merge tags, filled in as its step began
 
     def seconds(self, *, at_most: int) -> int:
         """How long it is worth anything; the timetable ends its step."""
@@ -74,7 +75,7 @@ class Standing:
 
 
 _STANDING = """
-SELECT l.recipient, j.state <= %s AND j.step = %s, j.deadline, j.number
+SELECT l.recipient, j.state <= %s AND j.step = %s, j.deadline, j.number, l.text
 FROM campaigns_leg l JOIN campaigns_journey j ON j.id = l.journey_id
 WHERE l.bulk_id = %s AND l.recipient = ANY(%s)
 """

@@ -7,11 +7,13 @@ from typing import Any
 from django.db import connection
 from django.db.models import F
 
-from campaigns import boarding, merging
+from campaigns import boarding, merging, texting
 from campaigns.errors import IncompleteContentError, NoCredentialError
 from campaigns.models import Bulk, Campaign, Flow, Journey, Reason, RepeatPolicy, WebhookEvent
+from campaigns.targeting import Rule
+from campaigns.texting import Length
 from devices.models import Application
-from providers.sms import MOST_PARTS, parts
+from providers.sms import MOST_PARTS
 
 LONGEST = 48 * 3600  # seconds that a step may take
 
@@ -154,7 +156,7 @@ def unfit(channels: Sequence[str]) -> str:
     return "A campaign begins with a push, and goes on with text messages only."
 
 
-def of_campaign(campaign: Campaign) -> list[Step]:
+def of_campaign(campaign: Campaign, rule: Rule) -> list[Step]:
     """The steps of a campaign with a scenario: its push, then its text as a text message.
 
     Raises IncompleteContentError and NoCredentialError for steps that it cannot take.
@@ -164,20 +166,9 @@ def of_campaign(campaign: Campaign) -> list[Step]:
     channels = [step["channel"] for step in said]
     if problem := unfit(channels):
         raise IncompleteContentError(f"{problem} Choose another scenario.", field="scenario")
-    text = campaign.contents.filter(language="").values_list("text", flat=True).first() or ""
+    text = texting.text_of(campaign)
     if len(channels) > 1:
-        if merging.has_tags(text):
-            raise IncompleteContentError(
-                "A text message has no merge tags: write this text without them, or choose no"
-                " scenario.",
-                field="text",
-            )
-        count = parts(text).count
-        if count > MOST_PARTS:
-            raise IncompleteContentError(
-                f"The text takes {count} SMS; at most {MOST_PARTS} are sent. Shorten it.",
-                field="text",
-            )
+        check_length(texting.length(text, campaign.application, rule))
         if boarding.gateway_of(campaign.application_id) is None:
             raise NoCredentialError(
                 f"{campaign.application} has no SMS gateway. Add one under Settings, Applications."
@@ -187,12 +178,22 @@ def of_campaign(campaign: Campaign) -> list[Step]:
             channel=step["channel"],
             sender=step.get("sender", ""),
             validity=step.get("validity") or LONGEST,
-            content={"text": text} if step["channel"] == "SMS" else {},
+            content=merging.marked({"text": text}) if step["channel"] == "SMS" else {},
             accepted_is_enough=bool(step.get("accepted_is_enough")),
             primary_only=campaign.primary_only,
         )
         for step in said
     ]
+
+
+def check_length(length: Length) -> None:
+    """Raise what keeps a text from being sent as a text message."""
+    if length.most > MOST_PARTS:
+        whose = " for the longest of those who would get it" if length.varies else ""
+        raise IncompleteContentError(
+            f"The text takes {length.most} SMS{whose}; at most {MOST_PARTS} are sent. Shorten it.",
+            field="text",
+        )
 
 
 def as_it_goes_on(first: Bulk) -> Bulk:

@@ -1,9 +1,11 @@
 """What other systems submitted is forgotten together with its messages.
 
-Bulks of single sends come by the million; those that an inbox still shows are kept.
+Bulks of single sends come by the million; those that an inbox still shows are kept. Of text
+messages that name somebody the words are forgotten, also with the person.
 """
 
 import time
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -17,6 +19,7 @@ from campaigns.models import (
     FlowDestination,
     InboxMessage,
     Journey,
+    Leg,
     Submission,
 )
 
@@ -31,6 +34,7 @@ def drop_submitted(*, seconds: float) -> int:
     while time.monotonic() < until:
         gone = _drop_bulks(limit=limit) + _drop_submissions(limit=limit)
         gone += _drop_flows(limit=limit)
+        gone += _drop_texts(limit=limit)
         count += gone
         if not gone:
             break
@@ -72,3 +76,17 @@ def _drop_flows(*, limit: datetime) -> int:
     others = list(rejected.order_by("pk").values_list("pk", flat=True)[:AT_ONCE])
     FlowDestination.objects.filter(pk__in=others).delete()
     return len(keys) + len(others)
+
+
+def _drop_texts(*, limit: datetime) -> int:
+    """What text messages said to somebody, once their messages are gone."""
+    old = Leg.objects.exclude(text="").filter(bulk__starts_at__lt=limit)
+    return Leg.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:AT_ONCE])).update(
+        text=""
+    )
+
+
+def forget_texts(people: Collection[int], **_: object) -> None:
+    """What text messages said to people who are erased, in the same transaction."""
+    theirs = Journey.objects.filter(person__in=people).values("pk")
+    Leg.objects.filter(journey__in=theirs).exclude(text="").update(text="")

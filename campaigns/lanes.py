@@ -210,6 +210,7 @@ class Lane:
 
     def _prepare(self, chunk: ClaimedChunk) -> Window:
         assert self.bulk is not None
+        assert self.renderer is not None
         until = min(chunk.cursor + self._window_size(chunk.platform), chunk.size)
         window = Window(until=until)
         wanted = chunk.recipients[chunk.cursor : until]
@@ -224,9 +225,9 @@ class Lane:
             known = {
                 pk: recipients.phone(pk, standing.number) for pk, standing in standings.items()
             }
+            self.renderer.told({pk: standing.text for pk, standing in standings.items()})
         else:
             known = recipients.load(wanted, self.bulk.application)
-            assert self.renderer is not None
             self.renderer.learn(wanted)
         first = ids.first_id(self.bulk)
         for pk in wanted:

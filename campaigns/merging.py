@@ -293,6 +293,20 @@ WHERE r.id = ANY(%s)
 """  # noqa: S608 - names of columns
 
 
+# Of several devices the primary one speaks for a person, else the one that was seen last.
+_OF_PEOPLE = f"""
+SELECT p.id, r.language, r.platform, r.manufacturer, r.model, r.attributes, p.attributes,
+       {", ".join(f"p.{name}" for name in PERSON)}
+FROM devices_person p LEFT JOIN LATERAL (
+    SELECT * FROM devices_registration d
+    WHERE d.person_id = p.id AND d.application_id = %s
+    ORDER BY d.enabled DESC, d."primary" DESC, d.last_seen_day DESC, d.id DESC
+    LIMIT 1
+) r ON true
+WHERE p.id = ANY(%s)
+"""  # noqa: S608 - names of columns
+
+
 def values_of(registrations: Collection[int]) -> dict[int, Values]:
     """What merge tags can say of devices and whom they belong to. Empty is not known."""
     with connection.cursor() as cursor:
@@ -300,12 +314,20 @@ def values_of(registrations: Collection[int]) -> dict[int, Values]:
         return {row[0]: _values(*row[1:]) for row in cursor.fetchall()}
 
 
+def values_of_people(application: int, people: Collection[int]) -> dict[int, Values]:
+    """Likewise of people, as a text message names them: with the device they use there, if any."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OF_PEOPLE, [application, list(people)])
+        return {row[0]: _values(*row[1:]) for row in cursor.fetchall()}
+
+
 def _values(
-    language: str, platform: int, manufacturer: str, model: str, device: Any, person: Any,
-    *names: Any,
+    language: str | None, platform: int | None, manufacturer: str | None, model: str | None,
+    device: Any, person: Any, *names: Any,
 ) -> Values:  # fmt: skip
     told = {
-        "language": language, "platform": Platform(platform).label,
+        "language": language,
+        "platform": "" if platform is None else Platform(platform).label,
         "manufacturer": manufacturer, "model": model, **dict(zip(PERSON, names, strict=True)),
     }  # fmt: skip
     values = {name: value for name, value in told.items() if value not in ("", None)}

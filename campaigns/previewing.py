@@ -52,7 +52,7 @@ def candidates(campaign: Campaign, rule: Rule) -> list[Candidate]:
     whoever has none.
     """
     reached = audience.of(campaign.application, rule, primary_only=campaign.primary_only)
-    keys = _longest(reached, variables_of(campaign), most=2)
+    keys = longest(reached, variables_of(campaign), most=2)
     with suppress(OperationalError), patience(PATIENCE):
         keys += list(reached.filter(person__isnull=False).values_list("pk", flat=True)[:OFFERED])
     with suppress(OperationalError), patience(PATIENCE):
@@ -78,19 +78,31 @@ def worst(campaign: Campaign, rule: Rule) -> list[merging.Values]:
     if not asked:
         return []
     reached = audience.of(campaign.application, rule, primary_only=campaign.primary_only)
-    keys = _longest(reached, asked, most=LONGEST)
+    keys = longest(reached, asked, most=LONGEST)
     with suppress(OperationalError), patience(PATIENCE):
         keys += list(reached.values_list("pk", flat=True)[:LOOKED_AT])
     return list(merging.values_of(set(keys)).values())
 
 
-def _longest(reached: QuerySet[Any], asked: Sequence[Variable], *, most: int) -> list[int]:
+def longest(
+    reached: QuerySet[Any],
+    asked: Sequence[Variable],
+    *,
+    most: int,
+    key: str = "pk",
+    spelt: str = "",
+) -> list[int]:
+    """Keys of devices, or of their people, that have the longest of each value; `spelt`: of those
+    that a regular expression finds something in.
+    """
     keys: list[int] = []
     for variable in asked:
-        rows = reached.annotate(letters=Length(_text_of(variable)))
+        rows = reached.annotate(said=_text_of(variable), letters=Length("said"))
         rows = rows.filter(letters__gt=0).order_by("-letters", "pk")
+        if spelt:
+            rows = rows.filter(said__regex=spelt)
         with suppress(OperationalError), patience(PATIENCE):
-            keys += list(rows.values_list("pk", flat=True)[:most])
+            keys += list(rows.values_list(key, flat=True)[:most])
     return keys
 
 

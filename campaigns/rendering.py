@@ -1,6 +1,6 @@
 """Content of a bulk → payload of a device."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -94,11 +94,16 @@ class Renderer:
         self._compiled: dict[tuple[int, int, int], Payload] = {}
         self._merged: dict[tuple[int, int, int, tuple[str, ...]], Payload] = {}
         self._values: dict[int, merging.Values] = {}
+        self._texts: Mapping[int, str] = {}
 
     def learn(self, registrations: Collection[int]) -> None:
         """Look up what merge tags say of the devices of a window."""
         if self.merges:
             self._values = merging.values_of(registrations)
+
+    def told(self, texts: Mapping[int, str]) -> None:
+        """What the text messages of a window say: they were filled in as their step began."""
+        self._texts = texts
 
     def payload(
         self, platform: int, variant: int, device: Recipient
@@ -117,13 +122,17 @@ class Renderer:
         key = (credential.pk, credential.version, place)
         content = self.bulk.content[place]
         if "merge" in content:
-            said = merging.merged(content, self._values.get(device.id, merging.NOBODY))
-            return credential, self._of_one(credential, key, said)
+            return credential, self._of_one(credential, key, self._said(content, device))
         compiled = self._compiled.get(key)
         if compiled is None:
             compiled = self._compile(credential, place, content)
             self._compiled[key] = compiled
         return credential, compiled
+
+    def _said(self, content: dict[str, Any], device: Recipient) -> dict[str, Any]:
+        if device.provider == Provider.SMS:
+            return {"text": self._texts[device.id]}
+        return merging.merged(content, self._values.get(device.id, merging.NOBODY))
 
     def _of_one(
         self, credential: ProviderCredential, key: tuple[int, int, int], said: dict[str, Any]

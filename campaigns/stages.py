@@ -8,11 +8,11 @@ from decimal import Decimal
 from django.db import OperationalError
 from django.db.models import Count, F, Sum
 
-from campaigns import audience, boarding, counting, excluding
+from campaigns import boarding, counting, texting
+from campaigns.merging import Lack
 from campaigns.models import Bulk, Campaign, Journey, Stage
 from campaigns.targeting import Rule
-from devices.models import Identity
-from providers.sms import parts
+from campaigns.texting import Length
 
 PATIENCE = 300  # milliseconds, while somebody composes
 CHANNELS = {"PUSH": "Push", "SMS": "Text message"}
@@ -94,10 +94,11 @@ class Reach:
     """Whom the text messages of a campaign could reach, and what that costs at most."""
 
     people: int | None  # None: too many to count while somebody waits
-    parts: int  # SMS for each of them
+    length: Length  # SMS for each of them
     price: Decimal  # of one; 0: nobody has written it down
     cost: Decimal | None
     currency: str
+    lacks: list[Lack]  # values that the text asks for; how many people have none
 
 
 def reach(campaign: Campaign, rule: Rule) -> Reach | None:
@@ -105,15 +106,13 @@ def reach(campaign: Campaign, rule: Rule) -> Reach | None:
     steps: list[Mapping[str, object]] = campaign.scenario.steps if campaign.scenario else []
     if not any(step["channel"] == "SMS" for step in steps):
         return None
-    devices = audience.matching(campaign.application, rule)
-    allowed = excluding.without(devices, campaign.application)
-    owners = allowed.filter(person__isnull=False).values("person")
-    phones = Identity.objects.filter(kind=Identity.Kind.PHONE, person__in=owners)
+    application = campaign.application
     people = None
     with suppress(OperationalError), counting.patience(PATIENCE):
-        people = phones.values("person").distinct().count()
-    text = campaign.contents.filter(language="").values_list("text", flat=True).first() or ""
-    price, currency = boarding.price_of(campaign.application_id)
-    count = parts(text).count
-    cost = Decimal(price) * count * people if price and people is not None else None
-    return Reach(people, count, Decimal(price), cost, currency)
+        people = texting.numbers(application, rule).values("person").distinct().count()
+    text = texting.text_of(campaign)
+    price, currency = boarding.price_of(application.pk)
+    length = texting.length(text, application, rule)
+    cost = Decimal(price) * length.most * people if price and people is not None else None
+    lacks = texting.lacks(text, application, rule)
+    return Reach(people, length, Decimal(price), cost, currency, lacks)

@@ -70,6 +70,7 @@ class Entry:
     message: Message | None = None
     change: AuditEntry | None = None
     event: Event | None = None
+    text: str = ""  # of a text message that was filled in
 
     @property
     def is_text(self) -> bool:
@@ -85,7 +86,11 @@ class Entry:
 
     @property
     def said(self) -> str:
-        """What the message says, as it was written: before names were filled in."""
+        """What the message says: a push as it was written, before names were filled in, and a text
+        message as it was sent.
+        """
+        if self.text:
+            return self.text
         if self.message is None or not self.message.bulk.content:
             return ""
         message = self.message
@@ -125,18 +130,18 @@ def read(subject: Subject, kinds: Iterable[Kind], most: int, place: Place | None
 def _messages(subject: Subject, until: datetime | None, most: int) -> list[Entry]:
     before = ids.lowest_id(until + _ID_TELLS) if until else None
     pushed = Message.objects.all().newest_of(subject.devices, most, before)
-    texted: Iterable[Message] = ()
+    sent = [(message, "") for message in pushed.select_related("bulk__campaign")]
     if subject.person is not None:
-        texted = texts(subject.application, subject.person, until, most)
+        sent += texts(subject.application, subject.person, until, most)
     return [
         Entry(
             ids.moment_of(message.pk),
             f"m{message.pk}",
             device=subject.devices.get(message.registration_id),
             message=message,
+            text=text,
         )
-        for messages in (pushed.select_related("bulk__campaign"), texted)
-        for message in messages
+        for message, text in sent
     ]
 
 
@@ -145,8 +150,11 @@ def texts(
     person: int,
     until: datetime | None = None,
     most: int | None = None,
-) -> Iterable[Message]:
-    """Text messages to a person, newest first: a text has no device, its journey has a person."""
+) -> list[tuple[Message, str]]:
+    """Text messages to a person, newest first, with what was filled in if there was anything.
+
+    A text has no device, its journey has a person.
+    """
     selves = [person, *personalizing.merged_into(person)]
     legs = Leg.objects.filter(
         journey__person__in=selves,
@@ -156,9 +164,9 @@ def texts(
     if until is not None:
         legs = legs.filter(bulk__starts_at__lt=until + _ID_TELLS)
     newest = legs.order_by("-bulk__starts_at", "-journey_id").select_related("bulk")[:most]
-    keys = [ids.message_id(leg.bulk, leg.recipient) for leg in newest]
-    sent = Message.objects.filter(pk__in=keys, platform=Medium.SMS)
-    return sent.select_related("bulk__campaign").order_by("-pk")
+    said = {ids.message_id(leg.bulk, leg.recipient): leg.text for leg in newest}
+    sent = Message.objects.filter(pk__in=said, platform=Medium.SMS)
+    return [(each, said[each.pk]) for each in sent.select_related("bulk__campaign").order_by("-pk")]
 
 
 # ------------------------------------------------------------------- changes and events

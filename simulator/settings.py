@@ -68,7 +68,7 @@ class CloudSettings:
     outage: Fate | None = None  # everybody's fate
     outage_until: float = 0.0  # Unix time
     one_token_per_key: bool = False  # APNs: token updates are counted over all connections
-    keep_payloads: bool = False  # FCM, APNs: the ledger shows what it was given, at some cost
+    keep_payloads: bool = False  # FCM, APNs, SMS: the ledger shows what it was given, at some cost
     tls: Tls = Tls.GOOD
     manners: Manners = field(default_factory=Manners)
 

@@ -128,6 +128,7 @@ class SmsGateway:
             provider_id=provider_id,
             wire=(request.peer.number, request.stream),
             answer=ending.value,
+            more={"payload": {"text": wanted.text}} if self._keeps_payloads else None,
         )
         if decision.fate is Fate.SILENT:
             return
@@ -145,6 +146,10 @@ class SmsGateway:
                 older=older,
             )
         )
+
+    @property
+    def _keeps_payloads(self) -> bool:
+        return self._behaviour.clouds[self.name].keep_payloads
 
     def refuse(
         self, request: Request, status: int, reason: str, *, number: str = "", message_id: str = ""

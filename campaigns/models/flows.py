@@ -108,8 +108,14 @@ class Leg(models.Model):
     bulk = models.ForeignKey(Bulk, on_delete=models.CASCADE, related_name="+", db_index=False)
     recipient = models.BigIntegerField()  # as in the id of the message
     journey = models.ForeignKey(Journey, on_delete=models.CASCADE, related_name="legs")
+    # What a text message with merge tags says to its recipient; "": what the bulk says.
+    text = models.TextField(blank=True, default="", db_default="")
 
     class Meta:
+        indexes = [
+            # what is forgotten: texts that name somebody
+            models.Index(fields=["bulk"], condition=~Q(text=""), name="leg_with_text"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["bulk", "recipient"], name="a_message_is_part_of_one_journey"

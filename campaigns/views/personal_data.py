@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import starmap
 from typing import Any
 
 from django.http import StreamingHttpResponse
@@ -47,7 +48,7 @@ def _document(person: Person, application: Application) -> Iterator[str]:
         "devices": map(personal_data.described, devices),
         "changes": personal_data.changes(person),
         "messages": _messages(devices),
-        "text_messages": map(_as_text, timeline.texts(application, person.pk)),
+        "text_messages": starmap(_as_text, timeline.texts(application, person.pk)),
         "events": personal_data.events(person, application),
     }
     for name, rows in lists.items():
@@ -80,8 +81,8 @@ def _described(message: Message, device: Registration) -> dict[str, Any]:
     return {"registration_id": device.address.public_id, **_as_text(message)}
 
 
-def _as_text(message: Message) -> dict[str, Any]:
-    """As it was written: what it says before names were filled in."""
+def _as_text(message: Message, filled_in: str = "") -> dict[str, Any]:
+    """As it was written, before names were filled in; a text message as it was sent."""
     contents = message.bulk.content
     content = choose(contents, message.language, message.variant) if contents else {}
     campaign = message.bulk.campaign
@@ -89,7 +90,7 @@ def _as_text(message: Message) -> dict[str, Any]:
         "message_id": message.pk,
         "campaign": campaign.name if campaign else None,
         "title": content.get("title", ""),
-        "text": content.get("text", ""),
+        "text": filled_in or content.get("text", ""),
         "state": message.get_state_display(),
         "reason": Reason(message.reason).label if message.reason else None,
         "sent_at": message.sent_at,

@@ -22,6 +22,7 @@ from campaigns import (
     contents,
     counting,
     drafting,
+    flows,
     merging,
     previewing,
     resending,
@@ -270,6 +271,8 @@ def review_of(
         people = previewing.worst(campaign, form.rule())
         have = {provider for provider, _ in channels.credentials_of(campaign.application_id)}
         review.texts = stages.reach(campaign, form.rule())
+        if review.texts is not None:
+            review.faults += _refused(form, partial(flows.check_length, review.texts.length))
         review.capped = _capped(campaign, form)
         review.unready = [
             (platform, number)

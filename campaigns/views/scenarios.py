@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import audience, boarding, flows, reaching, scenario_form, scenarios
+from campaigns import audience, boarding, flows, reaching, scenario_form, scenarios, texting
 from campaigns.errors import CampaignError
 from campaigns.forms import ComposerForm
 from campaigns.models import Campaign, Scenario, SmsSender
@@ -17,7 +17,6 @@ from campaigns.scenario_form import ScenarioForm
 from campaigns.views.campaigns import campaign_of
 from devices.models import AuditEntry, Registration
 from devices.permissions import ApplicationRequest, Right, page
-from providers.sms import parts
 from pushadmin.web import newest_first, page_or_partial
 
 FORM = "campaigns/scenario_form.html"
@@ -119,7 +118,8 @@ def scenario_choice(request: ApplicationRequest, pk: int) -> HttpResponse:
         primary_only: bool = form.cleaned_data["primary_only"]
         devices = audience.matching(request.application, form.rule())
         found = reaching.ways(devices, primary_only=primary_only, milliseconds=COMPOSING)
-        count = parts(form.cleaned_data.get("text") or "").count
+        text = form.cleaned_data.get("text") or ""
+        length = texting.length(text, request.application, form.rule())
         channels = [step["channel"] for step in scenario.steps]
         context |= {
             "scenario": scenario,
@@ -128,9 +128,10 @@ def scenario_choice(request: ApplicationRequest, pk: int) -> HttpResponse:
                 scenario.steps,
                 found,
                 price=boarding.price_of(request.application.pk),
-                parts=count,
+                parts=length.most,
             ),
             "numbered": True,
+            "length": length,
             "whole": "in the audience",
             "unfit": flows.unfit(channels),
             "no_gateway": "SMS" in channels and boarding.gateway_of(request.application.pk) is None,

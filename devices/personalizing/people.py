@@ -5,6 +5,8 @@ from dataclasses import replace as changed
 from datetime import UTC
 from functools import partial
 
+from django.dispatch import Signal
+
 from devices import audit
 from devices.audit import Author
 from devices.errors import IdentityTakenError, UnknownPersonError
@@ -20,6 +22,9 @@ from devices.personalizing.locking import (
 )
 from devices.personalizing.portrait import Described, Portrait
 from devices.racing import Raced, until_settled
+
+# Within the transaction of an erasure, with "people", their keys: others forget them as well.
+erased = Signal()
 
 _BLANK = Described(
     external_id="",
@@ -147,6 +152,7 @@ def _erase(pk: int, author: Author) -> None:
     audit.note(author, "erase person", person)
     hold_owners_of_events(alone=True)
     Event.objects.filter(person__in=[pk, *merged]).delete()
+    erased.send(sender=Person, people=[pk, *merged])
     person.delete()
 
 

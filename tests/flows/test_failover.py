@@ -29,7 +29,7 @@ from campaigns import (
     reports,
     tasks,
 )
-from campaigns.models import Bulk, Chunk, Journey, JourneyNote, Message, Reason, Scenario
+from campaigns.models import Bulk, Chunk, Journey, JourneyNote, Leg, Message, Reason, Scenario
 from campaigns.store import store
 from devices.models import Application, Provider, Registration, Role
 from tests.api.systems import System, make_key
@@ -348,6 +348,99 @@ def test_a_worker_killed_with_the_text_on_the_wire_costs_exactly_one_text(
     eventually(lambda: is_over(bulk), seconds=PATIENCE, what="the operator reported")
     assert journey_of(bulk).state == Journey.State.DELIVERED
     assert texts(gateways) == 1
+    assert_exact(bulk)
+
+
+def by_name(application: Application) -> Bulk:
+    """A campaign whose text message names who reads it."""
+    text = 'Hi {{ first_name | default: "you" }}, {{ person.tier | upcase }} today only'
+    campaign = make_campaign(application, text=text, scenario=make_scenario(application))
+    bulk = composing.launch(campaign, make_user(Role.MARKETER, application))
+    fanout.freeze(bulk)
+    bulk.refresh_from_db()
+    return bulk
+
+
+def said(gateways: Gateways) -> dict[str, list[str]]:
+    """What the gateway was given for each number."""
+    found: dict[str, list[str]] = {}
+    for row in gateways.messages():
+        if row["provider"] == "infobip":
+            found.setdefault(row["token"], []).append(row["payload"]["text"])
+    return found
+
+
+def are_over(bulk: Bulk) -> bool:
+    tasks.revive()
+    reports.consume(seconds=0.2)
+    failover.advance()
+    send()
+    return not Journey.objects.filter(flow=bulk.flow, state=Journey.State.RUNNING).exists()
+
+
+def test_silent_phones_get_texts_that_say_who_reads_them(
+    shop: Application, gateways: Gateways
+) -> None:
+    gateways.ask("POST", "/phones", {"rates": {"delivered": 0}})
+    gateways.ask("POST", "/behaviour", {"infobip": {"keep_payloads": True}})
+    tier = {"tier": "gold"}
+    people = [
+        make_person(phone="41790000001", first_name="Ana", attributes=tier),
+        make_person(phone="41790000002", first_name="Ștefan 😀", attributes=tier),
+        make_person(phone="41790000003", attributes=tier),
+        make_person(phone="41790000004", first_name="Bo"),  # no tier, and no fallback for it
+    ]
+    for person in people:
+        make_registration(shop, person=person)
+    bulk = by_name(shop)
+    accepted = Message.objects.of_bulk(bulk).filter(state=Message.State.ACCEPTED)
+    eventually(
+        lambda: send() == 0 and accepted.count() == 3, seconds=PATIENCE, what="3 pushes left"
+    )
+
+    end_the_step(bulk)
+    eventually(lambda: are_over(bulk), seconds=PATIENCE, what="the operators reported")
+
+    assert said(gateways) == {
+        "41790000001": ["Hi Ana, GOLD today only"],
+        "41790000002": ["Hi Ștefan 😀, GOLD today only"],
+        "41790000003": ["Hi you, GOLD today only"],
+    }
+    journeys = Journey.objects.filter(flow=bulk.flow, person__in=[each.pk for each in people[:3]])
+    assert set(journeys.values_list("state", flat=True)) == {Journey.State.DELIVERED}
+    unsaid = Journey.objects.get(flow=bulk.flow, person=people[3].pk)
+    assert (unsaid.state, unsaid.reason) == (Journey.State.FAILED, Reason.NO_VALUE)
+    assert_exact(bulk)
+
+
+def test_a_worker_killed_with_a_name_on_the_wire_costs_one_text_that_says_the_same(
+    shop: Application, gateways: Gateways, worker: Callable[..., Worker], settings: Any
+) -> None:
+    gateways.ask("POST", "/behaviour", {"infobip": {"latency_ms": SLOW, "keep_payloads": True}})
+    dead = f"fate-unregistered-{secrets.token_hex(4)}:APA91b{'x' * 120}"
+    ana = make_person(phone=NUMBER, first_name="Ana", attributes={"tier": "gold"})
+    make_registration(shop, person=ana, token=dead)
+    bulk = by_name(shop)
+    reports_to = settings.PUBLIC_BASE_URL
+    running = worker(queues=QUEUES, children=1, LEASE_SECONDS="3", PUBLIC_BASE_URL=reports_to)
+    tasks.revive()
+    eventually(lambda: texts(gateways) == 1, seconds=PATIENCE, what="the gateway took it")
+
+    os.killpg(running.pid, signal.SIGKILL)
+    running.popen.wait(timeout=10)
+    assert not Message.objects.of_bulk(texts_of(bulk)).exists()
+    ana.first_name = "Anastasia"
+    ana.save()
+    gateways.ask("POST", "/behaviour", {"infobip": {"latency_ms": 0}})
+
+    eventually(lambda: is_over(bulk), seconds=PATIENCE, what="the operator reported")
+    assert journey_of(bulk).state == Journey.State.DELIVERED
+    chunk = Chunk.objects.get(bulk=texts_of(bulk), repeated=True)  # it was tried again …
+    assert chunk.attempt == 1
+    assert texts(gateways) == 1  # … and the gateway knew the id
+    assert said(gateways) == {NUMBER: ["Hi Ana, GOLD today only"]}
+    [leg] = Leg.objects.filter(bulk=texts_of(bulk))
+    assert leg.text == "Hi Ana, GOLD today only"
     assert_exact(bulk)
 
 
