@@ -83,6 +83,7 @@ urlpatterns = [route("broken/", broken)]  # in the place of ours, for one answer
 
 
 @pytest.mark.django_db
+@pytest.mark.timeout(900)  # seconds; a hundred pages
 def test_every_answer_is_kept_to_this_server(
     installation: Installation, administrator: Client
 ) -> None:
