@@ -54,6 +54,10 @@ def changeable(campaign: Campaign, version: int) -> Campaign:
 
     Raises StaleDraftError when another save came in between.
     """
+    return _begun(_locked(campaign, version))
+
+
+def _locked(campaign: Campaign, version: int) -> Campaign:
     stored = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
     if not stored.is_draft:
         raise WrongStateError("This campaign was launched and can no longer be changed.")
@@ -61,6 +65,10 @@ def changeable(campaign: Campaign, version: int) -> Campaign:
         raise StaleDraftError(
             "Somebody else changed this draft. Reload the page to see their version."
         )
+    return stored
+
+
+def _begun(stored: Campaign) -> Campaign:
     history.begin(stored)
     stored.version += 1
     stored.save(update_fields=["version", "changed_at"])
@@ -78,10 +86,14 @@ def save_draft(
 ) -> Campaign:
     """Save what was typed: the default content, and others by their key; a version is kept.
 
-    Raises StaleDraftError when another save came in between.
+    What says just what is stored makes no version: a second person who reads it meanwhile, to
+    approve it, reads what there is. Raises StaleDraftError when another save came in between.
     """
     with transaction.atomic():
-        stored = changeable(campaign, version)
+        stored = _locked(campaign, version)
+        if _says(stored, draft, content, others or {}):
+            return stored
+        _begun(stored)
         if draft:
             for name, value in draft.items():
                 setattr(stored, name, value)
@@ -91,6 +103,22 @@ def save_draft(
             CampaignContent.objects.filter(campaign=stored, pk=pk).update(**said)
         history.keep(stored, user)
     return stored
+
+
+def _says(
+    stored: Campaign,
+    draft: Mapping[str, Any],
+    content: Mapping[str, Any],
+    others: Mapping[int, Mapping[str, Any]],
+) -> bool:
+    """Whether a draft says all of this already."""
+    if any(getattr(stored, name) != value for name, value in draft.items()):
+        return False
+    for each in stored.contents.all():
+        typed = content if not (each.language or each.variant) else others.get(each.pk, {})
+        if any(getattr(each, name) != value for name, value in typed.items()):
+            return False
+    return True
 
 
 def duplicate(campaign: Campaign, user: User) -> Campaign:

@@ -138,6 +138,20 @@ def test_saving_a_draft_as_it_is_voids_nothing(shop: Application, ana: User, bo:
     assert Bulk.objects.count() == 1
 
 
+def test_a_save_that_says_the_same_does_not_disturb_who_reads_it(
+    shop: Application, ana: User, bo: User
+) -> None:
+    client = signed_in(ana)
+    campaign = make_campaign(shop)
+    edit = reverse("campaigns:edit", args=[shop.pk, campaign.pk])
+    for version in ("1", "2", "2"):
+        answer = client.post(edit, TYPED | {"draft_version": version})
+        assert b'id="draft-version" value="2"' in answer.content
+    assert Campaign.objects.get(pk=campaign.pk).version == 2
+    client.post(edit, TYPED | {"draft_version": "2", "text": "Tomorrow only"})
+    assert Campaign.objects.get(pk=campaign.pk).version == 3
+
+
 def test_what_was_changed_meanwhile_is_not_approved(shop: Application, ana: User, bo: User) -> None:
     campaign = make_campaign(shop)
     ask(campaign, ana)
