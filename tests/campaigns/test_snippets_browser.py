@@ -50,21 +50,21 @@ def opened(page: Page, draft: Campaign) -> None:
 def test_a_snippet_goes_to_the_cursor_and_is_taken_back(page: Page, draft: Campaign) -> None:
     opened(page, draft)
     text, title = page.get_by_label("Text", exact=True), page.get_by_label("Title optional")
-    page.get_by_label("Insert a snippet: Text").click()
+    page.get_by_title("Insert a snippet into Text").click()
     page.get_by_role("button", name="Legal line").click()
     expect(text).to_have_value("Today only Until 24 November. No cash.")  # no cursor: at the end
     expect(text).to_be_focused()
     text.press("Control+Home")
-    page.get_by_label("Insert a snippet: Text").click()
+    page.get_by_title("Insert a snippet into Text").click()
     page.get_by_role("button", name="Greeting").click()
     expect(text).to_have_value(f"{GREETING}Today only Until 24 November. No cash.")
     text.press("Control+z")  # the browser's own
     expect(text).to_have_value("Today only Until 24 November. No cash.")
 
-    page.get_by_label("Insert a snippet: Title").click()
+    page.get_by_title("Insert a snippet into Title").click()
     page.get_by_role("button", name="Greeting").click()
     expect(title).to_have_value('SaleHi {{ first_name | default: "there" }}, ')  # one line
-    page.get_by_label("Insert a snippet: Title").click()
+    page.get_by_title("Insert a snippet into Title").click()
     page.get_by_role("button", name="Long").click()
     expect(page.get_by_text("It does not fit: at most 200 characters")).to_be_visible()
     expect(page.locator("#preview .push-title").first).to_contain_text("SaleHi")
@@ -79,7 +79,7 @@ def test_a_snippet_is_put_in_with_the_keyboard_alone(page: Page, draft: Campaign
     for key in ("Control+Home", "Shift+Control+ArrowRight"):  # "Today" is to be replaced
         page.keyboard.press(key)
     page.keyboard.press("Tab")
-    expect(page.get_by_label("Insert a snippet: Text")).to_be_focused()
+    expect(page.get_by_title("Insert a snippet into Text")).to_be_focused()
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("button", name="Greeting")).to_be_focused()
     page.keyboard.press("ArrowDown")
@@ -91,7 +91,7 @@ def test_a_snippet_is_put_in_with_the_keyboard_alone(page: Page, draft: Campaign
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="Manage snippets")).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.get_by_label("Insert a snippet: Text")).to_be_focused()
+    expect(page.get_by_title("Insert a snippet into Text")).to_be_focused()
     expect(page.locator("#save-mark")).to_contain_text("Saved")
 
 
@@ -112,7 +112,7 @@ def test_a_snippet_is_written_with_the_keyboard_and_offered_at_once(
     expect(page.get_by_role("link", name="Footer")).to_be_visible()
 
     opened(page, draft)
-    page.get_by_label("Insert a snippet: Text").click()
+    page.get_by_title("Insert a snippet into Text").click()
     page.get_by_role("button", name="Footer").click()
     expect(page.get_by_label("Text", exact=True)).to_have_value("Today onlyShop Ltd")
 
@@ -137,7 +137,7 @@ def test_snippets_are_accessible_and_fit_the_screen(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         page.screenshot(path=screenshots / f"{name}-{scheme}-{width}.png", full_page=True)
     opened(page, draft)
-    page.get_by_label("Insert a snippet: Text").click()
+    page.get_by_title("Insert a snippet into Text").click()
     expect(page.get_by_role("link", name="Manage snippets")).to_be_visible()
     assert accessibility_problems(page, part="#contents") == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
