@@ -12,7 +12,7 @@ from tests.pages.addresses import OUT_OF_REACH, addresses, routes
 from tests.pages.growing import grow
 from tests.pages.installation import Installation
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900)]  # seconds; a hundred pages
 COUNTED = f"LIMIT {MOST_COUNTED + 1}"  # how pushadmin.web counts a list of more than one page
 # A file of one person, which reads the messages of each of their devices by its index.
 OF_EACH_DEVICE = {"campaigns:person-export"}

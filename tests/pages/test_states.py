@@ -10,7 +10,7 @@ from django.test import Client
 from tests.pages.addresses import asked, is_page, pages
 from tests.pages.installation import Installation
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900)]  # seconds; a hundred pages
 NOBODY = "zzz-nobody-is-called-so"
 # Elements that have no end.
 VOID = {"input", "br", "hr", "img", "meta", "link", "path", "circle", "rect", "line", "polyline"}
