@@ -16,6 +16,7 @@ from pydantic import Field
 from api import keys, limits
 from api.auth import find_application
 from api.endpoint import (
+    COME_BACK,
     ApiRequest,
     Family,
     Json,
@@ -146,14 +147,21 @@ def _read(request: ApiRequest, number: int) -> Json:
 
 
 def _count(request: ApiRequest, number: int) -> Json:
-    """GET …/count: at once, perhaps estimated; with `?exactly=true`, however long it takes."""
+    """GET …/count: at once, perhaps estimated; with `?exactly=true`, counted within 20 seconds."""
     segment = _segment(request, number)
     exactly = _choice(request, "exactly", ("false", "true")) == "true"
-    count = counting.count_exactly if exactly else counting.live
     try:
-        return size_json(count(request.application, segment.rule, primary_only=False))
+        if not exactly:
+            return size_json(counting.live(request.application, segment.rule, primary_only=False))
+        size = counting.count_exactly(
+            request.application, segment.rule, primary_only=False, beside=True
+        )
     except RuleError as fault:  # what it names was deleted
         raise Refusal(409, "RULE", str(fault)) from fault
+    if size is None:
+        text = "To count this exactly takes too long. Ask without exactly, or later"
+        raise Refusal(503, "GENERAL_ERROR", text, COME_BACK)
+    return size_json(size)
 
 
 def _members(request: ApiRequest, number: int) -> Json:

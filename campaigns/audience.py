@@ -23,6 +23,7 @@ class AudienceSize:
     left_out: dict[Reason, int]
     error: int = 0  # devices it may be off, at a confidence of 95 %
     at_most: int | None = None  # too few to estimate, and not counted in time
+    stays: bool = False  # to count it exactly takes too long
 
     @property
     def exact(self) -> bool:

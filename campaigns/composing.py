@@ -1,7 +1,9 @@
 """Launch, undo, pause, resume, cancel."""
 
+from contextlib import suppress
+
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from campaigns import (
@@ -10,6 +12,7 @@ from campaigns import (
     canaries,
     channels,
     checking,
+    counting,
     failover,
     flows,
     ledger,
@@ -19,6 +22,7 @@ from campaigns import (
     scheduling,
     winners,
 )
+from campaigns.audience import AudienceSize
 from campaigns.errors import (
     CampaignError,
     EmptyAudienceError,
@@ -30,6 +34,8 @@ from campaigns.rendering import PROVIDER_OF
 from campaigns.targeting import Rule, expanded
 from devices import audit
 from devices.models import Platform
+
+PATIENCE = 20_000  # milliseconds for the count before a launch
 
 
 def rule_of(campaign: Campaign) -> Rule:
@@ -68,14 +74,15 @@ def launch(campaign: Campaign, user: User) -> Bulk:
         starts_at = scheduling.starts_at(campaign)
         rule = rule_now(campaign)
         approving.check(campaign, rule, user)
-        reached = audience.size(campaign.application, rule, primary_only=campaign.primary_only)
-        if not reached.total:
+        reached = _reached(campaign, rule)
+        if reached.exact and not reached.total:
             raise EmptyAudienceError(
                 "Nobody would get this: no reachable device matches the audience. Widen it."
             )
-        _check_credentials(campaign, set(reached.by_platform))
-        checking.check_options(campaign, set(reached.by_platform))
-        checking.check_size(campaign, set(reached.by_platform), previewing.worst(campaign, rule))
+        platforms = set(reached.by_platform) or _served(campaign.application_id)
+        _check_credentials(campaign, platforms)
+        checking.check_options(campaign, platforms)
+        checking.check_size(campaign, platforms, previewing.worst(campaign, rule))
         steps = flows.of_campaign(campaign, rule) if campaign.scenario is not None else []
         bulk = Bulk(
             application=campaign.application,
@@ -107,14 +114,27 @@ def launch(campaign: Campaign, user: User) -> Bulk:
     return bulk
 
 
+def _reached(campaign: Campaign, rule: Rule) -> AudienceSize:
+    """Whom it would reach; the estimate where an exact count takes longer than somebody waits."""
+    primary = campaign.primary_only
+    with suppress(OperationalError), counting.patience(PATIENCE):
+        return audience.size(campaign.application, rule, primary_only=primary)
+    return counting.live(campaign.application, rule, primary_only=primary)
+
+
 def _check_credentials(campaign: Campaign, platforms: set[Platform]) -> None:
-    have = {provider for provider, _ in channels.credentials_of(campaign.application_id)}
-    if not any(PROVIDER_OF[platform] in have for platform in platforms):
-        names = " and ".join(sorted(platform.label for platform in platforms))
+    if not platforms & _served(campaign.application_id):
+        names = " and ".join(sorted(platform.label for platform in platforms)) or "any platform"
         raise NoCredentialError(
             f"{campaign.application} has no credential for {names}."
             " Add one under Settings, Applications."
         )
+
+
+def _served(application_id: int) -> set[Platform]:
+    """The platforms that an application has a credential for."""
+    have = {provider for provider, _ in channels.credentials_of(application_id)}
+    return {platform for platform in Platform if PROVIDER_OF[platform] in have}
 
 
 def undo(campaign: Campaign, user: User) -> None:

@@ -17,6 +17,7 @@ import redis
 from django.db import OperationalError, connection, transaction
 from django.db.models import Count, QuerySet
 from django.utils import timezone
+from psycopg.errors import QueryCanceled
 
 from campaigns import audience, excluding
 from campaigns.audience import AudienceSize
@@ -35,8 +36,11 @@ PATIENCE = 75  # milliseconds for an answer while somebody types
 LEAST_PATIENCE = 15  # milliseconds for indexes, where the sample said too little
 FIRST = 20  # of a hundred sampled devices: asked first, and alone where they took their time
 PATIENCE_UNSAMPLED = 2000  # of an application too small for a sample, or too new
+PATIENCE_EXACTLY = 20_000  # milliseconds for an exact count; then the estimate stays
 EXACT_KEPT = 60  # seconds that an exact count stands for now
 ASKED_KEPT = 30  # seconds until a count that nobody answered is asked for again
+SLOW_KEPT = 600  # seconds until one that took too long is tried again
+LOCK = 0x636F756E  # of advisory locks: "coun"
 
 
 def sample_of(application: Application) -> Sample | None:
@@ -260,21 +264,66 @@ def kept(
     return None
 
 
-def count_exactly(application: Application, rule: Rule, *, primary_only: bool) -> AudienceSize:
-    """Count, however long it takes, and keep the answer for whoever asks live."""
-    size = audience.size(application, rule, primary_only=primary_only)
-    with suppress(redis.RedisError):
-        store().set(
-            key_of(application, rule, primary_only=primary_only),
-            json.dumps([size.by_platform, size.left_out]),
-            ex=EXACT_KEPT,
-        )
-    return size
+def count_exactly(
+    application: Application, rule: Rule, *, primary_only: bool, beside: bool = False
+) -> AudienceSize | None:
+    """Count as `alone` does, and keep the answer for whoever asks live."""
+    return alone(
+        key_of(application, rule, primary_only=primary_only),
+        lambda: audience.size(application, rule, primary_only=primary_only),
+        lambda size: [size.by_platform, size.left_out],
+        beside=beside,
+    )
 
 
-def may_ask(application: Application, rule: Rule, *, primary_only: bool) -> bool:
-    """Whether nobody has asked for the exact count yet; then it is noted as asked for."""
-    key = key_of(application, rule, primary_only=primary_only)
+def alone(
+    key: str, count: Callable[[], Hits], told: Callable[[Hits], object], *, beside: bool = False
+) -> Hits | None:
+    """Count exactly, one question at a time, and keep under a key what is `told` of the answer.
+
+    Many people may type at once, and what sends and takes receipts needs the same processes and
+    the same database. None: somebody else is counting, and whoever waits asks again; or it took
+    too long, and nobody asks for a while. `beside`: also while another one runs.
+    """
+    try:
+        with patience(PATIENCE_EXACTLY):
+            if not beside and not _is_alone():
+                with suppress(redis.RedisError):
+                    store().delete(_asked(key))
+                return None
+            found = count()
+    except OperationalError as error:
+        if not isinstance(error.__cause__, QueryCanceled):
+            raise
+        with suppress(redis.RedisError):
+            store().set(_asked(key), "slow", ex=SLOW_KEPT)
+        return None
     with suppress(redis.RedisError):
-        return bool(store().set(f"{key}:asked", 1, nx=True, ex=ASKED_KEPT))
+        store().set(key, json.dumps(told(found)), ex=EXACT_KEPT)
+    return found
+
+
+def _is_alone() -> bool:
+    """Whether no other exact count runs; held until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, 0)", [LOCK])
+        got: bool = cursor.fetchone()[0]
+    return got
+
+
+def _asked(key: str) -> str:
+    return f"{key}:asked"
+
+
+def may_ask(key: str) -> bool:
+    """Whether nobody has asked for an exact count yet; then it is noted as asked for."""
+    with suppress(redis.RedisError):
+        return bool(store().set(_asked(key), "asked", nx=True, ex=ASKED_KEPT))
+    return False
+
+
+def is_slow(key: str) -> bool:
+    """Whether an exact count took too long a while ago."""
+    with suppress(redis.RedisError):
+        return bool(store().get(_asked(key)) == b"slow")
     return False

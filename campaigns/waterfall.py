@@ -100,32 +100,26 @@ def live(application: Application, rule: Rule, path: Path = ()) -> Waterfall | N
     return _waterfall(part, found[0], scale_to=sample.devices)
 
 
-def count_exactly(application: Application, rule: Rule, path: Path = ()) -> Waterfall:
-    """However long it takes; kept for whoever asks live."""
+def count_exactly(application: Application, rule: Rule, path: Path = ()) -> Waterfall | None:
+    """Count as `counting.alone` does, and keep the answer for whoever asks live."""
     part = _part(rule, path)
-    numbers = _count_all(application, part)
-    with suppress(redis.RedisError):
-        written = [[*place, devices] for place, devices in numbers.items()]
-        store().set(_key(application, rule, path), json.dumps(written), ex=counting.EXACT_KEPT)
-    return _waterfall(part, numbers)
+    numbers = counting.alone(
+        key_of(application, rule, path),
+        lambda: _count_all(application, part),
+        lambda numbers: [[*place, devices] for place, devices in numbers.items()],
+    )
+    return None if numbers is None else _waterfall(part, numbers)
 
 
-def may_ask(application: Application, rule: Rule, path: Path = ()) -> bool:
-    """Whether nobody has asked for the exact one yet; then it is noted as asked for."""
-    with suppress(redis.RedisError):
-        key = f"{_key(application, rule, path)}:asked"
-        return bool(store().set(key, 1, nx=True, ex=counting.ASKED_KEPT))
-    return False
-
-
-def _key(application: Application, rule: Rule, path: Path) -> str:
+def key_of(application: Application, rule: Rule, path: Path = ()) -> str:
+    """Where the store keeps what was counted of the clauses of a rule, or of a group inside it."""
     place = ".".join(map(str, path))
     return f"{counting.key_of(application, rule, primary_only=False)}:clauses:{place}"
 
 
 def _kept(application: Application, rule: Rule, path: Path) -> Numbers | None:
     with suppress(redis.RedisError):
-        found = store().get(_key(application, rule, path))
+        found = store().get(key_of(application, rule, path))
         if found:
             return Counter({(step, bool(reach)): n for step, reach, n in json.loads(found)})
     return None

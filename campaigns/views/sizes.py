@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
+from celery import Task
 from django.db import transaction
 from django.http import QueryDict
 
@@ -24,15 +26,20 @@ def size_of(
 ) -> AudienceSize:
     """The best answer at once. `exactly`: have an estimate replaced by whoever asks next."""
     size = counting.live(application, rule, primary_only=primary_only)
-    if (
-        exactly
-        and not size.exact
-        and counting.may_ask(application, rule, primary_only=primary_only)
-    ):
+    if exactly and not size.exact:
+        key = counting.key_of(application, rule, primary_only=primary_only)
         given = {"application_pk": application.pk, "rule": rule, "primary_only": primary_only}
-        count = partial(tasks.count_audience.apply_async, kwargs=given, expires=30)
-        transaction.on_commit(count, robust=True)
+        return replace(size, stays=not _have_counted(key, tasks.count_audience, given))
     return size
+
+
+def _have_counted(key: str, task: "Task[..., None]", given: dict[str, Any]) -> bool:
+    """Ask a worker for an exact count that nobody has asked for; False where it takes too long."""
+    if counting.may_ask(key):
+        count = partial(task.apply_async, kwargs=given, expires=30)
+        transaction.on_commit(count, robust=True)
+        return True
+    return not counting.is_slow(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +64,13 @@ class Row:
 class Clauses:
     """A rule clause by clause, with the groups inside it that somebody opened."""
 
-    whole: Waterfall
+    whole: Waterfall | None  # None: even an estimate takes too long
     rows: list[Row]
+    stays: bool  # to count exactly what is estimated takes too long
 
     @property
     def exact(self) -> bool:
-        return self.whole.exact and all(
+        return (self.whole is not None and self.whole.exact) and all(
             row.inside is not None and row.inside.exact for row in self.rows if row.step is None
         )
 
@@ -81,16 +89,16 @@ def opened_in(asked: QueryDict) -> list[Path]:
 
 def clauses_of(
     application: Application, rule: Rule, opened: Collection[Path], *, exactly: bool = False
-) -> Clauses | None:
-    """A rule clause by clause, likewise. None where even an estimate takes too long."""
+) -> Clauses:
+    """A rule clause by clause, likewise."""
+    counted: list[bool] = []  # whether what is estimated now is counted
 
     def ask(path: Path) -> Waterfall | None:
         found = waterfall.live(application, rule, path)
-        exact = found is not None and found.exact
-        if exactly and not exact and waterfall.may_ask(application, rule, path):
+        if exactly and (found is None or not found.exact):
             given = {"application_pk": application.pk, "rule": rule, "path": path}
-            count = partial(tasks.count_clauses.apply_async, kwargs=given, expires=30)
-            transaction.on_commit(count, robust=True)
+            key = waterfall.key_of(application, rule, path)
+            counted.append(_have_counted(key, tasks.count_clauses, given))
         return found
 
     def rows(of: Waterfall, path: Path) -> Iterator[Row]:
@@ -105,4 +113,5 @@ def clauses_of(
                     yield from rows(inside, here)
 
     whole = ask(())
-    return None if whole is None else Clauses(whole, list(rows(whole, ())))
+    shown = [] if whole is None else list(rows(whole, ()))
+    return Clauses(whole, shown, stays=bool(counted) and not any(counted))

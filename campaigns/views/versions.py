@@ -96,7 +96,12 @@ def _moving(request: ApplicationRequest, segment: Segment, pair: Pair) -> dict[s
         }
     except RuleError as fault:
         return {"fault": _fault(segment, pair, fault)}
-    return {"sizes": sizes, "exact": all(size.exact for size in sizes.values())}
+    estimates = [size for size in sizes.values() if not size.exact]
+    return {
+        "sizes": sizes,
+        "exact": not estimates,
+        "stays": bool(estimates) and all(size.stays for size in estimates),
+    }
 
 
 def _fault(segment: Segment, pair: Pair, fault: RuleError) -> str:

@@ -11,11 +11,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from campaigns import audience, counting, sampling, tasks
-from campaigns.models import PERSON_COLUMNS, Reason, Sample, SampledRegistration
+from campaigns import audience, composing, counting, sampling, tasks
+from campaigns.models import PERSON_COLUMNS, Bulk, Reason, Sample, SampledRegistration, Segment
 from campaigns.targeting import EVERYBODY, Rule
 from devices.models import Application, Person, Platform, Registration, Role
-from tests.factories import make_application, make_campaign, make_person, make_user
+from tests.factories import make_application, make_campaign, make_credential, make_person, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -159,9 +159,51 @@ def test_the_exact_count_replaces_the_estimate(large: Application) -> None:
 
 
 def test_an_exact_count_is_asked_for_once(large: Application) -> None:
-    assert counting.may_ask(large, IOS, primary_only=False)
-    assert not counting.may_ask(large, IOS, primary_only=False)
-    assert counting.may_ask(large, EVERYBODY, primary_only=False)
+    assert counting.may_ask(key(large, IOS))
+    assert not counting.may_ask(key(large, IOS))
+    assert counting.may_ask(key(large, EVERYBODY))
+
+
+def key(application: Application, rule: Rule) -> str:
+    return counting.key_of(application, rule, primary_only=False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_exact_count_runs_at_a_time(large: Application) -> None:
+    """However many people type: whoever finds another one running asks again."""
+    other = connection.copy()
+    try:
+        with transaction.atomic(), other.cursor() as cursor:
+            cursor.execute("BEGIN; SELECT pg_advisory_xact_lock(%s, 0)", [counting.LOCK])
+            assert counting.may_ask(key(large, IOS))
+            assert counting.count_exactly(large, IOS, primary_only=False) is None
+    finally:
+        other.close()
+
+    assert counting.may_ask(key(large, IOS))
+    assert counting.count_exactly(large, IOS, primary_only=False) == audience.size(large, IOS)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_exact_count_that_takes_too_long_is_not_asked_for_again_and_again(
+    large: Application, monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    monkeypatch.setattr(counting, "PATIENCE_EXACTLY", 20)
+    monkeypatch.setattr(counting, "LEAST_PATIENCE", 20)
+    monkeypatch.setattr(tasks.count_audience, "apply_async", run_now)
+    monkeypatch.setattr(tasks.count_clauses, "apply_async", clauses_now)
+    client.force_login(make_user(Role.MARKETER, large))
+    segment = Segment.objects.create(application=large, name="All with it", rule=RARE)
+    sizes, parts = (
+        reverse(f"campaigns:segment-{name}", args=[large.pk, segment.pk])
+        for name in ("size", "clauses")
+    )
+    with locked("devices_registration"):
+        for address in (sizes, parts):
+            assert "counting exactly" in client.post(address, {"exactly": "1"}).content.decode()
+            page = client.post(address, {"exactly": "1"}).content.decode()
+            assert "to count exactly takes too long" in page
+            assert "every 1s" not in page
 
 
 def test_a_page_with_an_estimate_asks_for_the_exact_count(
@@ -184,6 +226,24 @@ def test_a_page_with_an_estimate_asks_for_the_exact_count(
     exact = client.post(address, typed | {"exactly": "1"}).content.decode()
     assert "<strong>1,000</strong> devices would get it now" in exact
     assert "exactly" not in exact
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_launch_does_not_wait_for_a_count_that_takes_too_long(
+    large: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(composing, "PATIENCE", 20)
+    make_credential(large)
+    user = make_user(Role.MARKETER, large)
+    with locked("devices_registration"):
+        bulk = composing.launch(make_campaign(large, rule=IOS), user)
+        few = composing.launch(make_campaign(large, rule=RARE), user)
+
+    assert {bulk.status, few.status} == {Bulk.Status.PENDING}
+
+
+def clauses_now(*, kwargs: dict[str, Any], expires: int) -> None:
+    tasks.count_clauses(**kwargs)
 
 
 def run_now(*, kwargs: dict[str, Any], expires: int) -> None:
