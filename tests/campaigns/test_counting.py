@@ -14,7 +14,7 @@ from django.utils import timezone
 from campaigns import audience, composing, counting, sampling, tasks
 from campaigns.models import PERSON_COLUMNS, Bulk, Reason, Sample, SampledRegistration, Segment
 from campaigns.targeting import EVERYBODY, Rule
-from devices.models import Application, Person, Platform, Registration, Role
+from devices.models import Application, Person, Platform, Provider, Registration, Role
 from tests.factories import make_application, make_campaign, make_credential, make_person, make_user
 
 pytestmark = pytest.mark.django_db
@@ -233,7 +233,8 @@ def test_a_launch_does_not_wait_for_a_count_that_takes_too_long(
     large: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(composing, "PATIENCE", 20)
-    make_credential(large)
+    for provider in (Provider.APNS, Provider.FCM):
+        make_credential(large, provider)
     user = make_user(Role.MARKETER, large)
     with locked("devices_registration"):
         bulk = composing.launch(make_campaign(large, rule=IOS), user)
