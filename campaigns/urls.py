@@ -73,6 +73,7 @@ urlpatterns: list[URLPattern] = [
     path(ONE + "scenario/", scenarios.scenario_choice, name="scenario-choice"),
     path(ONE + "launch/", composer.campaign_launch, name="launch"),
     path(ONE + "approval/ask/", composer.approval_ask, name="approval-ask"),
+    path(ONE + "approval/news/", composer.approval_news, name="approval-news"),
     path(ONE + "approval/decide/", composer.approval_decide, name="approval-decide"),
     path(ONE + "runs/<int:run>/", following.campaign_detail, name="run"),
     path(ONE + "runs/<int:run>/chart/", following.campaign_chart, name="run-chart"),

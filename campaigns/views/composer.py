@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigger_client_event
 
 from campaigns import (
@@ -34,11 +34,11 @@ from campaigns.views.previews import shown
 from campaigns.views.reviewing import (
     form_faults,
     panel,
-    posted_version,
     refused_by,
     review_of,
     save_typed,
     standing_of,
+    version_in,
 )
 from campaigns.views.sizes import size_of
 from devices.permissions import ApplicationRequest, Right, page
@@ -210,7 +210,7 @@ def campaign_launch(request: ApplicationRequest, pk: int) -> HttpResponse:
             return panel(request, refused)
     else:
         form = ComposerForm(typed(campaign), application=request.application, campaign=campaign)
-        if posted_version(request) != campaign.version:
+        if version_in(request.POST) != campaign.version:
             return panel(request, review_of(campaign, form, mark="stale"))
     try:
         bulk = composing.launch(campaign, request.user)
@@ -249,6 +249,22 @@ def approval_ask(request: ApplicationRequest, pk: int) -> HttpResponse:
     return panel(request, review_of(campaign, form, mark="saved"))
 
 
+@require_GET
+@page(Right.SEE_CAMPAIGNS)
+def approval_news(request: ApplicationRequest, pk: int) -> HttpResponse:
+    """What became of an approval that a page waits for; 204 as long as nothing did."""
+    campaign = campaign_of(request, pk)
+    if not campaign.is_draft:
+        return HttpResponseClientRedirect(address_of(request, campaign))
+    form = ComposerForm(typed(campaign), application=request.application, campaign=campaign)
+    known = version_in(request.GET)
+    if known != campaign.version:
+        return panel(request, review_of(campaign, form, mark="stale", version=known))
+    if standing_of(request, campaign).state is approving.State.ASKED:
+        return HttpResponse(status=204)
+    return panel(request, review_of(campaign, form, mark="saved"))
+
+
 @require_POST
 @page(Right.LAUNCH_CAMPAIGNS)
 def approval_decide(request: ApplicationRequest, pk: int) -> HttpResponse:
@@ -257,7 +273,7 @@ def approval_decide(request: ApplicationRequest, pk: int) -> HttpResponse:
     if not campaign.is_draft:
         return HttpResponseClientRedirect(address_of(request, campaign))
     form = ComposerForm(typed(campaign), application=request.application, campaign=campaign)
-    if posted_version(request) != campaign.version:
+    if version_in(request.POST) != campaign.version:
         return panel(request, review_of(campaign, form, mark="stale"))
     note = request.POST.get("note", "").replace("\x00", "").strip()[:500]
     approved = request.POST.get("decision") == "approve"

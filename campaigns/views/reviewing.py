@@ -1,6 +1,6 @@
 """The panel beside the send button: what is wrong with a draft, and whom it would reach."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -334,8 +334,9 @@ def standing_of(request: ApplicationRequest, campaign: Campaign) -> Standing:
     return approving.standing(campaign, composing.rule_now(campaign), request.user)
 
 
-def posted_version(request: ApplicationRequest) -> int:
-    text = request.POST.get("draft_version", "")
+def version_in(sent: Mapping[str, str]) -> int:
+    """The version of the draft that a browser shows; 0 where it does not say."""
+    text = sent.get("draft_version", "")
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
@@ -343,7 +344,7 @@ def save_typed(
     request: ApplicationRequest, campaign: Campaign, form: ComposerForm
 ) -> tuple[Campaign, Review | None]:
     """Save what was typed. Where it cannot be saved, the review that says why."""
-    version = posted_version(request)
+    version = version_in(request.POST)
     if not form.is_valid():
         return campaign, review_of(campaign, form, mark="faulty", version=version)
     try:

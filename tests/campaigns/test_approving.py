@@ -226,6 +226,29 @@ def test_the_pages_lead_two_people_through_it(shop: Application, ana: User, bo: 
     assert not Bulk.objects.exists()
 
 
+def test_a_page_that_waits_for_approval_hears_what_became_of_it(
+    shop: Application, ana: User, bo: User
+) -> None:
+    campaign, writer = make_campaign(shop), signed_in(ana)
+    news = reverse("campaigns:approval-news", args=[shop.pk, campaign.pk])
+    ask(campaign, ana)
+    read = reverse("campaigns:detail", args=[shop.pk, campaign.pk])
+    assert f'hx-get="{news}"' in signed_in(bo).get(read).content.decode()
+    assert writer.get(news, {"draft_version": "1"}).status_code == 204
+
+    decide(campaign, bo, approved=False)
+    told = writer.get(news, {"draft_version": "1"}).content
+    assert "Sent back by" in words(told)
+    assert news not in told.decode()  # there is nothing to wait for
+
+    ask(campaign, ana)
+    Campaign.objects.filter(pk=campaign.pk).update(version=2)
+    stale = writer.get(news, {"draft_version": "1"}).content
+    assert "Somebody else changed this draft." in words(stale)
+    assert b'id="draft-version" value="1"' in stale  # so that nothing is overwritten unseen
+    assert news not in stale.decode()
+
+
 def test_who_may_not_launch_approves_nothing(shop: Application, ana: User) -> None:
     campaign = make_campaign(shop)
     ask(campaign, ana)
