@@ -1,16 +1,37 @@
 """A shop whose pushes go to the simulated clouds."""
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from django.contrib.auth.models import User
 from django.db import DatabaseError, connection
+from django.test import Client
+from playwright.sync_api import Browser, Page, expect
+from pytest_django.live_server_helper import LiveServer
 
+from campaigns import tasks
 from devices.models import Application, Provider
+from tests.complaints import Complaints
 from tests.factories import apns_key, make_application, make_credential, service_account
 from tests.flows.processes import Gateways, Worker
+from tests.pages.conftest import let_in
+
+# Devices drawn at random are dead, or their cloud is busy, unless it is told otherwise.
+CALM = dict.fromkeys(("unregistered", "mismatched", "malformed", "unavailable", "busy"), 0)
+# Operators that deliver every text and say so, once and soon.
+QUIET = {
+    "seconds": 0.3, "silent": 0, "absent": 0, "barred": 0, "expired": 0, "unknown": 0,
+    "stopped": 0, "intermediate": 0, "out_of_order": 0, "repeated": 0, "strangers": 0,
+}  # fmt: skip
+# Phones that show every push and say so, once and soon; nobody looks.
+FAITHFUL = {
+    "delivered": 1, "seen": 0, "offline": 0, "repeated": 0, "unknown": 0, "wrong_clock": 0,
+    "out_of_order": 0, "uninstalled": 0, "speed": 50,
+}  # fmt: skip
 
 
 def public_half(pem: str) -> str:
@@ -91,6 +112,55 @@ def worker(
         running.stop()
         running.tell()
     tell_what_is_open()
+
+
+@pytest.fixture
+def timetable(worker: Callable[..., Worker]) -> Iterator[None]:
+    """What is due every few seconds is queued for the workers, as the scheduler does it."""
+    ended = threading.Event()
+
+    def queue() -> None:
+        while not ended.wait(2):
+            for task in (tasks.revive, tasks.consume_receipts):
+                task.apply_async(expires=3)
+
+    clock = threading.Thread(target=queue)
+    clock.start()
+    yield
+    ended.set()
+    clock.join()
+
+
+@pytest.fixture
+def patience() -> Iterator[None]:
+    """A busy machine may take its time: what is waited for is a state, not a speed."""
+    expect.set_options(timeout=60_000)
+    yield
+    expect.set_options(timeout=5_000)
+
+
+@pytest.fixture
+def desk(
+    browser: Browser, live_server: LiveServer, complaints: Complaints
+) -> Iterator[Callable[[User], Page]]:
+    """Seat somebody at a browser of their own, signed in: several people work at once."""
+    contexts = []
+
+    def seat(user: User) -> Page:
+        context = browser.new_context(
+            base_url=live_server.url, viewport={"width": 1440, "height": 900}
+        )
+        contexts.append(context)
+        context.on("page", complaints.listen)
+        client = Client()
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        let_in(context, client, live_server.url)
+        return context.new_page()
+
+    yield seat
+    for context in contexts:
+        context.close()
+    assert complaints.unexpected() == []
 
 
 OPEN = """

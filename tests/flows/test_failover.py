@@ -41,7 +41,7 @@ from tests.factories import (
     make_user,
     service_account,
 )
-from tests.flows.conftest import make_shop
+from tests.flows.conftest import CALM, FAITHFUL, QUIET, make_shop
 from tests.flows.processes import Gateways, Worker, database_url
 from tests.waiting import eventually
 
@@ -52,16 +52,6 @@ NUMBER = "41790000001"
 # How long the clouds keep everybody waiting, so that a kill meets a window on the wire.
 SLOW = 3000  # milliseconds
 QUEUES = "dispatch,urgent,default"
-# Devices drawn at random are dead, or their cloud is busy, unless it is told otherwise.
-CALM = dict.fromkeys(("unregistered", "mismatched", "malformed", "unavailable", "busy"), 0)
-QUIET = {
-    "seconds": 0.3, "silent": 0, "absent": 0, "barred": 0, "expired": 0, "unknown": 0,
-    "stopped": 0, "intermediate": 0, "out_of_order": 0, "repeated": 0, "strangers": 0,
-}  # fmt: skip
-FAITHFUL = {
-    "delivered": 1, "seen": 0, "offline": 0, "repeated": 0, "unknown": 0, "wrong_clock": 0,
-    "out_of_order": 0, "uninstalled": 0, "speed": 50,
-}  # fmt: skip
 
 
 @pytest.fixture
