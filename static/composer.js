@@ -74,7 +74,8 @@
   // What is typed while contents are added or removed is not lost: it is put back, and saved.
   const typedNow = () => new Map([...new FormData(form)].filter(([name]) => name !== "draft_version"));
   document.addEventListener("htmx:beforeRequest", ({ detail }) => { // also of dialogs
-    if (detail.target === contents()) detail.xhr.sent = typedNow();
+    if (detail.target !== contents()) return;
+    Object.assign(detail.xhr, { sent: typedNow(), asked: detail.requestConfig.parameters.do });
   });
   form.addEventListener("htmx:beforeSwap", ({ detail }) => {
     if (!detail.xhr.sent) return;
@@ -91,10 +92,21 @@
       }
     }
     delete detail.xhr?.newer;
+    if (detail.xhr?.asked) goOn(detail.xhr.asked);
     follow();
     countDevices();
     showFaults();
   });
+
+  // The button that was pressed is gone: the words of what was added come next. Whoever went on
+  // meanwhile stays there.
+  function goOn(asked) {
+    const focused = document.activeElement;
+    if (focused && focused !== document.body) return;
+    const box = contents();
+    const next = asked.startsWith("add-") ? "[data-panel]:not([hidden]) input[name$=title]" : "[data-show-language][aria-pressed=true]";
+    box.querySelector(next).focus();
+  }
 
   // ------------------------------------------------------------- what a folded section says
 

@@ -80,6 +80,12 @@ def test_a_campaign_in_recipients_time_is_throttled_paused_resumed_and_finished(
     expect(page.locator(".page-title .state")).to_have_text("Paused")
     dispatch.work(seconds=60)
     assert sum(chunk.size for chunk in Chunk.objects.filter(bulk=bulk, status=0)) == 7
+    expect(page.get_by_role("button", name="Send to 7 more")).to_be_focused()
+    page.get_by_role("button", name="Change pace").press("Enter")
+    expect(page.get_by_role("dialog", name="Change pace")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Change pace")).to_be_focused()
+    expect(page.get_by_text("Only a campaign that is being sent")).to_have_count(0)
     page.get_by_role("button", name="Send to 7 more").click()
     expect(page.locator(".page-title .state")).to_have_text("Sending")
     dispatch.work(seconds=60)

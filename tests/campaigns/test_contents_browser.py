@@ -60,10 +60,13 @@ def test_two_languages_and_two_variants_are_written_and_counted(
     page.keyboard.press("Enter")
     german = page.get_by_role("button", name="German 3")
     expect(german).to_have_attribute("aria-pressed", "true")
+    title = page.locator("[data-panel]:not([hidden]) [name$=-title]").first
+    expect(title).to_be_focused()  # the words of what was added come next
     page.get_by_label("Text").and_(page.locator(":visible")).fill("Nur heute")
     expect(page.locator("#preview .push-text").first).to_have_text("Nur heute")
     page.get_by_role("button", name="Variant", exact=True).click()
     expect(page.get_by_role("button", name="Variant B")).to_have_attribute("aria-pressed", "true")
+    expect(title).to_be_focused()
     page.get_by_label("Text").and_(page.locator(":visible")).fill("Only today")
     german.click()
     expect(page.get_by_label("Text").and_(page.locator(":visible"))).to_have_value("Nur heute")

@@ -17,29 +17,20 @@ from campaigns.models import Bulk, Campaign, CampaignContent
 from campaigns.store import store
 from devices.models import Application, Platform, Role
 from tests.factories import make_registration, make_user
-from tests.flows.conftest import make_shop
+from tests.flows.conftest import CALM, make_shop
 from tests.flows.processes import Gateways
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.browser,
     pytest.mark.timeout(300),
+    pytest.mark.usefixtures("patience"),
 ]
-PATIENCE = 30_000  # milliseconds
-
-
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """A busy machine may take its time: what is waited for is a state, not a speed."""
-    expect.set_options(timeout=PATIENCE)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture(autouse=True)
 def _clouds(gateways: Gateways) -> Iterator[None]:
-    calm = dict.fromkeys(("unregistered", "mismatched", "malformed", "unavailable", "busy"), 0)
-    gateways.ask("POST", "/behaviour", {**calm, "keep_payloads": True})
+    gateways.ask("POST", "/behaviour", {**CALM, "keep_payloads": True})
     store().flushdb()
     yield
     channels.close_all()

@@ -1,14 +1,14 @@
 """From an empty installation to a campaign whose figures move: by mouse, and by keyboard alone."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from campaigns import statistics, tasks
@@ -16,6 +16,8 @@ from campaigns.models import Bulk
 from campaigns.store import store
 from devices.models import Application, Platform, ProviderCredential
 from tests.factories import make_token, make_user, service_account
+from tests.flows.conftest import CALM
+from tests.flows.journeys import HANDS, Hands
 from tests.flows.processes import Gateways, Worker
 from tests.waiting import eventually
 
@@ -23,17 +25,9 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.browser,
     pytest.mark.timeout(300),
+    pytest.mark.usefixtures("patience"),
 ]
-PATIENCE = 30_000  # milliseconds
 DEVICES = 20
-
-
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """A busy machine may take its time: what is waited for is a state, not a speed."""
-    expect.set_options(timeout=PATIENCE)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 def devices_file(folder: Path) -> Path:
@@ -43,7 +37,7 @@ def devices_file(folder: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+@pytest.mark.parametrize("by", HANDS)
 def test_somebody_who_has_never_seen_it_sends_a_first_campaign(
     page: Page,
     live_server: LiveServer,
@@ -55,25 +49,11 @@ def test_somebody_who_has_never_seen_it_sends_a_first_campaign(
     screenshots: Path,
     by: str,
 ) -> None:
-    def press(button: Locator) -> None:
-        if by == "mouse":
-            button.click()
-        else:
-            button.focus()
-            page.keyboard.press("Enter")
-
-    def write(field: Locator, text: str) -> None:
-        if by == "mouse":
-            field.fill(text)
-        else:
-            field.focus()
-            page.keyboard.press("ControlOrMeta+a")
-            page.keyboard.insert_text(text)
-
+    hands = Hands(page, by)
+    press, write = hands.press, hands.write
     settings.LAUNCH_HOLD_SECONDS = 3
     store().flushdb()
-    calm = dict.fromkeys(("unregistered", "mismatched", "malformed", "unavailable", "busy"), 0)
-    gateways.ask("POST", "/behaviour", {"latency_ms": 20, **calm})
+    gateways.ask("POST", "/behaviour", {"latency_ms": 20, **CALM})
     worker(queues="dispatch", children=1)
     worker("quick", queues="urgent,receipts,default", children=1, LAUNCH_HOLD_SECONDS="3")
     sign_in(make_user(is_superuser=True))
