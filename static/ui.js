@@ -23,23 +23,34 @@
 
   const SECONDS_SHOWN = { success: 5, info: 6, warning: 10, error: 14 };
   const SECONDS_TO_UNDO = 20;
+  const region = $("#toasts"); // kept: it may stand in a dialog that goes
 
-  function toast(text, level = "info") {
-    const region = $("#toasts");
+  function toast(text, level = "info", seconds = SECONDS_SHOWN[level]) {
     const template = $(`#toast-${level}`) || $("#toast-info");
     if (!region || !template || !text) return;
     const element = template.content.firstElementChild.cloneNode(true);
     $(".toast-text", element).textContent = text;
+    beInFront();
     region.append(element);
-    expire(element);
+    expire(element, seconds);
+    return element;
   }
 
-  function expire(element) {
-    const undo = $("form", element);
-    const seconds = undo ? SECONDS_TO_UNDO : SECONDS_SHOWN[element.dataset.level] || SECONDS_SHOWN.info;
+  // Behind a dialog a message could be neither read nor closed: it stands in the dialog meanwhile.
+  function beInFront() {
+    const host = $$("dialog:modal").at(-1) || document.body;
+    if (region.parentElement !== host) host.append(region);
+  }
+  on("close", ({ target }) => {
+    if (region && target.contains(region)) document.body.append(region);
+  }, true);
+
+  function expire(element, shown = SECONDS_SHOWN[element.dataset.level] || SECONDS_SHOWN.info) {
+    const seconds = $("form", element) ? SECONDS_TO_UNDO : shown;
+    element.dataset.expires = "";
+    if (seconds === Infinity) return;
     let timer;
     const start = () => { timer = setTimeout(() => element.remove(), seconds * 1000); };
-    element.dataset.expires = "";
     for (const type of ["mouseenter", "focusin"]) element.addEventListener(type, () => clearTimeout(timer));
     for (const type of ["mouseleave", "focusout"]) element.addEventListener(type, () => { clearTimeout(timer); start(); });
     start();
@@ -100,13 +111,50 @@
     });
   }
   on("htmx:afterRequest", ({ detail }) => { if (detail.successful) offlineSince = 0; });
+
+  // ----------------------------------------------------------------- a session that ended
+  // It answers with the login page, which is no part of this one. Where nothing was typed it is
+  // opened; else somebody signs in beside this page, and goes on with what they typed.
+
+  const LOGIN = "/login";
+  let typed = false;
+  on("input", ({ target }) => {
+    if (target.form && !target.closest("[role=search], [type=search]")) typed = true;
+  });
+  const leadsToLogin = ({ xhr }) =>
+    xhr?.responseURL && new URL(xhr.responseURL).pathname.startsWith(LOGIN) && !location.pathname.startsWith(LOGIN);
   on("htmx:beforeSwap", ({ detail }) => {
-    // A session that ended answers with the login page: open it instead of swapping it in.
-    const url = detail.xhr.responseURL;
-    if (url && new URL(url).pathname.startsWith("/login") && !location.pathname.startsWith("/login")) {
-      detail.shouldSwap = false;
-      location.reload();
-    }
+    if (!leadsToLogin(detail)) return;
+    detail.shouldSwap = false;
+    if (typed) askToSignIn();
+    else location.reload();
+  });
+  on("htmx:afterRequest", ({ detail }) => {
+    if (detail.successful && !leadsToLogin(detail)) $("#signed-out")?.remove();
+  });
+  function askToSignIn() {
+    if ($("#signed-out")) return;
+    const element = toast("Your session has ended. What you typed is kept: sign in beside this page, then go on here.", "warning", Infinity);
+    const link = Object.assign(document.createElement("a"), {
+      className: "button is-small", textContent: "Sign in", target: "_blank", rel: "noopener",
+      href: `${LOGIN}/?next=${encodeURIComponent(location.pathname)}`,
+    });
+    element.id = "signed-out";
+    $(".toast-text", element).after(link);
+  }
+
+  // Signing in gives the browser another token against forged requests, which the page must send.
+  function token() {
+    const known = new Map(document.cookie.split("; ").map((each) => each.split("=")));
+    return known.get(`csrftoken_${location.port}`) || known.get("csrftoken");
+  }
+  on("htmx:configRequest", ({ detail }) => { if (token()) detail.headers["X-CSRFToken"] = token(); });
+  on("submit", (event) => {
+    const form = event.target;
+    if (form.csrfmiddlewaretoken && token()) form.csrfmiddlewaretoken.value = token();
+    if (navigator.onLine || event.defaultPrevented || form.method === "dialog") return;
+    event.preventDefault(); // the browser's own page about it would take the place of this one
+    toast("You are offline, so this was not sent. What you typed is kept; send it once you are online.", "warning");
   });
 
   // --------------------------------------------------------------------- menus, dialogs
@@ -321,7 +369,7 @@
 
   const changed = new Set();
   on("input", (event) => { const form = closest(event, "form[data-guard]"); if (form) changed.add(form); });
-  on("submit", (event) => changed.delete(event.target));
+  on("submit", (event) => { if (!event.defaultPrevented) changed.delete(event.target); });
   addEventListener("beforeunload", (event) => {
     if ([...changed].some((form) => form.isConnected)) event.preventDefault();
   });
