@@ -140,23 +140,22 @@ def measure(ask: Callable[[], object], rounds: int) -> Times:
     return Times(median(times), sorted(times)[math.ceil(0.95 * rounds) - 1])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--devices", type=int, default=100_000)
-    parser.add_argument("--messages", type=int, default=200_000)
-    parser.add_argument("--rounds", type=int, default=20)
-    options = parser.parse_args()
-    settings.ALLOWED_HOSTS = ["*"]
-    settings.STORAGES["staticfiles"]["BACKEND"] = (
-        "django.contrib.staticfiles.storage.StaticFilesStorage"
-    )
+class Dashboard(NamedTuple):
+    """An installation with a lot in it, and the addresses of its pages by name."""
+
+    user: User
+    pages: dict[str, str]
+    bulk: Bulk
+    messages: int
+
+
+def fill(devices: int, messages: int) -> Dashboard:
+    """Devices of a new application, campaigns with a message for each, and what else is listed."""
     partitions.make_ahead()
-    application = make_devices(options.devices)
+    application = make_devices(devices)
     user = User.objects.create_superuser(f"bench-{uuid.uuid4()}", password=str(uuid.uuid4()))
-    each = min(options.devices, options.messages)
-    campaigns = [
-        make_campaign(application, each, user) for _ in range(max(1, options.messages // each))
-    ]
+    each = min(devices, messages)
+    campaigns = [make_campaign(application, each, user) for _ in range(max(1, messages // each))]
     make_history(application, user)
     segment = segmenting.create(
         application, user, name="Lapsed",
@@ -167,11 +166,9 @@ def main() -> None:
             "ANALYZE campaigns_message, campaigns_counter, devices_auditentry,"
             " campaigns_webhookdelivery, campaigns_recordedcall"
         )
-    client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     base = f"/apps/{application.pk}/"
     one = f"{base}campaigns/{campaigns[0].pk}/"
-    device = application.registrations.order_by("pk")[options.devices // 2].pk
+    device = application.registrations.order_by("pk")[devices // 2].pk
     bulk = Bulk.objects.get(campaign=campaigns[0])
     compared = "&".join(f"campaign={each.pk}" for each in campaigns[:5])
     call = RecordedCall.objects.filter(application=application).latest("pk").pk
@@ -214,6 +211,22 @@ def main() -> None:
         "audit, of one application": f"/settings/audit/?application={application.pk}",
         "system": "/settings/system/",
     }
+    return Dashboard(user, pages, bulk, each * len(campaigns))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--devices", type=int, default=100_000)
+    parser.add_argument("--messages", type=int, default=200_000)
+    parser.add_argument("--rounds", type=int, default=20)
+    options = parser.parse_args()
+    settings.ALLOWED_HOSTS = ["*"]
+    settings.STORAGES["staticfiles"]["BACKEND"] = (
+        "django.contrib.staticfiles.storage.StaticFilesStorage"
+    )
+    user, pages, bulk, messages = fill(options.devices, options.messages)
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     rows = []
     for name, address in pages.items():
         headers = {"HX-Request": "true"} if "polled" in name else {}
@@ -236,7 +249,7 @@ def main() -> None:
     ]
     size = f"--devices {options.devices} --messages {options.messages}"
     how = f"manage.py bench pages {size} --rounds {options.rounds}"
-    title = f"Pages over {options.devices:,} devices and {each * len(campaigns):,} messages"
+    title = f"Pages over {options.devices:,} devices and {messages:,} messages"
     report(Table("pages", title, how, rows))
 
 

@@ -1,0 +1,143 @@
+"""When a browser has painted the largest part of a page that it sees for the first time.
+
+`python3 manage.py bench paint [--devices N] [--messages N] [--rounds N]`. Headless Chromium asks
+the web server as docs/running.md starts it, with nothing in its cache, and says itself when the
+largest contentful paint was (https://web.dev/articles/lcp); browser, web server, database and
+whatever else the machine does share its processors.
+"""
+
+import argparse
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+# Playwright keeps an event loop in the thread, where Django's ORM is only asked before and after.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+import django
+
+django.setup()
+
+import httpx  # noqa: E402
+from django.conf import settings  # noqa: E402
+from django.test import Client  # noqa: E402
+from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
+
+from benchmarks.pages import fill  # noqa: E402
+from benchmarks.results import Row, Table, report  # noqa: E402
+from embedded import browser as embedded_browser  # noqa: E402
+from embedded import packages  # noqa: E402
+from tests.flows.processes import Process  # noqa: E402
+from tests.waiting import eventually  # noqa: E402
+
+CEILING = 1500  # milliseconds
+PARTS = ("polled", "timeline", "members", "why not")  # of pages, and what they lead to
+WATCH = """
+window.painted = 0;
+new PerformanceObserver((list) => {
+  for (const one of list.getEntries()) window.painted = one.startTime;
+}).observe({ type: "largest-contentful-paint", buffered: true });
+"""
+
+
+@contextmanager
+def web_server(folder: Path) -> Iterator[str]:
+    """On the database of the benchmark, with static files compressed and kept for good."""
+    static = {"STATIC_ROOT": str(folder / "static"), "HASHED_STATIC_FILES": "1"}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = int(listener.getsockname()[1])
+    url = f"http://127.0.0.1:{port}"
+    collecting = ["manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
+    assert Process(collecting, folder / "log", static).popen.wait(timeout=120) == 0
+    web = Process(
+        [
+            "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
+            "--workers", "1", "--blocking-threads", "4", "--no-ws", "pushadmin.wsgi:application",
+        ],
+        folder / "web.log",
+        static,
+    )  # fmt: skip
+
+    def answers() -> bool:
+        assert web.popen.poll() is None, web.log.read_text()
+        try:
+            return httpx.get(f"{url}/healthz", trust_env=False, timeout=30).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        eventually(answers, "the web server answers", seconds=60)
+        yield url
+    finally:
+        web.stop()
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    program = embedded_browser.chromium()
+    os.environ["PLAYWRIGHT_NODEJS_PATH"] = str(packages.node())
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=program.program,
+            env=dict(program.environment),
+            args=["--no-sandbox", "--disable-gpu", "--font-render-hinting=none"],
+        )
+        yield opened
+        opened.close()
+
+
+def painted(tab: Page, address: str) -> float:
+    """Milliseconds from the click to the largest paint, once nothing is awaited any more."""
+    answer = tab.goto(address, wait_until="load")
+    assert answer is not None
+    assert answer.status == 200, f"{address}: {answer.status}"
+    expect(tab.locator(".skeleton:visible")).to_have_count(0)
+    tab.wait_for_function("window.painted > 0")
+    found: float = tab.evaluate("window.painted")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--devices", type=int, default=20_000)
+    parser.add_argument("--messages", type=int, default=40_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    dashboard = fill(options.devices, options.messages)
+    client = Client()
+    client.force_login(dashboard.user, backend="django.contrib.auth.backends.ModelBackend")
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
+    pages = {
+        name: address
+        for name, address in dashboard.pages.items()
+        if not any(part in name for part in PARTS)
+    }
+    rows = []
+    with tempfile.TemporaryDirectory() as folder, web_server(Path(folder)) as url, chromium() as it:
+        context = it.new_context(base_url=url, viewport={"width": 1440, "height": 900})
+        context.set_default_timeout(60_000)  # milliseconds
+        context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": url}])
+        context.add_init_script(WATCH)
+        tab = context.new_page()
+        network = context.new_cdp_session(tab)
+        network.send("Network.enable")
+        network.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        for name, address in pages.items():
+            painted(tab, address)  # the first is not counted: the server has not read its templates
+            times = [painted(tab, address) for _ in range(options.rounds)]
+            note = f"slowest {max(times):.0f} ms"
+            rows.append(Row(f"{name}, median", median(times), "ms", note, ceiling=CEILING))
+    size = f"--devices {options.devices} --messages {options.messages}"
+    how = f"manage.py bench paint {size} --rounds {options.rounds}"
+    title = (
+        f"Largest paint in a browser, {options.devices:,} devices, {dashboard.messages:,} messages"
+    )
+    report(Table("paint", title, how, rows))
+
+
+if __name__ == "__main__":
+    main()
