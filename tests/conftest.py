@@ -77,11 +77,14 @@ def sign_in(browsing: BrowserContext, live_server: LiveServer) -> Callable[[User
     return sign
 
 
-# What still fades in has less contrast than what anybody reads.
-AT_REST = """() => Promise.allSettled(
-    document.getAnimations()
-        .filter((each) => each.effect.getComputedTiming().iterations !== Infinity)
-        .map((each) => each.finished)).then(() => null)"""
+# What still fades in has less contrast than what anybody reads. What is hidden never gets there.
+AT_REST = """() => Promise.race([
+    Promise.allSettled(
+        document.getAnimations()
+            .filter((each) => each.effect.getComputedTiming().iterations !== Infinity)
+            .map((each) => each.finished)),
+    new Promise((over) => setTimeout(over, 1000)),
+]).then(() => null)"""
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def test_a_campaign_in_recipients_time_is_throttled_paused_resumed_and_finished(
     draft = opened(page, shop)
     later = timezone.now().astimezone(UTC) + timedelta(days=3)
     expect(page.locator("#id_start_date")).to_be_hidden()
-    page.get_by_text("In recipients' time").click()
+    page.get_by_text("In recipients' time", exact=True).click()
     page.locator("#id_start_date").fill(f"{later:%Y-%m-%d}")
     page.locator("#id_start_time").fill("09:00")
     expect(page.locator("#id_zone")).to_be_hidden()
