@@ -18,6 +18,7 @@ from campaigns.store import store
 from devices.models import Application, Platform, Role
 from tests.factories import make_registration, make_user
 from tests.flows.conftest import CALM, make_shop
+from tests.flows.journeys import Hands
 from tests.flows.processes import Gateways
 
 pytestmark = [
@@ -148,11 +149,7 @@ def test_a_slider_is_written_and_launched_with_the_keyboard_alone(
     page.keyboard.press("Enter")
     page.get_by_label("Text", exact=True).focus()
     page.keyboard.type("Two pairs for autumn")
-    for _ in range(2):  # the image, then the choice of pictures
-        page.keyboard.press("Tab")
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("ArrowRight")
-    expect(page.get_by_label("Slider", exact=True)).to_be_checked()
+    Hands(page, "keyboard").pick(page.get_by_label("Slider", exact=True))
     for name in ("Shoes", "Boots"):
         page.get_by_role("button", name="Add card").focus()
         page.keyboard.press("Enter")
