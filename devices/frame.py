@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
@@ -61,6 +62,11 @@ class Frame:
 
     request: HttpRequest
     _given: Application | None = field(default=None)
+
+    @property
+    def token_cookie(self) -> str:
+        """Where the browser keeps what tells its own requests from forged ones."""
+        return settings.CSRF_COOKIE_NAME
 
     @cached_property
     def applications(self) -> list[Application]:

@@ -146,9 +146,13 @@
   // Signing in gives the browser another token against forged requests, which the page must send.
   function token() {
     const known = new Map(document.cookie.split("; ").map((each) => each.split("=")));
-    return known.get(`csrftoken_${location.port}`) || known.get("csrftoken");
+    return known.get(document.body.dataset.tokenCookie);
   }
-  on("htmx:configRequest", ({ detail }) => { if (token()) detail.headers["X-CSRFToken"] = token(); });
+  on("htmx:configRequest", ({ detail }) => {
+    if (!token()) return;
+    detail.headers["X-CSRFToken"] = token();
+    if (detail.parameters.csrfmiddlewaretoken) detail.parameters.csrfmiddlewaretoken = token(); // it is looked at first
+  });
   on("submit", (event) => {
     const form = event.target;
     if (form.csrfmiddlewaretoken && token()) form.csrfmiddlewaretoken.value = token();

@@ -163,4 +163,4 @@ def test_who_typed_nothing_is_led_to_the_login_and_back(
     Session.objects.all().delete()
     page.get_by_label("Find devices").fill("ana")
 
-    page.wait_for_url("**/login/?next=*")
+    page.wait_for_url(re.compile(r"/login/\?next=/apps/"), timeout=30_000)
