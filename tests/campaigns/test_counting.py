@@ -189,6 +189,7 @@ def test_an_exact_count_that_takes_too_long_is_not_asked_for_again_and_again(
     large: Application, monkeypatch: pytest.MonkeyPatch, client: Client
 ) -> None:
     monkeypatch.setattr(counting, "PATIENCE_EXACTLY", 20)
+    monkeypatch.setattr(counting, "PATIENCE", 500)
     monkeypatch.setattr(counting, "LEAST_PATIENCE", 20)
     monkeypatch.setattr(tasks.count_audience, "apply_async", run_now)
     monkeypatch.setattr(tasks.count_clauses, "apply_async", clauses_now)
@@ -233,6 +234,7 @@ def test_a_launch_does_not_wait_for_a_count_that_takes_too_long(
     large: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(composing, "PATIENCE", 20)
+    monkeypatch.setattr(counting, "PATIENCE", 500)
     for provider in (Provider.APNS, Provider.FCM):
         make_credential(large, provider)
     user = make_user(Role.MARKETER, large)
