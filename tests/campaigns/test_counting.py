@@ -137,7 +137,7 @@ def test_a_count_that_takes_too_long_is_given_up(
         assert size.at_most is not None
         assert size.at_most >= 10  # and an estimate needs no other table
         assert counting.live(large, IOS).error > 0
-    monkeypatch.setattr(counting, "LEAST_PATIENCE", 60_000)
+    monkeypatch.setattr(counting, "LEAST_PATIENCE", 5_000)
     with locked("campaigns_sampledregistration"):
         assert counting.live(large, IOS) == audience.size(large, IOS)
 
