@@ -98,8 +98,12 @@ def test_from_a_csv_to_a_delivered_campaign(
 
     # launch, undo once, launch again
     launch.click()
-    page.get_by_role("button", name="Undo launch").click()
-    expect(page.get_by_text("Draft").first).to_be_visible()
+    undo = page.get_by_role("button", name="Undo launch")
+    expect(undo).to_be_visible()
+    page.wait_for_load_state("load")  # scripts run
+    undo.click()
+    expect(page.get_by_text("Draft").first).to_be_visible(timeout=30_000)
+    page.wait_for_load_state("load")
     page.get_by_role("button", name=f"Send to {everybody} devices").click()
     expect(page.get_by_role("button", name="Undo launch")).to_be_visible()
 
