@@ -118,7 +118,7 @@ def test(arguments: Sequence[str]) -> int:
     packages.install(dev=True)
     browser.chromium()
     checked = 0 if arguments else check()
-    words = list(arguments) or ["-n", "3", "--dist", "worksteal"]
+    words = list(arguments) or ["-n", "2", "--dist", "worksteal"]
     run = subprocess.run([sys.executable, "-m", "pytest", *words], cwd=ROOT, check=False)
     if checked:
         print("the tests ran, but checks failed: see above", flush=True)
