@@ -55,7 +55,8 @@ def test_somebody_who_has_never_seen_it_sends_a_first_campaign(
     store().flushdb()
     gateways.ask("POST", "/behaviour", {"latency_ms": 20, **CALM})
     worker(queues="dispatch", children=1)
-    worker("quick", queues="urgent,receipts,default", children=1, LAUNCH_HOLD_SECONDS="3")
+    # One of the two children waits for receipts most of the time.
+    worker("quick", queues="urgent,receipts,default", children=2, LAUNCH_HOLD_SECONDS="3")
     sign_in(make_user(is_superuser=True))
     assert not Application.objects.exists()
 
