@@ -88,7 +88,7 @@ def test_a_killed_worker_and_an_empty_broker_leave_every_view_with_the_same_numb
     client: Client,
 ) -> None:
     """Phones report meanwhile. What the broker has lost of that is in no view."""
-    gateways.ask("POST", "/behaviour", {"latency_ms": 200, "unregistered": 0.05, "busy": 0})
+    gateways.ask("POST", "/behaviour", {"latency_ms": 500, "unregistered": 0.05, "busy": 0})
     bulk = sending(2000, settings)
     campaign = make_campaign(bulk.application, launched_at=timezone.now())
     Bulk.objects.filter(pk=bulk.pk).update(campaign=campaign)
@@ -98,7 +98,9 @@ def test_a_killed_worker_and_an_empty_broker_leave_every_view_with_the_same_numb
     gateways.ask("POST", "/phones", phones)
     quick = SMALL | {"LEASE_SECONDS": "3"}
     with wire_to_broker() as (wire, url):
-        running = worker(**quick, queues="dispatch,receipts", BROKER_URL=url, STORE_URL=url)
+        # Two send, and the third is free for receipts from the beginning.
+        addresses = {"BROKER_URL": url, "STORE_URL": url}
+        running = worker(**quick, queues="dispatch,receipts", children=3, **addresses)
         tasks.revive()
         tasks.consume_receipts.delay()
         eventually(lambda: statistics.funnel(bulk).delivered > 0, seconds=60, what="phones report")
