@@ -8,7 +8,6 @@ whatever else the machine does share its processors.
 
 import argparse
 import os
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,17 +21,13 @@ import django
 
 django.setup()
 
-import httpx  # noqa: E402
-from django.conf import settings  # noqa: E402
 from django.test import Client  # noqa: E402
-from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
+from playwright.sync_api import Page, expect  # noqa: E402
 
 from benchmarks.pages import fill  # noqa: E402
 from benchmarks.results import Row, Table, report  # noqa: E402
-from embedded import browser as embedded_browser  # noqa: E402
-from embedded import packages  # noqa: E402
-from tests.flows.processes import Process  # noqa: E402
-from tests.waiting import eventually  # noqa: E402
+from tests.browsers import chromium, let_in  # noqa: E402
+from tests.flows.processes import WebServer, collected  # noqa: E402
 
 CEILING = 1500  # milliseconds
 PARTS = ("polled", "timeline", "members", "why not")  # of pages, and what they lead to
@@ -47,47 +42,11 @@ new PerformanceObserver((list) => {
 @contextmanager
 def web_server(folder: Path) -> Iterator[str]:
     """On the database of the benchmark, with static files compressed and kept for good."""
-    static = {"STATIC_ROOT": str(folder / "static"), "HASHED_STATIC_FILES": "1"}
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = int(listener.getsockname()[1])
-    url = f"http://127.0.0.1:{port}"
-    collecting = ["manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
-    assert Process(collecting, folder / "log", static).popen.wait(timeout=120) == 0
-    web = Process(
-        [
-            "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
-            "--workers", "1", "--blocking-threads", "4", "--no-ws", "pushadmin.wsgi:application",
-        ],
-        folder / "web.log",
-        static,
-    )  # fmt: skip
-
-    def answers() -> bool:
-        assert web.popen.poll() is None, web.log.read_text()
-        try:
-            return httpx.get(f"{url}/healthz", trust_env=False, timeout=30).status_code == 200
-        except httpx.TransportError:
-            return False
-
+    web = WebServer(folder / "web.log", collected(folder))
     try:
-        eventually(answers, "the web server answers", seconds=60)
-        yield url
+        yield web.url
     finally:
         web.stop()
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    program = embedded_browser.chromium()
-    os.environ["PLAYWRIGHT_NODEJS_PATH"] = str(packages.node())
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=program.program,
-            env=dict(program.environment),
-            args=["--no-sandbox", "--disable-gpu", "--font-render-hinting=none"],
-        )
-        yield opened
-        opened.close()
 
 
 def painted(tab: Page, address: str) -> float:
@@ -110,7 +69,6 @@ def main() -> None:
     dashboard = fill(options.devices, options.messages)
     client = Client()
     client.force_login(dashboard.user, backend="django.contrib.auth.backends.ModelBackend")
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
     pages = {
         name: address
         for name, address in dashboard.pages.items()
@@ -120,7 +78,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, web_server(Path(folder)) as url, chromium() as it:
         context = it.new_context(base_url=url, viewport={"width": 1440, "height": 900})
         context.set_default_timeout(60_000)  # milliseconds
-        context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": url}])
+        let_in(context, client, url)
         context.add_init_script(WATCH)
         tab = context.new_page()
         network = context.new_cdp_session(tab)

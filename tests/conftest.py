@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 from pytest_django.live_server_helper import LiveServer
 
-from embedded import browser as embedded_browser
 from embedded import packages
+from tests.browsers import chromium, let_in
 from tests.complaints import Complaints
 
 AXE = packages.NODE_MODULES / "axe-core/axe.min.js"
@@ -27,17 +26,8 @@ def browser() -> Iterator[Browser]:
     Not for the whole session: as long as it is open, Playwright keeps an event loop in this
     thread, and a test of another module could run none of its own.
     """
-    chromium = embedded_browser.chromium()
-    # Playwright's own Node needs a library that small systems lack.
-    os.environ["PLAYWRIGHT_NODEJS_PATH"] = str(packages.node())
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=chromium.program,
-            env=dict(chromium.environment),
-            args=["--no-sandbox", "--disable-gpu", "--font-render-hinting=none"],
-        )
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture
@@ -71,8 +61,7 @@ def sign_in(browsing: BrowserContext, live_server: LiveServer) -> Callable[[User
     def sign(user: User) -> None:
         client = Client()
         client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-        cookie = client.cookies[settings.SESSION_COOKIE_NAME]
-        browsing.add_cookies([{"name": cookie.key, "value": cookie.value, "url": live_server.url}])
+        let_in(browsing, client, live_server.url)
 
     return sign
 

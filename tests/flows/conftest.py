@@ -15,10 +15,10 @@ from pytest_django.live_server_helper import LiveServer
 
 from campaigns import tasks
 from devices.models import Application, Provider
+from tests.browsers import let_in
 from tests.complaints import Complaints
 from tests.factories import apns_key, make_application, make_credential, service_account
 from tests.flows.processes import Gateways, Worker
-from tests.pages.conftest import let_in
 
 # Devices drawn at random are dead, or their cloud is busy, unless it is told otherwise.
 CALM = dict.fromkeys(("unregistered", "mismatched", "malformed", "unavailable", "busy"), 0)

@@ -1,11 +1,9 @@
-"""An installation, and a client and a browser that its administrator signed in with."""
+"""An installation, and a client that its administrator signed in with."""
 
 from collections.abc import Iterator
 
 import pytest
-from django.conf import settings
 from django.test import Client
-from playwright.sync_api import BrowserContext
 
 from campaigns import channels
 from tests.pages.installation import Installation, make_installation
@@ -25,9 +23,3 @@ def administrator(installation: Installation) -> Client:
     client.post("/login/", {"login": name, "password": "correct horse"})
     client.post("/reauthenticate/", {"password": "correct horse"})
     return client
-
-
-def let_in(browsing: BrowserContext, client: Client, url: str) -> None:
-    """Give a browser the session of a client."""
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
-    browsing.add_cookies([{"name": cookie.key, "value": cookie.value, "url": url}])

@@ -10,8 +10,8 @@ from playwright.sync_api import BrowserContext, expect
 from playwright.sync_api import Page as Tab
 from pytest_django.live_server_helper import LiveServer
 
+from tests.browsers import let_in
 from tests.pages.addresses import pages
-from tests.pages.conftest import let_in
 from tests.pages.installation import Installation
 
 pytestmark = [

@@ -11,9 +11,9 @@ from django.test import Client
 from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
 
-from tests.flows.processes import Process, WebServer
+from tests.browsers import let_in
+from tests.flows.processes import WebServer, collected
 from tests.pages.addresses import Page, pages
-from tests.pages.conftest import let_in
 from tests.pages.installation import Installation
 
 pytestmark = [
@@ -61,13 +61,8 @@ new PerformanceObserver((list) => {
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """The web server as docs/running.md starts it, on the database of the test."""
-    static = {"STATIC_ROOT": str(tmp_path / "static"), "HASHED_STATIC_FILES": "1"}
-    collecting = Process(
-        ["manage.py", "collectstatic", "--noinput", "--verbosity", "0"], tmp_path / "log", static
-    )
-    assert collecting.popen.wait(timeout=120) == 0, collecting.log.read_text()
-    web = WebServer(tmp_path / "web.log", {**static, "PUBLIC_BASE_URL": "http://testserver"})
+    environment = {**collected(tmp_path), "PUBLIC_BASE_URL": "http://testserver"}
+    web = WebServer(tmp_path / "web.log", environment)
     yield web.url
     web.stop()
 
