@@ -107,7 +107,7 @@ def make_history(application: Application, user: User) -> None:
         )
         for _ in range(settings.API_CALLS_KEPT)
     )  # fmt: skip
-    url = "https://crm.example/hook"
+    url = f"https://crm.example/{application.pk}"  # each has a target, and that is unique
     target = WebhookTarget.objects.create(url=url, digest=hashlib.sha256(url.encode()).digest())
     WebhookDelivery.objects.bulk_create(
         (
