@@ -4,6 +4,9 @@ It is one for campaigns and for what Insider's push API sends with the cap on. A
 from when it is promised, at its turn; so whoever starts meanwhile, or sends on the day
 before, counts it. An application's audiences are frozen one after the other, and callers of
 the API wait for them: nobody decides by what is not written yet.
+
+A place is given back where it is known that nobody got the push. What is unknown may have been
+shown, and counts: the cap is a promise to the person, not to us.
 """
 
 from collections.abc import Collection, Iterable
@@ -106,9 +109,10 @@ _MAYBE_SHOWN = (Reason.WITHDRAWN, Reason.NOT_IN_TIME, Reason.NEVER_LEARNED)
 
 
 def release_ended(messages: Collection[UUID]) -> None:
-    """Nor does what a cloud had accepted, and says later that nobody got.
+    """Nor does what was accepted or in doubt, and of which a cloud says later that nobody got it.
 
-    Of all these messages, whose rows the caller has locked, those count on that have not ended.
+    Of all these messages, those count on that have not ended, or of which an earlier try may
+    have arrived.
     """
     if not messages:
         return
@@ -117,7 +121,7 @@ def release_ended(messages: Collection[UUID]) -> None:
             """
             DELETE FROM campaigns_capuse u USING campaigns_message m
             WHERE m.id = ANY(%s) AND m.id BETWEEN %s AND %s
-              AND m.state >= %s AND m.reason <> ALL(%s)
+              AND m.state >= %s AND m.reason <> ALL(%s) AND NOT m.repeated
               AND u.bulk_id = m.bulk_id AND u.registration_id = m.registration_id
             """,
             [

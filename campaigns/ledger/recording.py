@@ -107,7 +107,8 @@ def record(bulk: Bulk, chunk: ClaimedChunk, result: WindowResult, *, now: dateti
         outbox.note_messages(bulk, _news(bulk, result.rows))
         _count(cursor, bulk, chunk, result.rows, now)
         failover.note(bulk, ((row.recipient, row.state) for row in result.rows))
-        capping.release(bulk, _never_shown(result.rows))
+        if not chunk.repeated:  # else an earlier try may have been shown
+            capping.release(bulk, _never_shown(result.rows))
     assert chunk.window_to is not None
     chunk.cursor, chunk.window_to = chunk.window_to, None
 
@@ -270,7 +271,7 @@ def record_late(bulk: Bulk, rows: list[Row]) -> None:
         )
         _report(cursor, bulk, known)
     failover.note(bulk, ((row.recipient, row.state) for row in known))
-    capping.release(bulk, _never_shown(known))
+    capping.release_ended([UUID(int=first | recipient) for recipient in _never_shown(known)])
 
 
 def _never_shown(rows: Iterable[Row]) -> list[int]:

@@ -11,7 +11,8 @@ class CapUse(models.Model):
 
     Written when an audience is frozen, in the transaction that counts: two campaigns that
     start at the same moment count each other's. What fails, expires or is cancelled is
-    deleted, for nobody got it, also when a cloud says so only after it had accepted it.
+    deleted, for nobody got it, also when a cloud says so only after it had accepted it. What
+    is unknown stays: it may have been shown.
     """
 
     application = models.ForeignKey(Application, on_delete=models.CASCADE, db_index=False)

@@ -17,11 +17,13 @@ from campaigns import (
     fanout,
     folding,
     ids,
+    ledger,
     statistics,
     whynot,
 )
 from campaigns.batches import packed
 from campaigns.models import Bulk, CapUse, Chunk, Message, Reason
+from campaigns.store import store
 from campaigns.whynot import Passage
 from devices.models import Application, ProviderCredential, Registration, Role
 from providers.base import Cause, Outcome, Verdict
@@ -137,6 +139,59 @@ def test_what_a_cloud_accepted_counts_until_it_says_that_nobody_got_it(
 
     uses = Counter(CapUse.objects.values_list("registration_id", flat=True))
     assert (uses[device.pk], uses[other.pk]) == (counts, 1)
+
+
+REFUSED = Outcome(verdict=Verdict.REJECTED, cause=Cause.PAYLOAD_REFUSED, status=400)
+TAKEN = Outcome(verdict=Verdict.ACCEPTED, status=200)
+NO_ANSWER = Outcome(verdict=Verdict.UNKNOWN, cause=Cause.NO_ANSWER)
+PERHAPS = Outcome(
+    verdict=Verdict.TRY_LATER, cause=Cause.CLOUD_UNAVAILABLE, status=503, may_have_sent=True
+)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [[NO_ANSWER], [PERHAPS, REFUSED], [PERHAPS, TAKEN]],
+    ids=["never answered", "refused when it was repeated", "repeated, and refused later"],
+)
+def test_what_may_have_been_shown_counts(
+    capped: Application, cloud_for: CloudFor, answers: list[Outcome]
+) -> None:
+    given = iter(answers)
+    cloud_for(make_credential(capped)).answer = lambda one: next(given)
+    device = make_registration(capped)
+    message = ids.message_id(send(capped), device.pk)
+    for _ in answers:
+        store().flushdb()  # the pause that the cloud's answer began
+        Chunk.objects.update(not_before=timezone.now() - timedelta(days=1))
+        dispatch.work(seconds=60)
+    failed = packed(message, Message.State.FAILED, timezone.now(), int(Reason.UNINSTALLED))
+    if answers[-1] is TAKEN:
+        folding.fold([(capped.pk, None, [failed])])
+
+    assert next(given, None) is None
+    assert CapUse.objects.count() == 1
+
+
+def test_a_late_answer_gives_back_what_nobody_got_alone(capped: Application) -> None:
+    gone, got = make_registrations(capped, 2)
+    bulk, now = send(capped), timezone.now()
+    for device in (gone, got):
+        Message.objects.create(
+            id=ids.message_id(bulk, device.pk), bulk=bulk, registration=device, sent_at=now,
+            platform=device.platform, state=Message.State.UNKNOWN, reason=Reason.WORKER_LOST,
+        )  # fmt: skip
+    shown = packed(ids.message_id(bulk, got.pk), Message.State.DELIVERED, now)
+    folding.fold([(capped.pk, None, [shown])])
+    assert CapUse.objects.count() == 2
+
+    failed = [
+        ledger.Row(device.pk, Message.State.FAILED, Reason.CLOUD_UNAVAILABLE)
+        for device in (gone, got)
+    ]
+    ledger.record_late(bulk, failed)
+
+    assert CapUse.objects.get().registration_id == got.pk
 
 
 def test_a_late_failure_of_what_was_delivered_gives_nothing_back(
