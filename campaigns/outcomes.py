@@ -213,10 +213,16 @@ class Judge:
             self.silent += outcome.scope is Scope.SERVICE
         if outcome.may_have_sent and self.bulk.repeat_policy == RepeatPolicy.NEVER:
             self._doubt(device, outcome)
-        elif attempt + 1 >= ATTEMPTS:
-            self._fail(device, outcome)
-        else:
+        elif attempt + 1 < ATTEMPTS:
             self._repeat(device, delay, Reason.WAITING_FOR_RETRY, outcome, attempt + 1)
+        elif self._may_have_arrived(outcome):
+            self._row(device, Message.State.UNKNOWN, Reason.NO_ANSWER, answer_of(outcome))
+        else:
+            self._fail(device, outcome)
+
+    def _may_have_arrived(self, outcome: Outcome) -> bool:
+        """By this try or an earlier one: then nobody can say that it did not."""
+        return self.chunk.repeated or outcome.may_have_sent
 
     def _doubt(self, device: Recipient, outcome: Outcome) -> None:
         if repeats_in_doubt(self.bulk, self.chunk):
@@ -236,9 +242,8 @@ class Judge:
         doubted: bool = False,
     ) -> None:
         """Into a later chunk, unless the message's time is over by then."""
-        repeated = self.chunk.repeated or outcome.may_have_sent or doubted
+        repeated = doubted or self._may_have_arrived(outcome)
         if timezone.now() + timedelta(seconds=delay) >= self.deadline:
-            # It may have arrived by an earlier try: then nobody can say that it did not.
             state, why = (
                 (Message.State.UNKNOWN, Reason.NO_ANSWER)
                 if repeated

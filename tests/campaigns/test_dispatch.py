@@ -3,6 +3,7 @@ import logging
 import time
 from collections import Counter as Tally
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -199,19 +200,37 @@ def test_what_the_cloud_did_not_take_waits_for_another_try(
     assert bulk.status == Bulk.Status.DONE
 
 
-def test_tries_end_after_the_sixth(cloud_for: CloudFor) -> None:
-    bulk, credential = frozen(1)
-    cloud = cloud_for(credential)
-    cloud.answer = lambda one: Outcome(
-        verdict=Verdict.TRY_LATER, cause=Cause.CLOUD_UNAVAILABLE, retry_after=1.0
-    )
+LATER = Outcome(verdict=Verdict.TRY_LATER, cause=Cause.CLOUD_UNAVAILABLE, retry_after=1.0)
+PERHAPS = replace(LATER, may_have_sent=True, status=503, reason="UNAVAILABLE")
 
-    for _ in range(outcomes.ATTEMPTS):
+
+@pytest.mark.parametrize(
+    ("answers", "state", "reason"),
+    [
+        ([LATER] * 6, Message.State.FAILED, Reason.CLOUD_UNAVAILABLE),
+        ([PERHAPS] + [LATER] * 5, Message.State.UNKNOWN, Reason.NO_ANSWER),
+        ([LATER] * 5 + [PERHAPS], Message.State.UNKNOWN, Reason.NO_ANSWER),
+    ],
+    ids=["refused each time", "the first may have arrived", "the last may have arrived"],
+)
+def test_tries_end_after_the_sixth(
+    cloud_for: CloudFor, answers: list[Outcome], state: Message.State, reason: Reason
+) -> None:
+    """What may have arrived is in doubt, as where its time is over."""
+    bulk, credential = frozen(1)
+    cloud, given = cloud_for(credential), iter(answers)
+    cloud.answer = lambda one: next(given)
+
+    for _ in range(outcomes.ATTEMPTS + 1):
         Chunk.objects.filter(bulk=bulk).update(not_before=LONG_AGO)
+        store().flushdb()
         dispatch.work(seconds=60)
 
     assert len(cloud.taken) == outcomes.ATTEMPTS
-    assert states(bulk) == {(Message.State.FAILED, Reason.CLOUD_UNAVAILABLE): 1}
+    assert states(bulk) == {(state, reason): 1}
+    assert statistics.funnel(bulk).waiting == 0
+    assert_consistent(bulk)
+    assert bulk.status == Bulk.Status.DONE
 
 
 def test_devices_that_a_new_credential_does_not_know_wait_for_a_better_one(
