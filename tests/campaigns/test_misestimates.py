@@ -13,10 +13,17 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from campaigns import fanout, ledger
+from campaigns import excluding, fanout, ids, ledger, segmenting
 from campaigns.models import Bulk, CapUse, Chunk
-from devices.models import Application, Platform
-from tests.factories import make_application, make_bulk, make_flow_bulk, make_registrations
+from devices.models import Application, Platform, Registration, Role
+from tests.factories import (
+    make_application,
+    make_bulk,
+    make_campaign,
+    make_flow_bulk,
+    make_registrations,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -50,12 +57,13 @@ def shop() -> Application:
 
 
 @contextmanager
-def plans(of: str) -> Iterator[list[str]]:
-    """The plans of those statements that write to a table, as they are carried out."""
+def plans(of: str, *, reading: bool = False) -> Iterator[list[str]]:
+    """The plans of those statements that write to a table, or read it, as they are carried out."""
     found: list[str] = []
+    verbs = 'FROM "?' if reading else "(INSERT INTO|DELETE FROM) "
 
     def explain(execute: Any, sql: str, given: Given, many: bool, context: Any) -> Any:
-        if re.search(rf"(INSERT INTO|DELETE FROM) {of}\b", sql):
+        if re.search(rf"{verbs}{of}\b", sql):
             with connection.connection.cursor() as cursor:
                 cursor.execute(f"EXPLAIN {sql}", given)
                 found.append("\n".join(line for (line,) in cursor.fetchall()))
@@ -92,6 +100,39 @@ def test_an_audience_finds_its_turns_and_what_it_had(
     with plans("campaigns_chunk") as found:
         assert fanout.freeze(make_bulk(shop, rule=RARE_AS_IT_SEEMS)) == 100
     assert_linear(found)
+
+
+GOT = """
+INSERT INTO campaigns_message (id, bulk_id, registration_id, sent_at, app_version, state, reason,
+                               platform, variant, attempt, language, answer)
+SELECT (lpad(to_hex(%(high)s::bigint), 16, '0')
+        || lpad(to_hex(%(low)s::bigint + n), 16, '0'))::uuid,
+       %(bulk)s, n, now(), 0, 3, 0, 1, 0, 0, '', ''
+FROM generate_series(1, %(count)s) n
+"""
+
+
+def test_a_window_asks_for_each_of_its_devices_alone(shop: Application) -> None:
+    """Where people are left out by what became of a campaign of which nothing is known yet."""
+    campaign = make_campaign(shop)
+    bulk = make_bulk(shop, campaign=campaign)
+    first = ids.first_id(bulk)
+    values = {"high": first >> 64, "low": (first & (2**64 - 1)) - 2**64, "bulk": bulk.pk}
+    with connection.cursor() as cursor:
+        cursor.execute(GOT, values | {"count": 5000})
+    rule = {"field": "received", "op": "ever", "campaign": campaign.pk}
+    user = make_user(Role.MARKETER, shop)
+    segment = segmenting.create(shop, user, name="Got it", rule={"all": [rule]})
+    segmenting.exclude(segment, user, excludes=True)
+    window = list(Registration.objects.filter(application=shop).values_list("pk", flat=True))
+
+    with plans("devices_registration", reading=True) as found:
+        stopped = excluding.reasons(shop, window)
+
+    assert len(stopped) == len(window) == 100
+    (plan,) = found
+    assert "hashed SubPlan" not in plan
+    assert "SubPlan" in plan
 
 
 def test_what_was_cancelled_counts_no_more(shop: Application) -> None:
