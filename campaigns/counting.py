@@ -26,7 +26,7 @@ from campaigns.models import Reason, Sample, SampledRegistration
 from campaigns.sampling import DRAWS, KEEP, PROBED, drawn
 from campaigns.store import store
 from campaigns.targeting import Compiled, Rule, compiled
-from devices.models import Application, Platform
+from devices.models import Application, Platform, Registration
 
 Hits = TypeVar("Hits")
 
@@ -36,6 +36,7 @@ PATIENCE = 75  # milliseconds for an answer while somebody types
 LEAST_PATIENCE = 15  # milliseconds for indexes, where the sample said too little
 FIRST = 20  # of a hundred sampled devices: asked first, and alone where they took their time
 PATIENCE_UNSAMPLED = 2000  # of an application too small for a sample, or too new
+GENEROUS = 1.2  # times what the database knows: its figure may be some hours old
 PATIENCE_EXACTLY = 20_000  # milliseconds for an exact count; then the estimate stays
 EXACT_KEPT = 60  # seconds that an exact count stands for now
 ASKED_KEPT = 30  # seconds until a count that nobody answered is asked for again
@@ -60,7 +61,7 @@ def live(application: Application, rule: Rule, *, primary_only: bool = False) ->
     sample = sample_of(application)
     if sample is None:
         exact = _in_time(application, rule, primary_only, PATIENCE_UNSAMPLED)
-        return exact or AudienceSize(0, {}, {}, at_most=application.registrations.count())
+        return exact or AudienceSize(0, {}, {}, at_most=_no_more_than(application))
 
     def left() -> int:
         return max(LEAST_PATIENCE, PATIENCE - round((time.monotonic() - began) * 1000))
@@ -80,6 +81,19 @@ def _in_time(
     with suppress(OperationalError), patience(milliseconds):
         return audience.size(application, rule, primary_only=primary_only)
     return None
+
+
+def _no_more_than(application: Application) -> int:
+    """How many devices an application has; with too many to be counted now, how many there are
+    in all, as the database knows without looking.
+    """
+    with suppress(OperationalError), patience(PATIENCE):
+        return application.registrations.count()
+    with connection.cursor() as cursor:
+        table = Registration._meta.db_table
+        cursor.execute("SELECT reltuples FROM pg_class WHERE oid = %s::regclass", [table])
+        known: float = cursor.fetchone()[0]  # -1: nothing yet
+    return round(max(0.0, known) * GENEROUS)
 
 
 def _estimate(
