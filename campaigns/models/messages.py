@@ -423,22 +423,34 @@ class MessageQuerySet(models.QuerySet["Message"]):
         Asked device by device: of one statement the planner may think that walking all
         messages from the newest is shorter than the index of each device.
         """
+        bound = before or uuid.UUID(int=(1 << 128) - 1)
+        return self._of(_NEWEST, registrations, bound, most).order_by("-pk")
+
+    def oldest_of(
+        self, registrations: Collection[int], most: int, after: uuid.UUID | None = None
+    ) -> "MessageQuerySet":
+        """The oldest messages of some devices, oldest first; of those above an id."""
+        return self._of(_OLDEST, registrations, after or uuid.UUID(int=0), most).order_by("pk")
+
+    def _of(
+        self, statement: str, registrations: Collection[int], bound: uuid.UUID, most: int
+    ) -> "MessageQuerySet":
         with connection.cursor() as cursor:
-            bound = before or uuid.UUID(int=(1 << 128) - 1)
-            cursor.execute(_NEWEST, [list(registrations), bound, most, most])
-            keys = [key for (key,) in cursor.fetchall()]
-        return self.filter(pk__in=keys).order_by("-pk")
+            cursor.execute(statement, [list(registrations), bound, most, most])
+            return self.filter(pk__in=[key for (key,) in cursor.fetchall()])
 
 
-_NEWEST = """
+_ENDMOST = """
 SELECT message.id
   FROM unnest(%s::bigint[]) AS device (id)
  CROSS JOIN LATERAL (
        SELECT id FROM campaigns_message
-        WHERE registration_id = device.id AND id < %s ORDER BY id DESC LIMIT %s
+        WHERE registration_id = device.id AND id {beyond} %s ORDER BY id {order} LIMIT %s
        ) AS message
- ORDER BY message.id DESC LIMIT %s
+ ORDER BY message.id {order} LIMIT %s
 """
+_NEWEST = _ENDMOST.format(beyond="<", order="DESC")
+_OLDEST = _ENDMOST.format(beyond=">", order="ASC")
 
 
 class Message(models.Model):

@@ -64,17 +64,19 @@ def _json(value: object) -> str:
 
 
 def _messages(devices: Iterable[Registration]) -> Iterator[dict[str, Any]]:
-    """What the devices they have now were sent, device by device, oldest first.
+    """What the devices they have now were sent, oldest first.
 
-    Piece by piece, so that a slow reader holds no statement open.
+    Piece by piece, so that a slow reader holds no statement open; of all devices together.
     """
-    for device in devices:
-        sent = Message.objects.filter(registration_id=device.pk).order_by("pk")
-        after = sent
-        while rows := list(after.select_related("bulk__campaign")[:PIECE]):
-            for message in rows:
-                yield _described(message, device)
-            after = sent.filter(pk__gt=rows[-1].pk)
+    known, after = {device.pk: device for device in devices}, None
+    while known:
+        sent = Message.objects.all().oldest_of(known, PIECE, after)
+        rows = list(sent.select_related("bulk__campaign"))
+        for message in rows:
+            yield _described(message, known[message.registration_id])
+        if len(rows) < PIECE:
+            return
+        after = rows[-1].pk
 
 
 def _described(message: Message, device: Registration) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
+from django.db import connection
 from django.http import StreamingHttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -173,6 +175,45 @@ def test_messages_are_exported_with_what_they_said_and_what_became_of_them(
     assert [messages[0][name] for name in names] == [
         "Rabatt", "Nur heute", "Failed", Reason.UNINSTALLED.label, None
     ]  # fmt: skip
+
+
+def test_an_export_asks_as_often_for_many_devices_as_for_one(
+    client: Client, application: Application
+) -> None:
+    asked = []
+    for count in (1, 6):
+        person = make_person()
+        for hours in range(count):
+            device = make_registration(application, person=person)
+            at = timezone.now() - timedelta(hours=hours)
+            for campaign in (None, make_campaign(application)):
+                bulk = make_bulk(application, campaign=campaign, starts_at=at)
+                send(bulk, device, state=Message.State.ACCEPTED)
+        with CaptureQueriesContext(connection) as queries:
+            told = export(client, application, person)
+        assert (len(told["devices"]), len(told["messages"])) == (count, 2 * count)
+        assert [each["message_id"] for each in told["messages"]] == sorted(
+            each["message_id"] for each in told["messages"]
+        )
+        asked.append(len(queries))
+
+    assert asked[0] == asked[1]
+
+
+def test_pieces_of_an_export_go_on_where_the_last_one_ended(
+    client: Client, application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "PIECE", 2)
+    person = make_person()
+    devices = [make_registration(application, person=person) for _ in range(3)]
+    bulks = [make_bulk(application) for _ in range(2)]
+    state = Message.State.ACCEPTED
+    sent = {str(send(bulk, device, state=state).pk) for bulk in bulks for device in devices}
+
+    messages = export(client, application, person)["messages"]
+
+    assert len(messages) == len(sent) == 6
+    assert {each["message_id"] for each in messages} == sent
 
 
 def test_events_are_exported_also_those_from_before_a_person_was_known(
