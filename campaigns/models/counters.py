@@ -37,6 +37,10 @@ class Counter(models.Model):
                 fields=["bulk", "minute", "platform", "variant"], name="one_counter_per_minute"
             ),
         ]
+        indexes = [
+            # reports of a period: each API send has a counter of its own, for as long as it is kept
+            models.Index(fields=["minute"], name="counter_by_minute"),
+        ]
 
 
 class ReasonCounter(models.Model):

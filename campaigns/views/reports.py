@@ -61,7 +61,7 @@ def period_report(request: ApplicationRequest) -> HttpResponse:
         "lines": lines,
         "total": Figures.sum(line.figures for line in lines),
         "sources": _sources(request, period),
-        "chart": _chart(request.application, period, here),
+        "chart": _chart(request.application, period, here) if any(map(_draws, here)) else None,
         "presets": [
             (days, address(request, first=each.first, last=each.last), period == each)
             for days, each in ((days, periods.latest(days)) for days in PRESETS)
@@ -106,6 +106,14 @@ def _period(request: ApplicationRequest) -> tuple[Period, str]:
     return asked, ""
 
 
+_DRAWN = (("Sent", "sent"), ("Delivered", "delivered"), ("Seen", "seen"))
+
+
+def _draws(day: Figures) -> bool:
+    """Whether a day has anything to draw."""
+    return any(getattr(day, key) for _, key in _DRAWN)
+
+
 def _chart(application: Application, period: Period, days: list[Figures]) -> dict[str, Any]:
     """As static/charts.js reads it."""
     return {
@@ -115,7 +123,7 @@ def _chart(application: Application, period: Period, days: list[Figures]) -> dic
         "points": [day.isoformat() for day in period.days],
         "series": [
             {"name": name, "colour": key, "values": [getattr(day, key) for day in days]}
-            for name, key in (("Sent", "sent"), ("Delivered", "delivered"), ("Seen", "seen"))
+            for name, key in _DRAWN
         ],
     }
 

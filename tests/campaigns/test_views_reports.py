@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
@@ -122,6 +124,54 @@ def test_each_run_of_a_recurring_campaign_stands_in_the_period_in_which_it_began
     assert ">20</a>" not in shown
     both = report(analyst, shop, first="2026-03-01", last="2026-04-30")
     assert both.count(">Weekly</a>") == 2
+
+
+SENDS = """
+WITH bulks AS (
+    INSERT INTO campaigns_bulk (bulk_id, application_id, origin, step, status, status_reason,
+                                content, rule, primary_only, ttl, repeat_policy, starts_at,
+                                audience, left_out)
+    SELECT n::text, %s, 'api', 0, 'done', '', '[]', '{}', false, 60, 'never',
+           %s::timestamptz - n * interval '5 minutes', 1, 0
+    FROM generate_series(1, 20000) n
+    RETURNING id, starts_at
+)
+INSERT INTO campaigns_counter (bulk_id, minute, platform, variant, sent, accepted, delivered, seen,
+                               clicked, failed, expired, unknown)
+SELECT id, starts_at, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0 FROM bulks
+"""
+
+
+@pytest.mark.django_db
+def test_a_period_reads_no_sends_of_other_days(shop: Application) -> None:
+    period = Period(NOON.date(), NOON.date())
+    with connection.cursor() as cursor:
+        cursor.execute(SENDS, [shop.pk, NOON])
+        cursor.execute("ANALYZE campaigns_bulk, campaigns_counter")
+
+    with CaptureQueriesContext(connection) as asked:
+        (figures,) = periods.by_day([shop], period)[shop]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {asked[-1]['sql']}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+
+    assert figures.sent == 12 * 12  # in half a day, one in five minutes
+    assert "Index Scan using counter_by_minute" in plan
+    assert "Seq Scan" not in plan
+
+
+@pytest.mark.django_db
+def test_a_period_without_a_message_has_no_chart_without_bars(
+    shop: Application, analyst: Client
+) -> None:
+    launched(shop, "Sale", sent=10)
+    days = {"first": "2026-03-01", "last": "2026-03-31"}
+    assert 'data-chart="period-days"' in report(analyst, shop, **days)
+
+    empty = report(analyst, shop, first="2026-05-01", last="2026-05-31")
+
+    assert "data-chart" not in empty
+    assert "<h2>Nothing was sent in this period</h2>" in empty
 
 
 @pytest.mark.django_db
