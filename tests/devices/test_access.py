@@ -63,6 +63,14 @@ def test_a_new_key_is_shown_once_and_kept_as_a_digest(client: Client) -> None:
     assert secret not in str(entry.after)
 
 
+def test_buttons_that_change_a_key_name_it(client: Client) -> None:
+    make(client, name="CRM & shop")
+    page = client.get(reverse("devices:access-key", args=[ApiKey.objects.get().pk]))
+    shown = unescape(page.content.decode())
+    for dialog, word in (("replace-key", "Replace"), ("revoke-key", "Revoke")):
+        assert f'data-dialog="{dialog}" aria-label="{word} CRM & shop"' in shown
+
+
 def test_the_key_opens_the_api_until_it_is_revoked(client: Client) -> None:
     secret = secret_in(make(client))
     headers = {"Authorization": f"App {secret}"}
