@@ -1,3 +1,4 @@
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -230,6 +231,25 @@ def test_launching_holds_and_undo_makes_it_a_draft_again(shop: Application) -> N
 
     undone = client.post(url("undo", shop, campaign.pk), headers=HTMX)
     assert undone["HX-Redirect"] == url("edit", shop, campaign.pk)
+    assert not Bulk.objects.exists()
+
+
+def test_a_launch_is_undone_where_no_scripts_run(shop: Application) -> None:
+    client = signed_in(shop)
+    client.handler.enforce_csrf_checks = True
+    campaign = make_campaign(shop)
+    composing.launch(campaign, make_user(Role.MARKETER, shop))
+    page = client.get(url("detail", shop, campaign.pk)).content.decode()
+    (form,) = re.findall(r"<form[^>]*>(?:(?!</form>).)*Undo launch</button></form>", page)
+    token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', form)
+    action = re.findall(r' action="([^"]+)"', form)
+    assert ' method="post"' in form
+    assert 'type="submit"' in form
+
+    undone = client.post(action[0], {"csrfmiddlewaretoken": token[0]}, follow=True)
+
+    assert undone.redirect_chain == [(url("edit", shop, campaign.pk), 302)]
+    assert "The launch is undone: it is a draft again." in undone.content.decode()
     assert not Bulk.objects.exists()
 
 
