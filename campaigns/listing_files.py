@@ -28,10 +28,10 @@ EXAMPLE = 5  # rows that are shown beside the choice of columns
 EXAMPLE_WIDTH = 100  # characters of a cell of them
 FORGET = timedelta(days=1)  # a file that was tried, and that nobody said yes to
 NOBODY = {
-    "external_id": "Nobody is known by this external id.",
+    "external_id": "Nobody is known by this external ID.",
     "phone": "Nobody is known by this phone number.",
     "email": "Nobody is known by this e-mail address.",
-    REGISTRATION: "No device of this application has this registration id.",
+    REGISTRATION: "No device of this application has this registration ID.",
 }
 Status = ImportRun.Status
 

@@ -17,10 +17,10 @@ from devices.personalizing.portrait import Key
 
 REGISTRATION = "registration_id"
 KEYS = {  # by what members are named
-    "external_id": "External id",
+    "external_id": "External ID",
     "phone": "Phone",
     "email": "E-mail",
-    REGISTRATION: "Registration id",
+    REGISTRATION: "Registration ID",
 }
 
 ADD_PEOPLE = """

@@ -173,7 +173,7 @@ class People:
             raise RowFault("external_id", "These identities belong to different people.")
         for owner in found:
             if own and owner.external_id not in ("", own):
-                raise RowFault("external_id", "Phone or e-mail belong to another external id.")
+                raise RowFault("external_id", "Phone or e-mail belong to another external ID.")
             return owner
         if attached is not None and not (own and attached.external_id):
             return attached

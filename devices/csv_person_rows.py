@@ -75,7 +75,7 @@ def read_person(
         texts = [said.get(column, "")] if column == "external_id" else _parts(said.get(column, ""))
         identities += [found for text in texts if (found := _identity(column, name, text))]
     if not identities:
-        raise RowFault("", "The row needs an external id, a phone number or an e-mail address.")
+        raise RowFault("", "The row needs an external ID, a phone number or an e-mail address.")
     return WantedPerson(
         line=line,
         cells=cells,

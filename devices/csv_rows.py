@@ -191,7 +191,7 @@ def read(columns: list[Column], cells: list[str], line: int, types: dict[str, Ty
     token = _token(provider, said)
     registration = public_id(said.get("registration_id", ""))
     if not token and registration is None:
-        raise RowFault("token", "The row needs a token or a registration id.")
+        raise RowFault("token", "The row needs a token or a registration ID.")
     wanted = Wanted(
         line=line,
         cells=cells,
@@ -254,7 +254,7 @@ def public_id(text: str) -> uuid.UUID | None:
     try:
         return uuid.UUID(text)
     except ValueError:
-        raise RowFault("registration_id", "A registration id is a UUID.") from None
+        raise RowFault("registration_id", "A registration ID is a UUID.") from None
 
 
 def _environment(text: str) -> str:
@@ -290,7 +290,7 @@ def _phone(text: str) -> str:
 _SPELLED: dict[str, tuple[int, Callable[[str], str], str]] = {
     "external_id": (
         Identity.Kind.EXTERNAL_ID, normalizing.external_id,
-        f"An external id has at most {normalizing.EXTERNAL_ID_LENGTH} characters.",
+        f"An external ID has at most {normalizing.EXTERNAL_ID_LENGTH} characters.",
     ),
     "phone": (
         Identity.Kind.PHONE, _phone,

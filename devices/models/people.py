@@ -83,7 +83,7 @@ class Identity(models.Model):
     """One thing a person is known by. Unique: two people never share one."""
 
     class Kind(models.IntegerChoices):
-        EXTERNAL_ID = 1, "External id"
+        EXTERNAL_ID = 1, "External ID"
         PHONE = 2, "Phone"
         EMAIL = 3, "E-mail"
 

@@ -89,6 +89,12 @@ def coded(text: str) -> SafeString:
 
 
 @register.filter
+def inside(label: str) -> str:
+    """A label in the middle of a sentence: External ID → external ID."""
+    return label[:1].lower() + label[1:]
+
+
+@register.filter
 def count(number: float | None) -> str:
     """1284310 → 1,284,310; nothing known → an en dash."""
     return "–" if number is None else f"{number:,.0f}"

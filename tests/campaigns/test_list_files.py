@@ -113,8 +113,8 @@ def test_devices_are_named_by_registration_ids(testers: StaticList) -> None:
     assert upload.columns == ["registration_id", ""]
     assert counts(upload) == (3, 1, 0, 2)
     assert [reason for _, _, reason in reasons(upload)] == [
-        "No device of this application has this registration id.",
-        "A registration id is a UUID.",
+        "No device of this application has this registration ID.",
+        "A registration ID is a UUID.",
     ]
     listing_files.confirm(upload, SOMEBODY)
     listing_files.run(upload.pk)
@@ -294,11 +294,11 @@ def test_a_file_is_uploaded_tried_mapped_and_added(
         client.post(columns, {"column-0": "external_id", "named": "on"})
     page = client.get(address).content.decode()
     assert "Add 1 member to Testers" in page
-    assert "Nobody is known by this external id." in page
+    assert "Nobody is known by this external ID." in page
     refused = b"".join(client.get(f"{address}refused.csv")).decode("utf-8-sig")
     assert list(csv.reader(io.StringIO(refused))) == [
         ["line", "column", "reason", "guest"],
-        ["3", "external_id", "Nobody is known by this external id.", "'@nobody"],
+        ["3", "external_id", "Nobody is known by this external ID.", "'@nobody"],
     ]
     with django_capture_on_commit_callbacks(execute=True):
         client.post(f"{address}add/")

@@ -203,7 +203,7 @@ def test_members_are_added_found_and_removed_by_hand(shop: Application) -> None:
         ("phone", "many", "A phone number has 5 to 15 digits"),
         ("phone", "4915123456789", "Nobody is known by this phone."),
         ("email", "nobody@example.com", "Nobody is known by this e-mail."),
-        ("registration_id", "7", "A registration id is a UUID."),
+        ("registration_id", "7", "A registration ID is a UUID."),
         ("registration_id", "f6b2a2a0-6a0e-4f6a-9b8b-0f6c1b1f7a11", "No device of this"),
         ("external_id", "", "Type what names the member."),
         ("colour", "x", "Select a valid choice"),

@@ -107,7 +107,7 @@ def test_a_changed_row_updates_its_device() -> None:
     [
         ("Symbian,token-1,,,", "platform", "one of Android"),
         ("iOS,not-hex,,,", "token", "APNs token"),
-        ("Android,,,,", "token", "a token or a registration id"),
+        ("Android,,,,", "token", "a token or a registration ID"),
         ("Android,token-1,,12,", "phone", "5 to 15 digits"),
         ("Android,token-1,,079 302 67 27,", "phone", "country code"),
         ("Android,token-1,,+0041793026727,", "phone", "country code"),

@@ -89,7 +89,7 @@ def test_a_phone_of_another_external_id_is_refused() -> None:
     run = imported(application, "platform,token,external_id,phone\nAndroid,t-2,u-2,41790000001\n")
 
     assert (run.status, run.refused) == (ImportRun.Status.DONE, 1)
-    assert "another external id" in run.refusals.get().reason
+    assert "another external ID" in run.refusals.get().reason
     assert not Identity.objects.filter(value="u-2").exists()
 
 

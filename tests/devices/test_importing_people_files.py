@@ -120,11 +120,11 @@ def test_the_same_file_twice_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("row", "column", "problem"),
     [
-        (",,,Anna,,", "", "The row needs an external id, a phone number or an e-mail address."),
+        (",,,Anna,,", "", "The row needs an external ID, a phone number or an e-mail address."),
         ("crm-1,call me,,,,", "phones", "A phone number has 5 to 15 digits"),
         ("crm-1,,anna@,,,", "emails", "An e-mail address looks like"),
         ("crm-1,41790000009,,,,", "external_id", "These identities belong to different people."),
-        ("crm-3,41790000009,,,,", "external_id", "belong to another external id"),
+        ("crm-3,41790000009,,,,", "external_id", "belong to another external ID"),
         ("crm-3,,,,," + "x" * 4097, "club", "A text has at most 4,096 characters."),
         ("crm-3,,,," + "|".join(map(str, range(501))) + ",", "tags", "at most 500 tags"),
         ("crm-3,,,,", "", "The row has 5 cells"),
