@@ -71,6 +71,13 @@
     }
   }
 
+  // What was in front stays there, as far as it is still there.
+  document.addEventListener("htmx:configRequest", ({ detail }) => { // also of dialogs
+    if (detail.target !== contents()) return;
+    const { language, variant } = contents().dataset;
+    Object.assign(detail.parameters, { shown_language: language, shown_variant: variant });
+  });
+
   // What is typed while contents are added or removed is not lost: it is put back, and saved.
   const typedNow = () => new Map([...new FormData(form)].filter(([name]) => name !== "draft_version"));
   document.addEventListener("htmx:beforeRequest", ({ detail }) => { // also of dialogs

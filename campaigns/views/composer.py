@@ -122,22 +122,29 @@ def contents_changed(
 
 
 def _change_contents(request: ApplicationRequest, campaign: Campaign) -> tuple[str, int]:
-    """Do what was asked; the language and the variant to show then."""
+    """Do what was asked; the language and the variant to show then: those in front, or the new."""
     asked, version = request.POST, campaign.version
     language = asked.get("language") or asked.get("add_language", "")
-    number = asked.get("variant", "")
+    shown, in_front = asked.get("shown_language", ""), _place(asked.get("shown_variant", "")) or 0
     match asked.get("do", ""):
         case "add-language":
-            return contents.add_language(campaign, language, version=version, user=request.user), 0
+            shown = contents.add_language(campaign, language, version=version, user=request.user)
         case "remove-language":
             contents.remove_language(campaign, language, version=version, user=request.user)
+            shown = ""
         case "add-variant":
-            return "", contents.add_variant(campaign, version=version, user=request.user)
-        case "remove-variant" if number.isdecimal() and len(number) < 3:
-            contents.remove_variant(campaign, int(number), version=version, user=request.user)
+            in_front = contents.add_variant(campaign, version=version, user=request.user)
+        case "remove-variant" if (variant := _place(asked.get("variant", ""))) is not None:
+            contents.remove_variant(campaign, variant, version=version, user=request.user)
+            in_front = 0
         case "apply-template":
             _take_over(request, campaign)
-    return "", 0
+    return shown, in_front
+
+
+def _place(text: str) -> int | None:
+    """The number of a variant; None for what cannot be one."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 3 else None
 
 
 def _take_over(request: ApplicationRequest, campaign: Campaign) -> None:
@@ -163,6 +170,8 @@ def shown_contents(form: ComposerForm, language: str = "", variant: int = 0) -> 
         for of, each in forms
     ]
     spoken = sorted({panel["language"] for panel in panels})
+    if (language, variant) not in {(panel["language"], panel["variant"]) for panel in panels}:
+        language, variant = "", 0  # what was in front is no more
     return {
         "panels": panels,
         "spoken": [(each, name_of(each) if each else "Default") for each in spoken],

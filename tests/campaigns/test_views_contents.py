@@ -1,5 +1,6 @@
 """The composer's contents: what is typed is saved, in each language and variant."""
 
+import re
 from typing import Any
 
 import pytest
@@ -134,6 +135,35 @@ def test_shares_are_typed_in_percent(client: Client, shop: Application) -> None:
 
     campaign.refresh_from_db()
     assert campaign.split == {"shares": [60, 30], "holdout": 10}
+
+
+def in_front(answer: Any) -> tuple[str, str]:
+    """The language and the variant of the only panel that is not hidden."""
+    panels = re.findall(r"<div [^>]*data-panel[^>]*>", answer.content.decode())
+    (shown,) = [panel for panel in panels if " hidden" not in panel]
+    (found,) = re.findall(r'data-language="(.*?)" data-variant="(\d)"', shown)
+    language, variant = found
+    return language, variant
+
+
+def test_what_is_in_front_stays_there_where_something_is_added(
+    client: Client, shop: Application
+) -> None:
+    campaign = make_campaign(shop)
+    post(client, "contents", campaign, do="add-language", language="de")
+    german = {"shown_language": "de", "shown_variant": "0"}
+
+    added = post(client, "contents", campaign, do="add-variant", **german)
+    assert in_front(added) == ("de", "1")
+    shares = {"share_0": "50", "share_1": "50", "holdout": "0"}
+    other = {"shown_language": "de", "shown_variant": "1", **shares}
+    added = post(client, "contents", campaign, do="add-language", language="fr", **other)
+    assert in_front(added) == ("fr", "1")
+    left = post(client, "contents", campaign, do="remove-variant", variant="1", **other)
+    assert in_front(left) == ("de", "0")
+    gone = {"shown_language": "it", "shown_variant": "x"}
+    left = post(client, "contents", campaign, do="remove-language", language="fr", **gone)
+    assert in_front(left) == ("", "0")
 
 
 def test_removing_a_variant_and_a_language_leaves_the_rest(
