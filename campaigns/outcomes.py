@@ -213,16 +213,11 @@ class Judge:
             self.silent += outcome.scope is Scope.SERVICE
         if outcome.may_have_sent and self.bulk.repeat_policy == RepeatPolicy.NEVER:
             self._doubt(device, outcome)
-        elif attempt + 1 < ATTEMPTS:
-            self._repeat(device, delay, Reason.WAITING_FOR_RETRY, outcome, attempt + 1)
-        elif self._may_have_arrived(outcome):
-            self._row(device, Message.State.UNKNOWN, Reason.NO_ANSWER, answer_of(outcome))
-        else:
+        elif attempt + 1 >= ATTEMPTS:
+            # A refusal each time, whatever it may have meant: contract/providers.md 9.1.
             self._fail(device, outcome)
-
-    def _may_have_arrived(self, outcome: Outcome) -> bool:
-        """By this try or an earlier one: then nobody can say that it did not."""
-        return self.chunk.repeated or outcome.may_have_sent
+        else:
+            self._repeat(device, delay, Reason.WAITING_FOR_RETRY, outcome, attempt + 1)
 
     def _doubt(self, device: Recipient, outcome: Outcome) -> None:
         if repeats_in_doubt(self.bulk, self.chunk):
@@ -242,8 +237,9 @@ class Judge:
         doubted: bool = False,
     ) -> None:
         """Into a later chunk, unless the message's time is over by then."""
-        repeated = doubted or self._may_have_arrived(outcome)
+        repeated = self.chunk.repeated or outcome.may_have_sent or doubted
         if timezone.now() + timedelta(seconds=delay) >= self.deadline:
+            # It may have arrived by an earlier try: then nobody can say that it did not.
             state, why = (
                 (Message.State.UNKNOWN, Reason.NO_ANSWER)
                 if repeated
