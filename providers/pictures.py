@@ -75,7 +75,7 @@ async def _hop(url: str, allowed: Sequence[IPNetwork], proxy: str | None) -> Pic
     """What is there, or the address it leads on to."""
     accepted = {"accept": "image/*"}
     async with guarded.asked("GET", url, accepted, allowed=allowed, proxy=proxy) as response:
-        if response.is_redirect:
+        if response.has_redirect_location:  # a 3xx may lead nowhere
             return response.headers["location"]
         named = response.headers.get("content-type", "").partition(";")[0].strip().lower()[:60]
         if response.status_code != httpx.codes.OK:

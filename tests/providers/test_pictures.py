@@ -104,6 +104,13 @@ def test_a_redirect_is_followed_to_https_alone(receiver: Receiver) -> None:
     assert len(receiver.received) == 1
 
 
+@pytest.mark.parametrize("status", [300, 302, 304])
+def test_an_answer_that_leads_nowhere_is_no_picture(receiver: Receiver, status: int) -> None:
+    receiver.answer = lambda got: (status, {"Content-Type": "text/html"}, b"")
+
+    assert loaded(receiver.url) == Picture(status=status, named="text/html")
+
+
 def test_a_redirect_does_not_lead_inside(receiver: Receiver) -> None:
     receiver.answer = lambda got: (302, {"Location": "https://10.0.0.1/admin"}, b"")
 
