@@ -71,8 +71,8 @@ def sent(application: Application) -> Campaign:
 
 
 QUERIES_OF_LIST = 10  # session, user, frame 5, campaigns, bulks, funnels
-# session, user, application, role, campaign, bulk, funnel, reasons 2, pace, platforms, resends
-QUERIES_OF_PROGRESS = 13
+# session, user, application, role, campaign, bulk, funnel, reasons 2, platforms, resends
+QUERIES_OF_PROGRESS = 12
 
 PAGES = [
     ("overview", "get", Right.SEE_REPORTS),

@@ -6,15 +6,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from campaigns import statistics
 from campaigns.models import Bulk, Counter
 from devices.models import Application, AuditEntry, Platform, Provider, Role
 from tests.factories import (
     make_application,
     make_bulk,
+    make_campaign,
     make_credential,
     make_registrations,
     make_user,
@@ -97,6 +101,30 @@ def test_a_poll_gets_what_is_being_sent_alone(
 
     assert part.content.decode().count("<html") == 0
     assert 'id="running"' in part.content.decode()
+
+
+def test_what_is_being_sent_asks_as_often_for_many_campaigns_as_for_one(client: Client) -> None:
+    application = make_application()
+    member(client, application)
+    client.get(overview_url(application))
+    asked = []
+    for more in (1, 3):
+        for _ in range(more):
+            now = timezone.now()
+            bulk = make_bulk(
+                application, campaign=make_campaign(application, launched_at=now), audience=1000,
+                status=Bulk.Status.SENDING, frozen_at=now - timedelta(hours=1),
+            )  # fmt: skip
+            count(bulk, sent=120, accepted=120)
+        with CaptureQueriesContext(connection) as queries:
+            client.get(overview_url(application), headers={"HX-Request": "true"})
+        asked.append(len(queries))
+
+    assert asked[0] == asked[1]
+    rows = statistics.running(application)
+    paces = [statistics.pace(row.bulk, row.funnel) for row in rows if row.bulk is not None]
+    assert len(paces) == 4
+    assert all(0.5 < pace.per_second <= 2 for pace in paces)  # 120 in one to two minutes
 
 
 def test_strangers_see_no_overview(client: Client) -> None:
