@@ -21,10 +21,10 @@ from campaigns.models import Approval, Campaign
 from campaigns.targeting import Rule
 from devices import audit
 
-# Columns of a campaign that are not what goes out.
+# Columns of a campaign that are not what goes out; of a template it has a copy.
 APART = {
     "id", "application_id", "name", "version", "created_by_id", "created_at", "changed_at",
-    "launched_at", "launched_by_id", "archived_at",
+    "launched_at", "launched_by_id", "archived_at", "template_id",
 }  # fmt: skip
 CONTENT_APART = {"id", "campaign_id"}
 

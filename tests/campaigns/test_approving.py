@@ -6,7 +6,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.html import strip_tags
 
-from campaigns import approving, composing
+from campaigns import approving, composing, templating
 from campaigns.approving import State
 from campaigns.errors import NotApprovedError, WrongStateError
 from campaigns.models import Approval, Bulk, Campaign, Segment
@@ -121,6 +121,20 @@ def test_whatever_is_changed_voids_an_approval(
     assert state(campaign, ana) == State.CHANGED
     with pytest.raises(NotApprovedError, match="changed after it was approved"):
         approving.check(campaign, composing.rule_now(campaign), ana)
+
+
+def test_a_template_that_is_deleted_voids_nothing(shop: Application, ana: User, bo: User) -> None:
+    """The draft has a copy of its words."""
+    template = templating.keep(make_campaign(shop), ana, name="Sale")
+    campaign = templating.start(template, ana)
+    ask(campaign, ana)
+    decide(campaign, bo)
+
+    templating.delete(template, ana)
+
+    campaign.refresh_from_db()
+    assert campaign.template is None
+    assert state(campaign, ana) == State.APPROVED
 
 
 def test_saving_a_draft_as_it_is_voids_nothing(shop: Application, ana: User, bo: User) -> None:
