@@ -316,7 +316,7 @@ class Moving:
 
 # Whom somebody else has in hand is let go: its next step finds the bulk cancelled.
 _CANCEL = """
-UPDATE campaigns_journey SET state = %s, ended_at = now()
+UPDATE campaigns_journey SET state = %s, ended_at = now(), number = ''
 WHERE id IN (SELECT id FROM campaigns_journey
              WHERE flow_id = %s AND state = 0
              ORDER BY id

@@ -87,6 +87,9 @@ def _drop_texts(*, limit: datetime) -> int:
 
 
 def forget_texts(people: Collection[int], **_: object) -> None:
-    """What text messages said to people who are erased, in the same transaction."""
-    theirs = Journey.objects.filter(person__in=people).values("pk")
-    Leg.objects.filter(journey__in=theirs).exclude(text="").update(text="")
+    """What text messages said to people who are erased and where they went, in the same
+    transaction; what is still to be sent to them is not.
+    """
+    theirs = Journey.objects.filter(person__in=people)
+    theirs.exclude(number="").update(number="")
+    Leg.objects.filter(journey__in=theirs.values("pk")).exclude(text="").update(text="")

@@ -40,10 +40,11 @@ def load(wanted: Sequence[int], application: Application) -> dict[int, Recipient
 
 
 def phone(pk: int, number: str) -> Recipient:
-    """What a text message goes to."""
+    """What a text message goes to; nowhere if its person was erased while it waited."""
     return Recipient(
         id=pk, enabled=True, language="", app_version=0, provider=Provider.SMS,
         environment=Environment.PRODUCTION, kind="token", token=number,
+        excluded=0 if number else Reason.NO_NUMBER,
     )  # fmt: skip
 
 

@@ -29,8 +29,19 @@ from campaigns import (
     texting,
 )
 from campaigns.errors import IncompleteContentError
-from campaigns.models import Bulk, Campaign, Journey, Leg, Medium, Message, Reason, Scenario
+from campaigns.models import (
+    Bulk,
+    Campaign,
+    Chunk,
+    Journey,
+    Leg,
+    Medium,
+    Message,
+    Reason,
+    Scenario,
+)
 from campaigns.rendering import Renderer
+from campaigns.store import store
 from devices import personalizing
 from devices.audit import Author
 from devices.models import Application, Platform, ProviderCredential, Registration, Role
@@ -418,6 +429,47 @@ def test_pages_show_a_text_as_it_was_sent_until_its_person_is_erased(
 
     personalizing.erase(ana.pk, Author("system"))
     assert [leg.text for leg in Leg.objects.exclude(text="")] == ["Hi Bo"]
+
+
+@pytest.mark.parametrize("text", ["Hi {{ first_name }}", "Hi"])
+def test_whoever_is_erased_gets_no_text_message_that_waited(
+    shop: Application, marketer: User, cloud_for: CloudFor, text: str
+) -> None:
+    cloud_for(make_credential(shop)).answer = lambda one: DEAD
+    gateway = cloud_for(make_gateway(shop))
+    gateway.answer = lambda one: AWAY
+    ana = somebody(shop, first_name="Ana").person
+    assert ana is not None
+    bulk = launched(shop, marketer, text=text)
+    go()
+    assert said(gateway) == {"41791000001": text.replace("{{ first_name }}", "Ana")}
+    gateway.taken.clear()
+
+    personalizing.erase(ana.pk, Author("system"))
+    store().flushdb()
+    Chunk.objects.update(not_before=timezone.now() - timedelta(days=1))
+    go()
+
+    assert gateway.taken == []
+    ended = Message.objects.of_bulk(texts_of(bulk)).values_list("state", "reason")
+    assert list(ended) == [(Message.State.FAILED, Reason.NO_NUMBER)]
+    assert not Journey.objects.exclude(number="").exists()
+
+
+def test_no_number_is_kept_of_what_was_cancelled(
+    shop: Application, marketer: User, cloud_for: CloudFor
+) -> None:
+    cloud_for(make_credential(shop)).answer = lambda one: DEAD
+    cloud_for(make_gateway(shop)).answer = lambda one: AWAY
+    somebody(shop)
+    bulk = launched(shop, marketer)
+    go()
+    assert Journey.objects.exclude(number="").exists()
+    assert bulk.campaign is not None
+
+    composing.cancel(bulk.campaign, marketer)
+
+    assert not Journey.objects.exclude(number="").exists()
 
 
 def test_words_are_forgotten_with_the_messages(
