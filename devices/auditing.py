@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import cache
 from typing import Any
 
 from django.apps import apps
@@ -21,7 +22,7 @@ from devices.models import Application, AuditEntry
 
 PIECE = 2000  # entries of one statement of a file
 SEPARATE = 50  # applications that are looked up one by one; more are filtered
-OBJECT = re.compile(r"([a-z]+)[ #]+([0-9a-f-]+)")  # "campaign 42"
+OBJECT = re.compile(r"([a-z ]+?)[ #]+([0-9a-f-]+)")  # "campaign 42", "content template 7"
 HEADINGS = ("at", "who", "action", "object type", "object id", "object", "application",
             "before", "after", "address")  # fmt: skip
 Key = tuple[datetime, int]
@@ -45,8 +46,8 @@ class Search:
         if self.action:
             found &= Q(action=self.action)
         named = OBJECT.fullmatch(self.what)
-        if named and named[1] in {model._meta.model_name for model in apps.get_models()}:
-            found &= Q(object_type=named[1], object_id=named[2])
+        if named and (kind := named[1].replace(" ", "")) in kinds():
+            found &= Q(object_type=kind, object_id=named[2])
         elif self.what:
             found &= Q(name__startswith=self.what.lower())
         if self.since:
@@ -80,6 +81,13 @@ class Search:
             return rows.filter(application__in=mine)[:limit]
         first, *others = [rows.filter(application=each)[:limit] for each in mine]
         return first.union(*others, all=True).order_by(*order)[:limit] if others else first
+
+
+@cache
+def kinds() -> dict[str, str]:
+    """What each type of object is called, such as "content template"."""
+    models = [model._meta for model in apps.get_models()]
+    return {each.model_name or "": str(each.verbose_name) for each in models}
 
 
 def actions() -> list[str]:

@@ -62,6 +62,7 @@ class Row:
     """An entry as the page shows it."""
 
     entry: AuditEntry
+    kind: str  # of the object, in words
     application: str
     lines: list[Line]
     more: list[Line]
@@ -88,7 +89,9 @@ def audit_page(request: HttpRequest) -> HttpResponse:
     for entry in pager.rows:
         lines = auditing.diff(entry)
         name = names.get(entry.application_id or 0, "")
-        rows.append(Row(entry, name, lines[:LINES], lines[LINES:], undos.get(entry.pk, "")))
+        kind = auditing.kinds().get(entry.object_type, entry.object_type)
+        undo = undos.get(entry.pk, "")
+        rows.append(Row(entry, kind, name, lines[:LINES], lines[LINES:], undo))
     context = {
         "form": form,
         "pager": pager,

@@ -77,7 +77,8 @@ def test_no_other_role_sees_the_trail(role: Role) -> None:
         {"who": "Otto"},
         {"action": "launch campaign"},
         {"object": "winter"},
-        {"object": "segment 7"},
+        {"object": "static list 7"},
+        {"object": "staticlist 7"},
         {"since": "2026-11-03", "until": "2026-11-03"},
     ],
 )
@@ -89,7 +90,7 @@ def test_an_entry_is_found_by_each_way(asked: dict[str, str]) -> None:
     wanted = AuditEntry.objects.get(at__day=3)
     AuditEntry.objects.filter(pk=wanted.pk).update(
         actor_name="otto", action="launch campaign", object_name="Winter coats",
-        object_type="segment", object_id="7",
+        object_type="staticlist", object_id="7",
     )  # fmt: skip
     assert found(client, **asked) == [wanted.pk]
 
