@@ -100,13 +100,11 @@ def show(
 
     With what was typed and could not be kept, its dialog stands open.
     """
-    devices = list(
-        Registration.objects.filter(person=person, application=request.application)
-        .select_related("address")
-        .order_by("-primary", "-pk")[:MOST_DEVICES]
-    )
+    theirs = Registration.objects.filter(person=person, application=request.application)
+    devices = list(theirs.select_related("address").order_by("-primary", "-pk")[:MOST_DEVICES])
     everywhere = Registration.objects.filter(person=person).count()
-    here = Registration.objects.filter(person=person, application=request.application).count()
+    here = theirs.count()
+    reached = theirs.reachable().filter(address__closed_at=None).exclude(address__token="")
     identities = list(person.identities.all())
     phones = [each.value for each in identities if each.kind == Identity.Kind.PHONE]
     closings = numbers.closings(phones) if phones else {}
@@ -120,9 +118,10 @@ def show(
             person.attributes, AttributeDefinition.Scope.PERSON, request.application
         ),
         "devices": [(each, state_of(each)) for each in devices],
+        "here": here,
         "hidden": here - len(devices),
         "elsewhere": everywhere - here,
-        "reachable": sum(state_of(each) == "reachable" for each in devices),
+        "reachable": reached.count(),
         "form": form,
         "attribute_form": AttributeForm(
             initial=initial_attribute(request, person.attributes, types)

@@ -238,6 +238,7 @@ def test_the_page_of_a_person_with_many_devices_takes_few_queries(
 
     assert len(response.context["devices"]) == 50
     assert "11 more are not shown" in response.content.decode()
+    assert "A push reaches 61 of 61 devices" in response.content.decode()
 
 
 def test_an_unknown_person_is_not_found(client: Client, application: Application) -> None:
