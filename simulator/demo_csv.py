@@ -42,7 +42,12 @@ LAST = [
     "Moreau",
 ]
 LANGUAGES = ["en-GB", "de", "fr", "es", "it", "de-AT", "pt-BR", "pl"]
-ANDROIDS = [("Samsung", "Galaxy S24"), ("Google", "Pixel 9"), ("Xiaomi", "14T"), ("OnePlus", "12")]
+ANDROIDS = [
+    ("Samsung", "Galaxy S24"),
+    ("Google", "Pixel 9"),
+    ("Xiaomi", "Xiaomi 14T"),
+    ("OnePlus", "OnePlus 12"),
+]
 HUAWEI = 0.1  # share of what is not iOS
 HUAWEIS = [  # maker, model, platform, and how its tokens begin
     ("Huawei", "P60 Pro", "Huawei", "IQAAAACy0"),
