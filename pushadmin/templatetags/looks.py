@@ -90,8 +90,8 @@ def coded(text: str) -> SafeString:
 
 @register.filter
 def inside(label: str) -> str:
-    """A label in the middle of a sentence: External ID → external ID."""
-    return label[:1].lower() + label[1:]
+    """A label in the middle of a sentence: External ID → external ID; API calls stay so."""
+    return label if label[1:2].isupper() else label[:1].lower() + label[1:]
 
 
 @register.filter

@@ -163,7 +163,8 @@ def test_a_credential_is_removed_only_after_its_name_was_typed(
 def test_shortcuts_are_listed_and_work(page: Page, application: Application) -> None:
     page.goto(reverse("devices:list", args=[application.pk]))
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog")).to_contain_text("Open Campaigns")
+    expect(page.get_by_role("dialog")).to_contain_text("Open campaigns")
+    expect(page.get_by_role("dialog")).to_contain_text("Open API calls")
     page.keyboard.press("Escape")
     page.keyboard.press("g")
     page.keyboard.press("a")
