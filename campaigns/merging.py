@@ -17,6 +17,7 @@ from django.db.models import Q
 from liquid import Environment, Undefined
 from liquid.exceptions import LiquidError, UndefinedError
 from liquid.filter import string_filter
+from liquid.static_analysis import TemplateAnalysis
 from liquid.template import BoundTemplate
 
 from devices.models import Platform
@@ -241,8 +242,42 @@ def _without(known: Iterable[Variable], missing: Variable) -> Values:
     return values
 
 
+# What the library says of a template, and how we say it to whoever wrote it.
+_SAYINGS = [
+    (re.compile(r"expected '\}\}', found end of file"), "A {{ has no }} that ends it"),
+    (re.compile(r"expected '%\}', found end of file"), "A {% has no %} that ends it"),
+    (
+        re.compile(r"expected a primitive expression, found end of expression"),
+        'Nothing is asked for here: write a name, such as {{ first_name | default: "there" }}',
+    ),
+    (
+        re.compile(r"expected word, found end of expression"),
+        'Something has to follow the |, such as default: "there"',
+    ),
+    (
+        re.compile(r"expected end of expression, found \w+"),
+        'There is a word too many: a fallback is written | default: "there"',
+    ),
+    (re.compile(r"expected tag (\w+), found .*"), r"A {% \1 %} is missing"),
+    (re.compile(r"unexpected '[“”„‟«»‘’‚]'"), 'Type straight quotes, such as "there"'),
+    (re.compile(r"unexpected (?:\"'\"|'\"')"), "A quote is opened and not closed"),
+]
+_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_NO_FALLBACK = re.compile(r"\|\s*default\s*:?\s*(?=\||\}\}|%\})")
+
+
+def _lone_end(text: str) -> int | None:
+    """Where a tag ends that never began: it would be sent to everybody as it stands."""
+    outside = _TAG.sub(lambda tag: " " * len(tag[0]), text)
+    if "}}" not in outside or "{{" in outside or "{%" in outside:
+        return None
+    return outside.index("}}")
+
+
 def mistake(text: str) -> Mistake | None:
     """The first thing that is wrong with a template."""
+    if (end := _lone_end(text)) is not None:
+        return Mistake("A }} has no {{ before it", *_at(text, end))
     if not has_tags(text):
         return None
     try:
@@ -261,11 +296,17 @@ def mistake(text: str) -> Mistake | None:
             problem_is = f"nobody has a {name}; known are {', '.join((*PERSON, *DEVICE))}"
             problem_is += ", person.… and device.… for attributes"
         return Mistake(problem_is[:1].upper() + problem_is[1:], *_at(text, uses[0].span.index))
+    return _mistaken_filter(text, analysis)
+
+
+def _mistaken_filter(text: str, analysis: TemplateAnalysis) -> Mistake | None:
     for name, spans in analysis.filters.items():
         if name not in FILTERS:
             known = ", ".join(sorted(FILTERS))
             sentence = f"There is no filter {name}; there are {known}"
             return Mistake(sentence, *_at(text, spans[0].index))
+    if empty := _NO_FALLBACK.search(text):
+        return Mistake('Say what stands instead: default: "there"', *_at(text, empty.start()))
     return None
 
 
@@ -273,6 +314,10 @@ def _placed(problem: LiquidError, text: str) -> Mistake:
     index = problem.token.start_index if problem.token is not None else 0
     line, column = _at(text, max(index, 0))
     said = str(problem.message or "this cannot be read")
+    for pattern, words in _SAYINGS:
+        if match := pattern.fullmatch(said):
+            said = match.expand(words)
+            break
     return Mistake(said[:1].upper() + said[1:], line, column)
 
 
