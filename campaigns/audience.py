@@ -1,7 +1,8 @@
 """Campaign → devices."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Case, Count, QuerySet, SmallIntegerField, Value, When
@@ -37,6 +38,19 @@ class AudienceSize:
     @property
     def percent(self) -> float:
         return 100 * self.error / self.total if self.total else 0.0
+
+    def without(self, others: Mapping[Reason, Mapping[Platform, int]]) -> "AudienceSize":
+        """The same without devices that get nothing for these reasons."""
+        by_platform, left_out = Counter(self.by_platform), Counter(self.left_out)
+        for reason, platforms in others.items():
+            by_platform.subtract(platforms)
+            left_out[reason] += sum(platforms.values())
+        return replace(
+            self,
+            total=max(0, self.total - sum(sum(each.values()) for each in others.values())),
+            by_platform=dict(+by_platform),
+            left_out=dict(+left_out),
+        )
 
 
 def matching(application: Application, rule: Rule) -> RegistrationQuerySet:

@@ -1,12 +1,12 @@
 """Real recipients of a draft: to see what they read, and how large it gets at worst."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import OperationalError
-from django.db.models import Count, F, Q, QuerySet, TextField
+from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Length
 
@@ -117,30 +117,11 @@ def _text_of(variable: Variable) -> Any:
     return Cast(f"person__{variable.path[0]}", TextField())
 
 
-def lacking(
-    application: Application, rule: Rule, asked: Collection[Variable], *, primary_only: bool
-) -> dict[Variable, int] | None:
-    """How many devices that a rule reaches have no such value; None when it took too long.
-
-    By the sample, where an application is large.
-    """
-    rows, sample = _reached(application, rule, primary_only=primary_only)
-    scale = sample.devices / max(1, sample.probed) if sample else 1.0
-    counts = {
-        f"v{number}": Count("pk", filter=variable.lacking(sample=sample is not None))
-        for number, variable in enumerate(asked)
-    }
-    with suppress(OperationalError), patience(PATIENCE if sample else PATIENCE_UNSAMPLED):
-        found = rows.aggregate(**counts)
-        return {each: round(found[f"v{n}"] * scale) for n, each in enumerate(asked)}
-    return None
-
-
 def too_old(application: Application, rule: Rule, style: str, *, primary_only: bool) -> int | None:
     """How many devices that a rule reaches have an SDK that shows no pushes inside the app like
     this; None when it took too long. By the sample, where an application is large.
     """
-    rows, sample = _reached(application, rule, primary_only=primary_only)
+    rows, sample = reached_by(application, rule, primary_only=primary_only)
     older = Q(pk__isnull=True)
     for platform, since in SHOWS_INSIDE[style].items():
         older |= Q(platform=platform, sdk_version__gt=0, sdk_version__lt=pack_version(since))
@@ -150,7 +131,7 @@ def too_old(application: Application, rule: Rule, style: str, *, primary_only: b
     return None
 
 
-def _reached(
+def reached_by(
     application: Application, rule: Rule, *, primary_only: bool
 ) -> tuple[Any, Sample | None]:
     """The devices that a rule reaches; where there is a sample, those of it that are probed."""

@@ -23,7 +23,7 @@ from campaigns import (
     counting,
     drafting,
     flows,
-    merging,
+    lacking,
     previewing,
     resending,
     scheduling,
@@ -181,25 +181,6 @@ def _fault(form: ComposerForm, refusal: CampaignError) -> Fault:
     return Fault(str(refusal), form.field_of(name))
 
 
-def _lacks(campaign: Campaign, form: ComposerForm) -> list[Lack]:
-    """Of how many devices of the typed audience a merge tag's value is not known."""
-    asked = previewing.variables_of(campaign)
-    if not asked:
-        return []
-    primary_only = form.cleaned_data["primary_only"]
-    counted = previewing.lacking(
-        campaign.application, form.rule(), asked, primary_only=primary_only
-    )
-    texts = [
-        text for content in campaign.contents.all() for text in merging.templates(content.as_json())
-    ]
-    return [
-        Lack(variable, devices, any(merging.needs(text, variable) for text in texts))
-        for variable, devices in (counted or {}).items()
-        if devices
-    ]
-
-
 def _old_sdks(campaign: Campaign, form: ComposerForm, total: int) -> list[OldSdk]:
     """By the style that contents ask for inside the app; an own receiver has no such versions."""
     if campaign.application.sdk != Application.Sdk.INFOBIP or not total:
@@ -260,13 +241,14 @@ def review_of(
         review.faults += _mistakes(campaign, form)
         for check in (canaries.check, winners.check, resending.check):
             review.faults += _refused(form, partial(check, campaign))
+    platforms: set[Platform] = set()
     if form.audience_is_valid():
         review.size = counting.live(
             campaign.application, form.rule(), primary_only=form.cleaned_data["primary_only"]
         )
+        platforms = set(review.size.by_platform)
         review.sentence = sentence(form.rule())
         review.languages = _languages(campaign, form)
-        review.lacks = _lacks(campaign, form)
         review.old_sdks = _old_sdks(campaign, form, review.size.total)
         people = previewing.worst(campaign, form.rule())
         have = {provider for provider, _ in channels.credentials_of(campaign.application_id)}
@@ -287,13 +269,18 @@ def review_of(
                 review.faults.append(_fault(form, refusal))
             else:
                 review.meters += [Meter(platform, size) for size in sizes.values()]
+        lacking_now = lacking.of(
+            campaign, form.rule(), primary_only=form.cleaned_data["primary_only"]
+        )
+        review.lacks = list(lacking_now.lacks)
+        review.size = review.size.without(lacking_now.unreached)
     try:
         checking.check_content(campaign)
         checking.check_delivery(campaign)
         review.first, review.last = scheduling.ends_of_turns(
             Timing.of(campaign.timing), scheduling.starts_at(campaign)
         )
-        checking.check_options(campaign, set(review.size.by_platform if review.size else ()))
+        checking.check_options(campaign, platforms)
     except CampaignError as refusal:
         review.missing = str(refusal)
     return review

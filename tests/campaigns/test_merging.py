@@ -15,6 +15,7 @@ from campaigns import (
     composing,
     dispatch,
     fanout,
+    lacking,
     merging,
     previewing,
     pulling,
@@ -284,17 +285,16 @@ def test_who_lacks_a_value_is_counted() -> None:
         attributes={"plan": "pro"},
         language="de",
     )
-    asked = merging.variables(
-        "{{ first_name }}{{ person.tier }}{{ device.plan }}{{ language }}{{ birthday }}"
-    )
+    text = "{{ first_name }}{{ person.tier }}{{ device.plan }}{{ language }}{{ birthday }}"
+    campaign = make_campaign(application, text=text)
 
-    found = previewing.lacking(application, {"all": []}, asked, primary_only=False)
+    found = lacking.of(campaign, {"all": []}, primary_only=False)
 
-    assert found is not None
-    assert {each.path: count for each, count in found.items()} == {
+    assert {each.variable.path: each.devices for each in found.lacks} == {
         ("first_name",): 4,
         ("person", "tier"): 4,
         ("device", "plan"): 4,
         ("language",): 4,
         ("birthday",): 5,
     }
+    assert found.unreached == {Reason.NO_VALUE: {Platform.ANDROID: 5}}
