@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Sum
 from django.utils import timezone
 
 from campaigns import statistics
@@ -131,6 +131,14 @@ def _ask(bulk: Bulk, said: str) -> None:
     canary["asked"] = timezone.now().isoformat(timespec="seconds")
     bulk.status, bulk.status_reason = Bulk.Status.PAUSED, said
     bulk.save(update_fields=["status", "status_reason", "delivery"])
+
+
+def held(bulk: Bulk) -> int:
+    """How many devices wait until the first have tried it."""
+    if bulk.status != Bulk.Status.SENDING or not wanted(bulk):
+        return 0
+    waiting = bulk.chunks.filter(held=True, status=Chunk.Status.OPEN)
+    return waiting.aggregate(devices=Sum("size"))["devices"] or 0
 
 
 def asks(bulk: Bulk) -> bool:

@@ -216,6 +216,9 @@ def pace(bulk: Bulk, now_funnel: Funnel) -> Pace:
     since = _last_full_minute(now)
     started = max(since, bulk.frozen_at or since)
     per_second = now_funnel.lately / max((now - started).total_seconds(), 1.0)
+    if bulk.throttle:
+        # What is claimed is counted at once: a short time shows more than was let through.
+        per_second = min(per_second, float(bulk.throttle))
     left = now_funnel.waiting / per_second if per_second and now_funnel.waiting else None
     return Pace(per_second, left)
 

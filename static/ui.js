@@ -3,6 +3,7 @@
 //
 //   data-dialog="id"            opens <dialog id>; data-close closes the one it stands in
 //   data-fill='{"id": "value"}'  of such an opener: what fields of the dialog say first
+//   data-while="id"             of a dialog: it closes when <id> leaves the page, and says data-over
 //   data-typed="Friday sale"    an input that enables its form's submit when it says just this
 //   data-copy="text"            copies; .copy shows that it did
 //   data-keys="g c"             shortcut of a link or button; `?` lists them, data-keys-label names it
@@ -356,7 +357,8 @@
         ? `${format(at, "UTC", true)} (UTC)`
         : `${format(at, zone, true)} (${zone})\n${format(at, "UTC", true)} (UTC)`;
       const relative = element.dataset.moment === "ago" ? ago(at) : null;
-      element.textContent = relative || format(at, zone, false) + (zone === "UTC" ? " UTC" : "");
+      const named = zone === "UTC" ? " UTC" : element.dataset.moment === "zone" ? ` (${zone})` : "";
+      element.textContent = relative || format(at, zone, false) + named;
     }
   }
   function countDown() {
@@ -368,6 +370,15 @@
   }
   setInterval(countDown, 250);
   setInterval(() => localise(document), 30_000);
+
+  // A dialog about something that is over by now says so instead of offering it.
+  on("htmx:afterSettle", () => {
+    for (const dialog of $$("dialog[open][data-while]")) {
+      if (document.getElementById(dialog.dataset.while)) continue;
+      dialog.close();
+      toast(dialog.dataset.over, "info");
+    }
+  });
 
   // ------------------------------------------------------------------------- unsaved
 

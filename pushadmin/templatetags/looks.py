@@ -153,7 +153,9 @@ def milliseconds(seconds: float) -> str:
 
 @register.simple_tag
 def moment(at: datetime | None, style: str = "") -> SafeString | str:
-    """A time with its zone. `ago` says how long it is past; ui.js shows the reader's zone."""
+    """A time with its zone. `ago` says how long it is past; ui.js shows it in the reader's zone,
+    whose name `zone` writes beside it: for where a time of another zone stands next to it.
+    """
     if at is None:
         return "–"
     utc = at.astimezone(UTC)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from campaigns import canaries, composing, dispatch, fanout, ledger, statistics
@@ -143,6 +145,24 @@ def test_somebody_decides_where_that_was_chosen(shop: Application, cloud_for: Cl
     assert bulk.campaign is not None
     composing.cancel(bulk.campaign, make_user(Role.MARKETER, shop))
     assert statistics.funnel(bulk).cancelled == 30
+
+
+def test_the_page_says_who_waits_and_for_what(
+    shop: Application, cloud_for: CloudFor, client: Client
+) -> None:
+    bulk = tried(shop, cloud_for, minutes=30)
+    client.force_login(make_user(Role.MARKETER, shop))
+    address = reverse("campaigns:detail", args=[shop.pk, bulk.campaign_id])
+
+    page = client.get(address).content.decode()
+
+    assert canaries.held(bulk) == 30
+    assert "30 devices wait until a part has tried it" in page
+    assert "10 devices first; after 30 min it goes on if at most 20 % failed" in page
+    assert "/s ·" not in page, "nothing is being sent, so there is no end to foretell"
+    canaries.release(bulk)
+    assert canaries.held(bulk) == 0
+    assert "until a part has tried it" not in client.get(address).content.decode()
 
 
 def test_it_waits_its_minutes(shop: Application, cloud_for: CloudFor) -> None:
