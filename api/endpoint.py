@@ -9,6 +9,7 @@ import logging
 import math
 import re
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -214,9 +215,15 @@ def body_of(request: HttpRequest, family: Family) -> bytes:
         raise Refusal(400, family.bad_format, CUT_OFF) from error
     if len(body) < int(length):
         raise Refusal(400, family.bad_format, CUT_OFF)
-    if request.headers.get("Content-Encoding", "").strip().lower() == "gzip":
-        return _unzipped(body, family)
-    return body
+    match request.headers.get("Content-Encoding", "").strip().lower():
+        case "gzip" | "x-gzip":
+            body = _unzipped(body, family)
+        case "" | "identity":
+            pass
+        case _:
+            sentence = "Content-Encoding should be gzip, or left out"
+            raise Refusal(400, family.bad_format, sentence)
+    return body.removeprefix(BOM_UTF8)  # as clients for .NET begin their JSON
 
 
 def _unzipped(body: bytes, family: Family) -> bytes:

@@ -235,10 +235,15 @@ def _fits(told: Told, wish: Wish) -> bool:
     return (
         (not wish.channel or told.channel == wish.channel)
         and (not wish.sender or told.sender == wish.sender)
-        and (not wish.to or wish.to in told.destination.to.values())
+        and (not wish.to or _plain(wish.to) in map(_plain, told.destination.to.values()))
         and (wish.since is None or told.sent_at >= wish.since)
         and (wish.until is None or told.sent_at < wish.until)
     )
+
+
+def _plain(to: str) -> str:
+    """A number as reports write it, whether it was given with a plus or without."""
+    return to.strip().removeprefix("+")
 
 
 def _told(rows: Sequence[FlowDestination] | Any) -> Iterator[list[Told]]:

@@ -46,7 +46,8 @@ class Wish:
     platform_application_id: str = ""
 
 
-# The destination of a message is the nearest before it: ranges of ids never overlap.
+# The destination of a message is the nearest before it: ranges of ids never overlap. A device may
+# say that it has a message before the cloud's answer is noted: done is never before sent.
 _TAKE = """
 WITH picked AS (
     SELECT r.id FROM campaigns_report r
@@ -61,7 +62,7 @@ taken AS (
 )
 SELECT s.bulk_id, CASE WHEN d.devices = 1 THEN d.public_id ELSE m.id::text END,
        a.public_id, d."to", s.sender, m.sent_at,
-       CASE WHEN m.state BETWEEN 3 AND 5 THEN m.delivered_at ELSE t.at END,
+       CASE WHEN m.state BETWEEN 3 AND 5 THEN greatest(m.delivered_at, m.sent_at) ELSE t.at END,
        m.state, m.reason, m.platform, s.callback_data, s.reference, s.entity_id,
        s.platform_application_id
 FROM taken t

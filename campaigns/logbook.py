@@ -87,7 +87,7 @@ SELECT d.starts_at, d.id, x.id, s.bulk_id,
        CASE WHEN x.id IS NULL OR d.devices = 1 THEN d.public_id ELSE x.id::text END,
        d."to", s.sender, s.content, s.reference, s.entity_id, s.platform_application_id,
        d.rejection, coalesce(x.sent_at, d.starts_at),
-       CASE WHEN x.state BETWEEN 3 AND 5 THEN x.delivered_at
+       CASE WHEN x.state BETWEEN 3 AND 5 THEN greatest(x.delivered_at, x.sent_at)
             WHEN x.state IS NULL AND d.rejection > 0 THEN d.created_at
             ELSE r.at END,
        x.state, coalesce(x.reason, 0), coalesce(x.platform, 0),

@@ -102,7 +102,8 @@ _MESSAGES = """
 SELECT m.id, b.application_id, app.code, b.flow_id,
        b.bulk_id, CASE WHEN d.devices = 1 THEN d.public_id ELSE m.id::text END,
        a.public_id, coalesce(d."to", ''), coalesce(s.sender, app.code), m.sent_at,
-       CASE WHEN m.state BETWEEN 3 AND 5 THEN m.delivered_at ELSE coalesce(r.at, now()) END,
+       CASE WHEN m.state BETWEEN 3 AND 5 THEN greatest(m.delivered_at, m.sent_at)
+            ELSE coalesce(r.at, now()) END,
        m.state, m.reason, m.platform, coalesce(s.callback_data, ''), coalesce(s.reference, ''),
        coalesce(s.entity_id, ''), coalesce(s.platform_application_id, ''),
        m.seen_at, m.clicked_at, s.webhook

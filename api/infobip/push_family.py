@@ -94,7 +94,8 @@ def text_of(request: HttpRequest, name: str, longest: int = 255) -> str:
     """A parameter of the query; "" if it is not there."""
     value = request.GET.get(name, "")
     if "\0" in value or len(value) > longest:
-        raise violated(Violation(name, f"size must be at most {longest}"))
+        said = "must not contain NUL" if "\0" in value else f"size must be at most {longest}"
+        raise violated(Violation(name, said))
     return value
 
 

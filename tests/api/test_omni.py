@@ -589,6 +589,17 @@ def test_logs_are_filtered(shop: Shop, query: str, rows: int) -> None:
     assert len(shop.logs(query)) == rows
 
 
+@pytest.mark.parametrize("asked", [PHONE, f"%2B{PHONE}"])
+def test_logs_find_a_number_however_it_was_written(shop: Shop, asked: str) -> None:
+    shop.send({"phoneNumber": f"+{PHONE}"})
+    go()
+
+    rows = shop.logs(f"to={asked}")
+
+    assert rows
+    assert {each["to"] for each in rows} == {PHONE}
+
+
 def test_what_was_sent_is_forgotten_with_its_messages(shop: Shop, settings: Any) -> None:
     settings.MESSAGE_RETENTION_DAYS = 10
     owner(shop)

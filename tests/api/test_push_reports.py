@@ -43,6 +43,20 @@ def names(reports: list[dict[str, Any]]) -> set[str]:
     return {each["messageId"] for each in reports}
 
 
+def test_done_is_never_before_sent(system: System, application: Application) -> None:
+    """A device that is quick says so before the cloud's answer is noted."""
+    send(system, application, to(make_registration(application)))
+    at = timezone.now()
+    (sent,) = carry_out(at=at)
+    receive(application, sent, at=at - timedelta(milliseconds=400))
+
+    (report,) = take(system)
+    (entry,) = system.get("/push/3/logs").json()["results"]
+
+    assert report["doneAt"] == report["sentAt"]
+    assert entry["doneAt"] == entry["sentAt"]
+
+
 def test_a_report_is_handed_out_once(system: System, application: Application) -> None:
     device = make_registration(application)
     (name,) = send(

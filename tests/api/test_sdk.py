@@ -279,6 +279,24 @@ def test_receipts_may_come_zipped(page: Page) -> None:
     assert message.state == Message.State.SEEN
 
 
+@pytest.mark.parametrize("encoding", ["GZIP", "x-gzip", " gzip "])
+def test_gzip_has_more_than_one_name(page: Page, encoding: str) -> None:
+    body = gzip.compress(b'{"events":[]}')
+
+    assert page.post(RECEIPTS, body, **{"Content-Encoding": encoding}).status_code == 204
+
+
+@pytest.mark.parametrize("encoding", ["deflate", "br", "gzip, gzip"])
+def test_what_we_cannot_unpack_is_refused_by_its_header(page: Page, encoding: str) -> None:
+    answer = page.post(RECEIPTS, b"\x78\x9c", **{"Content-Encoding": encoding})
+
+    assert_refused(answer, 400, "BAD_REQUEST", "Content-Encoding should be gzip, or left out")
+
+
+def test_json_may_begin_with_a_byte_order_mark(page: Page) -> None:
+    assert page.post(RECEIPTS, b'\xef\xbb\xbf{"events":[]}').status_code == 204
+
+
 @pytest.mark.parametrize(
     ("body", "status", "message"),
     [
