@@ -15,17 +15,9 @@ from campaigns.models.inbound import Inbound
 from campaigns.models.inbox import InboxMessage
 from campaigns.models.letters import Letter, ReportOrder
 from campaigns.models.lists import ListMember, ListUpload, StaticList
-from campaigns.models.messages import (
-    PULLED_REASONS,
-    REASONS,
-    Bulk,
-    Chunk,
-    Medium,
-    Message,
-    MessageQuerySet,
-    Reason,
-)
+from campaigns.models.messages import Bulk, Chunk, Medium, Message, MessageQuerySet
 from campaigns.models.push_api import PushApiCampaign, PushApiSend
+from campaigns.models.reasons import PULLED_REASONS, REASONS, Reason
 from campaigns.models.reconciliations import Reconciliation
 from campaigns.models.samples import PERSON_COLUMNS, Sample, SampledRegistration
 from campaigns.models.saved_devices import SavedDevice

@@ -3,7 +3,8 @@
 from django.db import models
 from django.db.models.functions import Now
 
-from campaigns.models.messages import Bulk, Medium, Message, Reason
+from campaigns.models.messages import Bulk, Medium, Message
+from campaigns.models.reasons import Reason
 
 
 class Counter(models.Model):

@@ -4,7 +4,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from campaigns.models.messages import Bulk, Reason
+from campaigns.models.messages import Bulk
+from campaigns.models.reasons import Reason
 from devices.models import Person, Registration
 
 

@@ -1,7 +1,6 @@
 """campaigns.outcomes: what providers answer has a reason of ours."""
 
-from campaigns.models import Reason
-from campaigns.models.messages import REASONS
+from campaigns.models import REASONS, Reason
 from campaigns.outcomes import REASON_OF_CAUSE
 from providers.base import Cause
 
