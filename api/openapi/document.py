@@ -18,7 +18,8 @@ from api.openapi.mobile import MOBILE
 from api.openapi.omni import OMNI
 from api.openapi.own import HUAWEI, RECEIVER, SMS
 from api.openapi.people import CONTACTS, PERSONS
-from api.openapi.push import OLDER, PUSH
+from api.openapi.push import PUSH
+from api.openapi.push_older import OLDER
 from api.openapi.segments import SEGMENTS
 
 FAMILIES = (

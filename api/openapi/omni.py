@@ -19,7 +19,7 @@ from api.openapi.calls import (
     only,
     whole,
 )
-from api.openapi.push import (
+from api.openapi.push_shapes import (
     BULK,
     ENROUTE,
     LIMIT,

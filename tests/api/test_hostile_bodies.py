@@ -15,7 +15,8 @@ from api.openapi.calls import JSON, Call, Family
 from api.openapi.document import calls, document, operation_id
 from api.openapi.omni import OMNI
 from api.openapi.own import HUAWEI, SMS
-from api.openapi.push import OLDER, PUSH
+from api.openapi.push import PUSH
+from api.openapi.push_older import OLDER
 from campaigns.models import Scenario
 from campaigns.store import store
 from devices.access import SCOPES

@@ -14,7 +14,8 @@ from api.openapi.insider import INSIDER
 from api.openapi.lists import LISTS
 from api.openapi.omni import OMNI
 from api.openapi.own import HUAWEI, SMS
-from api.openapi.push import OLDER, PUSH
+from api.openapi.push import PUSH
+from api.openapi.push_older import OLDER
 from api.openapi.segments import SEGMENTS
 from campaigns.store import store
 from tests.api.callers import Everybody
