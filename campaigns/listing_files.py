@@ -20,7 +20,7 @@ from devices import audit, importing
 from devices.audit import Author
 from devices.csv_files import rows
 from devices.csv_rows import KNOWN, MOST_COLUMNS, FileFault, RowFault, identity, public_id
-from devices.importing import LEASE, Job, Line, OvertakenError, Refused, batches
+from devices.import_batches import LEASE, Job, Line, OvertakenError, Refused, batches
 from devices.models import ImportRun
 from devices.personalizing.portrait import Key
 

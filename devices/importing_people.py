@@ -1,4 +1,4 @@
-"""A CSV file of people, whether or not they have a device: as devices/importing.py, by batches.
+"""A CSV file of people, whether or not they have a device: batch by batch.
 
 People are known by what stands in the row (contract/people.md 5.1): identities and tags are
 added, all else takes the place of what was known. The same file twice changes nothing.
@@ -13,7 +13,7 @@ from devices.csv_files import examine
 from devices.csv_people import People
 from devices.csv_person_rows import PEOPLE, WantedPerson, read_person
 from devices.csv_rows import DEVICES, Column, RowFault, Sheet, header
-from devices.importing import Batches
+from devices.import_batches import Batches
 from devices.models import Application, ImportRun
 
 Purpose = ImportRun.Purpose

@@ -9,7 +9,7 @@ from django.http import HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from devices import audit, import_reviews, importing, tasks
+from devices import audit, import_batches, import_reviews, importing, tasks
 from devices.csv_refusals import refused_rows
 from devices.csv_rows import FileFault
 from devices.forms import ImportForm
@@ -111,7 +111,8 @@ def _show(request: ApplicationRequest, run: ImportRun, mapping: MappingForm | No
         "unfinished": run.status in (ImportRun.Status.WAITING, ImportRun.Status.RUNNING),
         "share": min(run.bytes_read / run.size, 1.0) if run.size else 0.0,
         "same": run.rows - run.created - run.updated - run.refused,
-        "batch": 0 if run.size <= importing.EXACT else importing.BATCH,  # that sees itself alone
+        # that sees itself alone
+        "batch": 0 if run.size <= import_batches.EXACT else import_batches.BATCH,
         "refusals": run.refusals.all()[:SHOWN_REFUSALS],
     }
     status = 422 if mapping is not None and mapping.errors else 200

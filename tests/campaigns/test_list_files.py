@@ -14,7 +14,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from campaigns import listing, listing_files, tasks
 from campaigns.listing_files import guess
 from campaigns.models import ListMember, ListUpload, StaticList
-from devices import importing
+from devices import import_batches
 from devices.audit import Author
 from devices.models import AuditEntry, ImportPiece, ImportRun, Role
 from devices.models.imports import ImportRefusal
@@ -186,11 +186,11 @@ def test_a_file_goes_on_where_its_worker_was_killed(
     people = [make_person(external_id=f"u-{number}") for number in range(7)]
     upload = given(testers, "\n".join(["external_id", *(f"u-{n}" for n in range(7)), "nobody"]))
     listing_files.confirm(upload, SOMEBODY)
-    monkeypatch.setattr(importing, "BATCH", 2)
+    monkeypatch.setattr(import_batches, "BATCH", 2)
     take = listing_files._Reading.take
-    batches: list[list[importing.Line]] = []
+    batches: list[list[import_batches.Line]] = []
 
-    def killed(self: listing_files._Reading, batch: list[importing.Line], size: int) -> None:
+    def killed(self: listing_files._Reading, batch: list[import_batches.Line], size: int) -> None:
         if len(batches) == 2:
             raise KeyboardInterrupt
         batches.append(batch)

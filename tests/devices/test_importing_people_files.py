@@ -11,7 +11,14 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from devices import attributes, exporting, import_reviews, importing, importing_people
+from devices import (
+    attributes,
+    exporting,
+    import_batches,
+    import_reviews,
+    importing,
+    importing_people,
+)
 from devices.models import (
     Address,
     Application,
@@ -173,7 +180,7 @@ def test_rows_see_each_other_however_the_file_is_parted(monkeypatch: pytest.Monk
     rows = "crm-1,41790000001,,Anna,,\n,41790000001,a@example.com,,vip,\ncrm-2,41790000001,,,,\n"
     for size in (1, 2, 2000):
         Person.objects.all().delete()
-        monkeypatch.setattr(importing, "BATCH", size)
+        monkeypatch.setattr(import_batches, "BATCH", size)
 
         finished = run(make_application(), HEADER + rows)
 

@@ -13,7 +13,7 @@ from django.db import connection
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from devices import importing
+from devices import import_batches, importing
 from devices.models import Application, ImportRun, Person, Registration
 from tests.factories import make_application
 
@@ -82,7 +82,7 @@ def taken(application: Application, world: int, said: Iterable[Said]) -> ImportR
 
 
 def in_small_batches(size: int) -> Any:
-    return mock.patch.object(importing, "BATCH", size)
+    return mock.patch.object(import_batches, "BATCH", size)
 
 
 def known(person: Person | None, world: int) -> Any:

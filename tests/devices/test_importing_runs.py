@@ -9,11 +9,11 @@ import pytest
 from django.db import DataError, IntegrityError, OperationalError, connection
 from django.utils import timezone
 
-from devices import importing
+from devices import import_batches, importing
 from devices.csv_batches import Written, write
 from devices.csv_files import examine
 from devices.csv_rows import Wanted
-from devices.importing import LEASE
+from devices.import_batches import LEASE
 from devices.models import Address, Application, Identity, ImportRun, Registration
 from tests.factories import make_application
 
@@ -32,7 +32,7 @@ def test_an_import_whose_worker_was_killed_goes_on_where_it_stood(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     application = make_application()
-    monkeypatch.setattr(importing, "BATCH", 10)
+    monkeypatch.setattr(import_batches, "BATCH", 10)
     text = "platform,token\n" + "".join(f"Android,t-{n}\n" for n in range(25))
     text += "Symbian,x\nAndroid,t-3\n"
     run = importing.receive(application, None, "devices.csv", [text.encode()])
@@ -93,11 +93,11 @@ def test_rows_that_somebody_else_writes_meanwhile_do_not_stop_the_others(
 
 
 def test_a_file_with_a_fault_far_down_changes_nothing() -> None:
-    rows = b"".join(b"Android,token-%d\n" % n for n in range(importing.BATCH + 500))
+    rows = b"".join(b"Android,token-%d\n" % n for n in range(import_batches.BATCH + 500))
     run = imported(make_application(), b"platform,token\n" + rows + b"Android,J\xfcrgen\n")
 
     assert run.status == ImportRun.Status.FAILED
-    assert f"Line {importing.BATCH + 502} is not UTF-8" in run.error
+    assert f"Line {import_batches.BATCH + 502} is not UTF-8" in run.error
     assert (run.rows, Registration.objects.count()) == (0, 0)
 
 
@@ -105,7 +105,7 @@ def test_a_device_named_before_a_kill_is_known_after_it(monkeypatch: pytest.Monk
     application = make_application()
     name = "8621824c-86b2-41f7-bf6f-20d3b1426005"
     imported(application, f"platform,token,registration_id\nAndroid,t-1,{name}\n")
-    monkeypatch.setattr(importing, "BATCH", 1)
+    monkeypatch.setattr(import_batches, "BATCH", 1)
     text = f"platform,token,registration_id,language\nAndroid,,{name},de\nAndroid,t-1,,fr\n"
     run = importing.receive(application, None, "devices.csv", [text.encode()])
 
@@ -150,7 +150,7 @@ def uploaded(application: Application) -> ImportRun:
 def test_a_batch_that_fails_for_good_ends_the_import_with_a_sentence(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(importing, "BATCH", 10)
+    monkeypatch.setattr(import_batches, "BATCH", 10)
     monkeypatch.setattr(importing, "write", failing(DataError("value of ana@example.com")))
     run = uploaded(make_application())
 
@@ -190,7 +190,7 @@ def test_an_import_goes_with_its_application(
 def test_an_import_that_stops_again_and_again_ends_with_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(importing, "BATCH", 10)
+    monkeypatch.setattr(import_batches, "BATCH", 10)
     run = uploaded(make_application())
     ImportRun.objects.filter(pk=run.pk).update(starts=importing.MOST_STARTS - 1)
     monkeypatch.setattr(importing, "write", failing(OperationalError("out of memory")))
@@ -221,7 +221,7 @@ def test_a_long_reading_ahead_keeps_its_lease(monkeypatch: pytest.MonkeyPatch) -
     later: list[bool] = []
 
     def slowly(source: BinaryIO, mapping: Sequence[str], alive: Callable[[], None]) -> None:
-        monkeypatch.setattr(importing, "LEASE", 2 * LEASE + timedelta(seconds=1))
+        monkeypatch.setattr(import_batches, "LEASE", 2 * LEASE + timedelta(seconds=1))
         examine(source, mapping, alive)  # the lease it has is less than half of one by now
         run.refresh_from_db()
         assert run.lease_until is not None

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from devices import import_reviews, importing, tasks
+from devices import import_batches, import_reviews, importing, tasks
 from devices.csv_refusals import harmless
 from devices.models import (
     Application,
@@ -270,7 +270,7 @@ CONFLICTS = (
 def test_a_dry_run_sees_conflicts_of_rows_far_apart(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "BATCH", 1)
+    monkeypatch.setattr(import_batches, "BATCH", 1)
     application = make_application()
     marketer(client, application)
     before = everything()
@@ -294,8 +294,8 @@ def test_a_dry_run_sees_conflicts_of_rows_far_apart(
 def test_the_dry_run_of_a_large_file_says_that_it_sees_part_of_it_at_a_time(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "BATCH", 1)
-    monkeypatch.setattr(importing, "EXACT", 10)
+    monkeypatch.setattr(import_batches, "BATCH", 1)
+    monkeypatch.setattr(import_batches, "EXACT", 10)
     application = make_application()
     marketer(client, application)
     dry = importing.receive(application, None, "a.csv", [CONFLICTS.encode()], review=True)

@@ -13,7 +13,7 @@ from django.contrib.auth import authenticate
 
 from campaigns import channels, tasks
 from campaigns.models import Bulk, Campaign
-from devices import importing, subscriptions
+from devices import import_batches, importing, subscriptions
 from devices.csv_batches import Written, write
 from devices.csv_rows import Wanted
 from devices.models import (
@@ -135,7 +135,7 @@ def test_a_demo_killed_while_it_imported_has_all_its_devices_the_next_time(
         return write(*args)
 
     with monkeypatch.context() as patched:
-        patched.setattr(importing, "BATCH", 20)
+        patched.setattr(import_batches, "BATCH", 20)
         patched.setattr(importing, "write", dies_later)
         with pytest.raises(KeyboardInterrupt):
             load(places)

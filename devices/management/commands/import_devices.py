@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 
-from devices import importing
+from devices import import_batches, importing
 from devices.csv_refusals import refused_rows
 from devices.models import Application, ImportRun
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         try:
             with file.open("rb") as source:
                 importing.run_file(run, source, progress=self._progress)
-        except importing.OvertakenError:
+        except import_batches.OvertakenError:
             raise CommandError("The import was taken for a stopped one. Run it again.") from None
         took = max(time.monotonic() - began, 0.001)
         self.stderr.write("")
