@@ -58,3 +58,10 @@ def cloud_for() -> Iterator[Callable[[ProviderCredential], Cloud]]:
     store().flushdb()  # an earlier run's buckets may carry the same numbers
     yield connect
     channels._open.clear()
+
+
+@pytest.fixture
+def small(settings: Any) -> None:
+    """Chunks and windows of few devices."""
+    settings.CHUNK_SIZE = 20
+    settings.WINDOW_SIZE = 5

@@ -15,7 +15,7 @@ from campaigns.models import Bulk, Chunk, Message, Reason, RepeatPolicy
 from devices.models import Platform, Provider, ProviderCredential
 from providers.base import Cause, Outcome, Scope, Verdict
 from tests.campaigns.conftest import Cloud
-from tests.campaigns.test_dispatch import LONG_AGO, assert_consistent, fills, frozen, states
+from tests.campaigns.handing_over import LONG_AGO, assert_consistent, fills, frozen, states
 from tests.factories import (
     make_application,
     make_bulk,
