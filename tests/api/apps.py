@@ -10,6 +10,8 @@ from tests.api import documented
 from tests.factories import make_token
 
 INSTANCES = "/mobile/1/appinstance"
+DELIVERED = "/mobile/1/messages/deliveryreport"
+SEEN = "/mobile/2/messages/seen"
 DEVICE: dict[str, Any] = {
     "regEnabled": True,
     "notificationsEnabled": True,

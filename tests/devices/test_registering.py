@@ -1,4 +1,4 @@
-"""devices.registering under races; what an app meets is in tests/api/test_mobile.py."""
+"""devices.registering under races; what an app meets is in tests/api/test_mobile_registering.py."""
 
 import hashlib
 import threading
