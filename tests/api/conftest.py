@@ -1,17 +1,24 @@
 """What tests of the APIs share."""
 
 from collections.abc import Iterator
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from api import auth
 from campaigns.store import store
 from devices import attributes
 from devices.models import Application, Platform, Registration
 from tests.api.apps import App
+from tests.api.omni import CloudFor, Shop
 from tests.api.systems import System, make_key
+from tests.campaigns.conftest import cloud_for
 from tests.factories import make_application, make_person, make_registration
+
+__all__ = ["cloud_for"]  # a fixture
 
 
 @pytest.fixture
@@ -51,3 +58,11 @@ def jane(application: Application) -> list[Registration]:
         make_registration(application, person=person, primary=True),
         make_registration(application, person=person, platform=Platform.IOS),
     ]
+
+
+@pytest.fixture
+def shop(cloud_for: CloudFor, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    # What begins now is due by the clock of this test's transaction.
+    early = SimpleNamespace(now=lambda: timezone.now() - timedelta(seconds=10))
+    monkeypatch.setattr("api.infobip.omni.timezone", early)
+    return Shop(cloud_for)

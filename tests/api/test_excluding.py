@@ -13,7 +13,7 @@ from campaigns.models import Bulk, Message, Reason, Scenario, Segment
 from devices.models import ProviderCredential, Registration
 from tests.api.pushing import SEND, message, request_of, to
 from tests.api.systems import System, make_key
-from tests.campaigns.conftest import Cloud, cloud_for
+from tests.campaigns.conftest import Cloud
 from tests.factories import (
     do_not_contact,
     make_application,
@@ -23,7 +23,6 @@ from tests.factories import (
     make_registration,
 )
 
-__all__ = ["cloud_for"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 CloudFor = Callable[[ProviderCredential], Cloud]
 

@@ -36,7 +36,6 @@ from devices.models import (
 from providers.base import Cause, Outcome, Verdict
 from providers.huawei.receipts import RESULTS
 from tests.api import documented
-from tests.campaigns.conftest import cloud_for
 from tests.factories import (
     make_application,
     make_bulk,
@@ -44,8 +43,6 @@ from tests.factories import (
     make_registration,
     make_registrations,
 )
-
-__all__ = ["cloud_for"]  # a fixture
 
 pytestmark = pytest.mark.django_db
 State = Message.State

@@ -15,7 +15,6 @@ from campaigns.store import store
 from devices.models import Person, Platform, Provider, Registration
 from providers.base import Outcome, Verdict
 from tests.api.apps import SEEN, App, assert_refused
-from tests.campaigns.conftest import cloud_for
 from tests.factories import (
     make_application,
     make_bulk,
@@ -26,7 +25,6 @@ from tests.factories import (
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 
-__all__ = ["cloud_for"]  # a fixture
 NOW = timezone.now().replace(microsecond=0)
 Send = Callable[..., Bulk]
 

@@ -5,12 +5,10 @@ from typing import Any
 import pytest
 
 from campaigns.models import Bulk, Journey, Message, Scenario
+from tests.api.omni import DEAD, Shop, go, owner, say
 from tests.api.pushing import ENROUTE
 from tests.api.systems import System, basic, make_api_user
-from tests.api.test_omni import DEAD, Shop, go, owner, say, shop
-from tests.campaigns.conftest import cloud_for
 
-__all__ = ["cloud_for", "shop"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 
 ALADDIN = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="

@@ -13,15 +13,13 @@ from campaigns.models import Bulk, Chunk, Journey, Reason
 from campaigns.store import store
 from devices.models import Application, Person, ProviderCredential
 from tests.api.compatibility import PAGE, states
+from tests.api.omni import PHONE, Shop, go, owner
 from tests.api.pushing import SEND, message, to
 from tests.api.sending import send
 from tests.api.systems import System
-from tests.api.test_omni import PHONE, Shop, go, owner, shop
 from tests.api.vendor import ERRORS, LEFT_OUT, STATUSES, assert_error, assert_status
-from tests.campaigns.conftest import cloud_for
 from tests.factories import do_not_contact, make_registration
 
-__all__ = ["cloud_for", "shop"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 
 

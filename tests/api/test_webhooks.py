@@ -20,11 +20,10 @@ from campaigns.models import (
     WebhookNote,
 )
 from devices.models import Application, Registration
+from tests.api.omni import PHONE, Shop, go, let_expire, owner, say
 from tests.api.pushing import to
 from tests.api.sending import carry_out, receive, send
 from tests.api.systems import System, make_key
-from tests.api.test_omni import PHONE, Shop, go, let_expire, owner, say, shop
-from tests.campaigns.conftest import cloud_for
 from tests.factories import (
     make_application,
     make_bulk,
@@ -33,7 +32,6 @@ from tests.factories import (
     make_webhook,
 )
 
-__all__ = ["cloud_for", "shop"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
 
 URL = "https://crm.example/dlr"
