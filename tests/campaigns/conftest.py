@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from campaigns import channels
+from campaigns.models import Bulk
 from campaigns.store import store
 from devices.models import ProviderCredential
 from providers.base import Addressed, Outcome, Payload, PushNotification, Verdict
+from tests.campaigns.handing_over import CloudFor
+from tests.campaigns.reporting import ACCEPTED, frozen, hand_over
 
 
 class Bytes:
@@ -65,3 +68,23 @@ def small(settings: Any) -> None:
     """Chunks and windows of few devices."""
     settings.CHUNK_SIZE = 20
     settings.WINDOW_SIZE = 5
+
+
+@pytest.fixture
+def empty_store() -> Iterator[None]:
+    connected = store()
+    connected.flushdb()
+    yield
+    connected.flushdb()
+
+
+@pytest.fixture
+def sent(cloud_for: CloudFor) -> Callable[..., Bulk]:
+    """A bulk that was handed over, each device with the same outcome."""
+
+    def send(count: int = 3, outcome: Outcome = ACCEPTED) -> Bulk:
+        bulk = frozen(count)
+        hand_over(bulk, cloud_for, outcome)
+        return bulk
+
+    return send
