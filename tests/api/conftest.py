@@ -14,6 +14,7 @@ from devices import attributes
 from devices.models import Application, Platform, Registration
 from tests.api.apps import App
 from tests.api.omni import CloudFor, Shop
+from tests.api.phones import Phone
 from tests.api.systems import System, make_key
 from tests.campaigns.conftest import cloud_for
 from tests.factories import make_application, make_person, make_registration
@@ -66,3 +67,8 @@ def shop(cloud_for: CloudFor, monkeypatch: pytest.MonkeyPatch) -> Shop:
     early = SimpleNamespace(now=lambda: timezone.now() - timedelta(seconds=10))
     monkeypatch.setattr("api.infobip.omni.timezone", early)
     return Shop(cloud_for)
+
+
+@pytest.fixture
+def phone(app: App) -> Phone:
+    return Phone(app)
