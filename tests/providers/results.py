@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from providers.http2 import Answer, NoAnswer, NotSent, Result
 
 
@@ -11,3 +13,8 @@ def only(results: list[Result], kind: type) -> bool:
 
 def reasons(results: list[Result]) -> set[str]:
     return {r.reason for r in results if isinstance(r, NotSent | NoAnswer)}
+
+
+def statuses(results: Sequence[Result]) -> set[int]:
+    assert all(isinstance(result, Answer) for result in results), results
+    return {result.status for result in results if isinstance(result, Answer)}

@@ -74,6 +74,12 @@ def accept(request: Received) -> None:
     request.answer()
 
 
+def slowly(request: Received) -> None:
+    """So that streams are open at the same time."""
+    request.process()
+    asyncio.get_running_loop().call_later(0.02, request.answer)
+
+
 @dataclass
 class Behaviour:
     """What a server announces and how it treats requests."""
