@@ -13,6 +13,7 @@ from devices.models import ProviderCredential
 from providers.base import Addressed, Outcome, Payload, PushNotification, Verdict
 from tests.campaigns.handing_over import CloudFor
 from tests.campaigns.reporting import ACCEPTED, frozen, hand_over
+from tests.campaigns.stepping import Shop
 
 
 class Bytes:
@@ -88,3 +89,8 @@ def sent(cloud_for: CloudFor) -> Callable[..., Bulk]:
         return bulk
 
     return send
+
+
+@pytest.fixture
+def shop(cloud_for: CloudFor) -> Shop:
+    return Shop(cloud_for)
