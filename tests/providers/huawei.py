@@ -13,12 +13,17 @@ from providers.base import Addressed, Network, Outcome, PushNotification
 from providers.huawei import HuaweiProvider
 from tests.providers.running import run
 
+NOW = 1_760_000_000.0
 CLIENT = {"client_id": "101010101", "client_secret": "s3cret"}
 FIRST_ID = 0x018F0000_0000_8000_8000_000000000000
 
 
 def told(code: str, message: str = "Success") -> httpx.Response:
     return httpx.Response(200, json={"code": code, "msg": message, "requestId": "r-1"})
+
+
+def partly(*illegal: str) -> str:
+    return json.dumps({"success": 1, "failure": len(illegal), "illegal_tokens": list(illegal)})
 
 
 class Huawei:
