@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.simulator.posted import Receiver, receiving
 from tests.simulator.running import (
     APNS,
     FCM,
@@ -20,6 +21,7 @@ from tests.simulator.running import (
     apple_key,
     message,
 )
+from tests.simulator.texting import AT_ONCE, AUTH, INFOBIP, SID, TWILIO
 
 
 @pytest.fixture(scope="session")
@@ -88,3 +90,35 @@ def send_apns(apns: Client) -> Callable[..., httpx.Response]:
         return apns.post(f"/3/device/{token}", headers=kept, **content)
 
     return send
+
+
+@pytest.fixture
+def sms(simulator: Simulator) -> Simulator:
+    """Knows one account with each gateway."""
+    simulator.post(
+        "/credentials",
+        {
+            "infobip": [{"api_key": "key-1", "senders": ["Shop"], "credit": 1, "price": 0.01}],
+            "twilio": [{"account_sid": SID, "auth_token": AUTH, "senders": ["+15005550006"]}],
+        },
+    )
+    simulator.post("/operators", AT_ONCE)
+    return simulator
+
+
+@pytest.fixture
+def infobip(sms: Simulator) -> Iterator[Client]:
+    with sms.client(INFOBIP, http2=False) as client:
+        yield client
+
+
+@pytest.fixture
+def twilio(sms: Simulator) -> Iterator[Client]:
+    with sms.client(TWILIO, http2=False) as client:
+        yield client
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as found:
+        yield found

@@ -20,7 +20,7 @@ from providers.sms import infobip as our_infobip
 from providers.sms import twilio as our_twilio
 from tests.simulator.posted import Receiver, receiving
 from tests.simulator.running import Client, Simulator
-from tests.simulator.test_sms import AT_ONCE, AUTH, INFOBIP, NUMBER, SID, TWILIO
+from tests.simulator.texting import AT_ONCE, AUTH, INFOBIP, NUMBER, SID, TWILIO
 from tests.waiting import eventually
 
 
