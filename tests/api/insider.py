@@ -2,19 +2,31 @@
 
 import copy
 import json
+from datetime import timedelta
 from typing import Any
 
+import pytest
 from django.test import Client
+from django.utils import timezone
 
-from devices.models import ApiKey, Application, Platform, Provider, ProviderCredential
+from devices.models import (
+    Address,
+    ApiKey,
+    Application,
+    Platform,
+    Provider,
+    ProviderCredential,
+    Registration,
+)
 from tests.api import documented
 from tests.api.systems import make_key
-from tests.factories import make_credential
+from tests.factories import make_application, make_credential, make_person, make_registration
 
 SEND = "/api/v2/notification/user"
 STATISTICS = "/api/v1/notification/get_statistics"
 MESSAGES = "/api/message_center/v1"
 KEY = "insider-key-of-a-shop"
+BOTH = (Platform.ANDROID, Platform.IOS)
 
 ITEMS = [
     {
@@ -120,3 +132,28 @@ class Caller:
     def send(self, *notifications: dict[str, Any], **members: Any) -> Any:
         body = {"api_key": KEY, "notifications": list(notifications), **members}
         return self.post(SEND, body)
+
+
+@pytest.fixture
+def shop() -> Application:
+    """An application with credentials, and a key for all applications."""
+    make_insider_key()
+    application = make_application()
+    connect(application, *BOTH)
+    return application
+
+
+@pytest.fixture
+def caller() -> Caller:
+    return Caller()
+
+
+def make_ana(shop: Application, **given: Any) -> Registration:
+    """Somebody with a device."""
+    person = make_person(external_id="ana", email="ana@example.com", phone="385981234567")
+    return make_registration(shop, person=person, **given)
+
+
+def seen(device: Registration, *, days_ago: int) -> None:
+    at = timezone.now() - timedelta(days=days_ago)
+    Address.objects.filter(registration=device).update(last_contact_at=at)
