@@ -16,10 +16,10 @@ from tests.api.apps import App
 from tests.api.omni import CloudFor, Shop
 from tests.api.phones import Phone
 from tests.api.systems import System, make_key
-from tests.campaigns.conftest import cloud_for
+from tests.campaigns.conftest import cloud_for, empty_store
 from tests.factories import make_application, make_person, make_registration
 
-__all__ = ["cloud_for"]  # a fixture
+__all__ = ["cloud_for", "empty_store"]  # fixtures
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ from campaigns.store import store
 from devices.models import ApiKey, Application, Provider
 from providers.sms import twilio
 from tests.api.callers import ANY_UUID, Everybody
+from tests.api.huawei_receipts import signed
 from tests.api.insider import KEY, notification
 from tests.api.systems import make_key
-from tests.api.test_huawei_receipts import signed
 from tests.factories import (
     make_bulk,
     make_campaign,

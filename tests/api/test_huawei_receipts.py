@@ -1,158 +1,32 @@
-"""POST /callbacks/huawei/{code}: contract/providers.md 4.7."""
+"""POST /callbacks/huawei/{code}: what a receipt says (contract/providers.md 4.7)."""
 
-import base64
 import hashlib
-import hmac
 import json
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, cast
-from unittest.mock import Mock
-from uuid import UUID
+from typing import Any
 
 import pytest
-import redis
-from django.http import HttpResponse
-from django.test import Client
 from django.utils import timezone
 
-from api import huawei_receipts
-from api.endpoint import BODY_LIMIT
-from campaigns import dispatch, fanout, folding, ids, reports, statistics
-from campaigns.models import Bulk, EarlyReceipt, Message, Reason
-from campaigns.store import store
+from campaigns import dispatch, fanout, folding
+from campaigns.models import EarlyReceipt, Message, Reason
 from devices import closing
-from devices.models import (
-    Address,
-    Breaker,
-    Platform,
-    Provider,
-    ProviderCredential,
-    Registration,
-    SuspectAddress,
-)
+from devices.models import Address, Breaker, Platform, Provider, SuspectAddress
 from providers.base import Cause, Outcome, Verdict
 from providers.huawei.receipts import RESULTS
-from tests.api import documented
-from tests.factories import (
-    make_application,
-    make_bulk,
-    make_credential,
-    make_registration,
-    make_registrations,
-)
+from tests.api.huawei_receipts import SUCCESS, CloudFor, Shop, consistent, shop
+from tests.factories import make_application, make_bulk, make_credential, make_registration
 
-pytestmark = pytest.mark.django_db
+__all__ = ["shop"]  # a fixture
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("empty_store")]
+
 State = Message.State
-CloudFor = Callable[[ProviderCredential], Any]
-ACCEPTED = Outcome(verdict=Verdict.ACCEPTED, provider_id="r-1")
-SUCCESS = {"errno": 0, "errmsg": "success"}
-UNSIGNED = "X-HUAWEI-CALLBACK-ID is not signed with our key"
-NOTHING_HERE = {"errno": 404, "errmsg": "There is nothing at this path"}
-TOO_OLD = "X-HUAWEI-CALLBACK-ID is older than five minutes, or ahead"
-
-
-@pytest.fixture(autouse=True)
-def _empty_store() -> Iterator[None]:
-    connected = store()
-    connected.flushdb()
-    yield
-    connected.flushdb()
-
-
-class Shop:
-    """An application whose bulk has gone out to Huawei devices."""
-
-    def __init__(self, cloud_for: CloudFor, count: int, outcome: Outcome) -> None:
-        self.application = make_application()
-        self.credential = make_credential(self.application, Provider.HMS)
-        self.devices = make_registrations(self.application, count, platform=Platform.HUAWEI)
-        self.bulk = make_bulk(self.application)
-        fanout.freeze(self.bulk)
-        self.bulk.refresh_from_db()
-        cloud_for(self.credential).answer = lambda one: outcome
-        dispatch.work(seconds=10)
-
-    def token(self, device: Registration) -> str:
-        return Address.objects.get(registration=device).token
-
-    def message_id(self, device: Registration) -> UUID:
-        return ids.message_id(self.bulk, device.pk)
-
-    def entry(self, device: Registration, result: int, **changes: Any) -> dict[str, Any]:
-        return {
-            "biTag": f"m-{self.message_id(device)}",
-            "appid": "101234567",
-            "token": self.token(device),
-            "status": result,
-            "timestamp": int(time.time() * 1000),
-            "requestId": "r-1",
-            **changes,
-        }
-
-    def tell(self, *entries: dict[str, Any], **signing: Any) -> HttpResponse:
-        return self.post({"statuses": list(entries)}, **signing)
-
-    def post(self, body: Any, **signing: Any) -> HttpResponse:
-        """Signed as it should be, unless told otherwise; and folded."""
-        answer = post(self.application.code, body, signed(**signing))
-        fold()
-        return answer
-
-    def message(self, device: Registration) -> Message:
-        return Message.objects.get(pk=self.message_id(device))
-
-
-def post(code: str, body: Any, signature: str = "", method: str = "POST") -> HttpResponse:
-    """The answer to a body, which is compared with the document."""
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    path = f"/callbacks/huawei/{code}"
-    headers = {"X-HUAWEI-CALLBACK-ID": signature} if signature else {}
-    answer = Client().generic(method, path, raw, "application/json", headers=headers)
-    documented.check(method, path, answer, body)
-    return answer  # type: ignore[return-value]
-
-
-def told(answer: HttpResponse) -> tuple[int, dict[str, Any]]:
-    return answer.status_code, json.loads(answer.content)
-
-
-def signed(
-    *, key: str = "receipt-key", user: str = "receipts", at: float | None = None,
-    nonce: str = "", milliseconds: bool = True,
-) -> str:  # fmt: skip
-    moment = time.time() if at is None else at
-    stamp = str(int(moment * 1000 if milliseconds else moment))
-    nonce = nonce or uuid.uuid4().hex
-    digest = hmac.new(key.encode(), (stamp + nonce + user).encode(), hashlib.sha256).digest()
-    return f"timestamp={stamp}; nonce={nonce}; value={base64.b64encode(digest).decode()}"
-
-
-def fold() -> None:
-    """What the consumer does with the stream."""
-    entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", store().xrange(reports.STREAM))
-    folding.fold(json.loads(fields[b"r"]) for _, fields in entries)
-    store().delete(reports.STREAM)
-
-
-@pytest.fixture
-def shop(cloud_for: CloudFor) -> Callable[..., Shop]:
-    def make(count: int = 1, outcome: Outcome = ACCEPTED) -> Shop:
-        return Shop(cloud_for, count, outcome)
-
-    return make
-
-
-def consistent(bulk: Bulk) -> statistics.Funnel:
-    funnel = statistics.funnel(bulk)
-    assert funnel == statistics.recount(bulk)
-    assert funnel.adds_up
-    return funnel
 
 
 # What a result means
+
 
 MESSAGES = [
     (0, State.DELIVERED, Reason.NONE),
@@ -401,167 +275,3 @@ def test_a_receipt_before_the_sends_own_commit_waits_for_it(cloud_for: CloudFor)
     folding.fold_early()
 
     assert early.message(device).state == State.DELIVERED
-
-
-# Who may report
-
-
-@pytest.mark.parametrize(
-    ("signing", "text"),
-    [
-        ({"key": "another key"}, UNSIGNED),
-        ({"user": "another user"}, UNSIGNED),
-        ({"at": time.time() - 301}, TOO_OLD),
-        ({"at": time.time() + 900}, TOO_OLD),
-    ],
-)
-def test_what_is_not_signed_just_now_is_refused(
-    shop: Callable[..., Shop], signing: dict[str, Any], text: str
-) -> None:
-    made = shop(1)
-    [device] = made.devices
-
-    answer = made.tell(made.entry(device, 0), **signing)
-
-    assert told(answer) == (401, {"errno": 401, "errmsg": text})
-    assert made.message(device).state == State.ACCEPTED
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        "",
-        "x",
-        "timestamp=1;nonce=a",
-        "timestamp=x;nonce=a;value=aGk=",
-        "timestamp=1;nonce=a;value=***",
-        "timestamp=²;nonce=a;value=aGk=",
-        ";;;===",
-    ],
-)
-def test_a_header_that_is_none_is_refused(shop: Callable[..., Shop], header: str) -> None:
-    made = shop(0)
-
-    answer = post(made.application.code, {}, header)
-
-    assert told(answer) == (401, {"errno": 401, "errmsg": UNSIGNED})
-
-
-def test_seconds_are_understood_as_well(shop: Callable[..., Shop]) -> None:
-    made = shop(1)
-
-    assert made.tell(made.entry(made.devices[0], 0), milliseconds=False).status_code == 200
-
-
-def test_a_nonce_is_taken_once(shop: Callable[..., Shop]) -> None:
-    made = shop(2)
-    first, second = made.devices
-
-    assert made.tell(made.entry(first, 0), nonce="n-1").status_code == 200
-    answer = made.tell(made.entry(second, 0), nonce="n-1")
-
-    assert told(answer) == (401, {"errno": 401, "errmsg": "This nonce was seen before"})
-    assert made.message(second).state == State.ACCEPTED
-
-
-def test_a_nonce_is_free_again_when_we_failed(
-    shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = shop(1)
-    entry = made.entry(made.devices[0], 0)
-    with monkeypatch.context() as broken:
-        broken.setattr(reports, "take", Mock(side_effect=RuntimeError("broken")))
-        answer = made.tell(entry, nonce="n-1")
-        assert told(answer) == (500, {"errno": 500, "errmsg": "Something went wrong here"})
-
-    assert made.tell(entry, nonce="n-1").status_code == 200
-
-
-def test_receipts_are_taken_while_the_store_is_away(
-    shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = shop(1)
-    [device] = made.devices
-    away = Mock(
-        set=Mock(side_effect=redis.ConnectionError), xadd=Mock(side_effect=redis.ConnectionError)
-    )
-    with monkeypatch.context() as broken:
-        broken.setattr(huawei_receipts, "store", lambda: away)
-        broken.setattr(reports, "store", lambda: away)
-        assert made.tell(made.entry(device, 0)).status_code == 200
-
-    assert made.message(device).state == State.DELIVERED
-
-
-def test_without_a_key_nobody_may_report(shop: Callable[..., Shop]) -> None:
-    made = shop(1)
-    made.credential.data = {"client_id": "1", "client_secret": "x"}
-    made.credential.save()
-
-    answer = made.tell(made.entry(made.devices[0], 0), key="", user="")
-
-    text = "No key for receipts is set up here"
-    assert told(answer) == (401, {"errno": 401, "errmsg": text})
-
-
-@pytest.mark.parametrize("code", ["nobody", "x" * 300, "%00"])
-def test_an_unknown_application_has_no_such_path(code: str) -> None:
-    answer = post(code, {})
-
-    assert told(answer) == (404, NOTHING_HERE)
-
-
-def test_an_application_without_the_credential_has_no_such_path() -> None:
-    answer = post(make_application().code, {})
-
-    assert told(answer) == (404, NOTHING_HERE)
-
-
-# Bodies
-
-
-@pytest.mark.parametrize(
-    ("body", "status", "text"),
-    [
-        (b"", 400, "Request body should be valid JSON"),
-        (b"{", 400, "Request body should be valid JSON"),
-        (b'{"statuses":"\xff"}', 400, "Request body should be valid JSON"),
-        (b"[" * 99_999, 400, "Request body should be valid JSON"),
-        (b"7", 400, "statuses should be array"),
-        (b"{}", 400, "statuses should be array"),
-        (b'{"statuses":{}}', 400, "statuses should be array"),
-        (b'{"statuses":null}', 400, "statuses should be array"),
-        (b" " * (BODY_LIMIT + 1), 413, "Request body should be at most 1048576 bytes"),
-    ],
-)
-def test_a_body_that_cannot_be_read_is_refused(
-    shop: Callable[..., Shop], body: bytes, status: int, text: str
-) -> None:
-    answer = shop(0).post(body)
-
-    assert told(answer) == (status, {"errno": status, "errmsg": text})
-
-
-TOO_MANY = {"errno": 400, "errmsg": "statuses should be array of at most 1000 members"}
-
-
-@pytest.mark.parametrize(
-    ("count", "expected"), [(0, (200, SUCCESS)), (1000, (200, SUCCESS)), (1001, (400, TOO_MANY))]
-)
-def test_up_to_a_thousand_entries_come_in_one_call(
-    shop: Callable[..., Shop], count: int, expected: tuple[int, dict[str, Any]]
-) -> None:
-    made = shop(1)
-
-    answer = made.tell(*[made.entry(made.devices[0], 0)] * count)
-
-    assert told(answer) == expected
-
-
-def test_only_post_is_answered(shop: Callable[..., Shop]) -> None:
-    made = shop(0)
-
-    answer = post(made.application.code, b"", signed(), method="GET")
-
-    assert told(answer) == (405, {"errno": 405, "errmsg": "This path answers POST"})
-    assert answer["Allow"] == "POST"

@@ -26,10 +26,10 @@ from campaigns.models import Scenario, Segment, StaticList
 from campaigns.store import store
 from devices.access import SCOPES
 from devices.models import Platform, Provider
+from tests.api.huawei_receipts import signed
 from tests.api.insider import KEY as INSIDER_KEY
 from tests.api.insider import connect, make_insider_key
 from tests.api.systems import make_key
-from tests.api.test_huawei_receipts import signed
 from tests.factories import (
     make_application,
     make_credential,
