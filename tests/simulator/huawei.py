@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
@@ -99,3 +100,26 @@ def sender(client: Client, bearer: str) -> Send:
         return client.post(PATHS[version], headers=all_headers, **content)
 
     return send
+
+
+@pytest.fixture
+def huawei(simulator: Simulator) -> Simulator:
+    simulator.post("/credentials", {"hms": [app()]})
+    return simulator
+
+
+@pytest.fixture
+def client(huawei: Simulator) -> Iterator[Client]:
+    with huawei.client(PUSH, http2=False) as found:
+        yield found
+
+
+@pytest.fixture
+def send(huawei: Simulator, client: Client) -> Send:
+    return sender(client, login(huawei).json()["access_token"])
+
+
+def code(answer: httpx.Response) -> str:
+    assert answer.status_code == 200, answer.text
+    told: str = answer.json()["code"]
+    return told
