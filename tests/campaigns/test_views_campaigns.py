@@ -1,78 +1,23 @@
+"""Pages of campaigns: who opens what, drafts, reviews, launches, the list."""
+
 import re
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from django.test import Client
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 from pytest_django import DjangoAssertNumQueries
 
-from campaigns import composing, dispatch, fanout, pacing, tasks
-from campaigns.models import Bulk, Campaign, Counter, Message, Reason
-from campaigns.store import store
-from devices.models import Application, AuditEntry, Platform, ProviderCredential, Role
+from campaigns import composing, tasks
+from campaigns.models import Bulk, Campaign, Counter
+from devices.models import Application, AuditEntry, Role
 from devices.permissions import RIGHTS, Right
-from providers.base import Cause, Outcome, Verdict
-from tests.factories import (
-    make_application,
-    make_campaign,
-    make_credential,
-    make_registration,
-    make_registrations,
-    make_user,
-)
+from tests.campaigns.campaign_pages import HTMX, TYPED, sent, shop, signed_in, url
+from tests.factories import make_application, make_campaign, make_user
 
+__all__ = ["shop"]  # a fixture
 pytestmark = pytest.mark.django_db
-CloudFor = Callable[[ProviderCredential], Any]
-HTMX = {"HX-Request": "true"}
-TYPED = {
-    "name": "Friday sale",
-    "title": "Sale",
-    "text": "Today only",
-    "on_tap": "app",
-    "hours": "48",
-    "repeat_policy": "when_refused",
-}
-
-
-@pytest.fixture
-def shop() -> Application:
-    application = make_application(name="Shop & <b>Co</b>")
-    make_registrations(application, 3, language="de")
-    make_registrations(application, 2, platform=Platform.IOS, language="en")
-    make_registration(application, notifications_enabled=False)
-    make_credential(application)
-    return application
-
-
-def signed_in(application: Application, role: Role | None = Role.MARKETER) -> Client:
-    client = Client()
-    user = make_user(role, application)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
-
-
-def url(name: str, application: Application, *more: object) -> str:
-    return reverse(f"campaigns:{name}", args=[application.pk, *more])
-
-
-def sent(application: Application) -> Campaign:
-    """A campaign that was launched and frozen."""
-    campaign = make_campaign(application, name="<script>alert(1)</script>")
-    bulk = composing.launch(campaign, make_user(Role.MARKETER, application))
-    Bulk.objects.filter(pk=bulk.pk).update(starts_at=timezone.now() - timedelta(minutes=1))
-    fanout.freeze(bulk)
-    campaign.refresh_from_db()
-    return campaign
-
 
 QUERIES_OF_LIST = 10  # session, user, frame 5, campaigns, bulks, funnels
-# session, user, application, role, campaign, bulk, funnel, reasons 2, platforms, resends
-QUERIES_OF_PROGRESS = 12
 
 PAGES = [
     ("overview", "get", Right.SEE_REPORTS),
@@ -319,47 +264,6 @@ def test_a_refused_launch_says_why_and_sends_nothing(
     assert not Bulk.objects.exists()
 
 
-@pytest.mark.parametrize(("minutes", "told"), [(14, False), (16, True)])
-def test_the_campaign_page_says_since_when_a_cloud_does_not_answer(
-    shop: Application, minutes: int, told: bool
-) -> None:
-    campaign = sent(shop)
-    bucket = pacing.bucket_of(shop.credentials.get())
-    pacing.not_answering(bucket)
-    since = int(time.time()) - minutes * 60
-    store().hset(bucket.name, "away", since)
-
-    page = signed_in(shop).get(url("detail", shop, campaign.pk)).content.decode()
-
-    assert ("has not answered since" in page) == told
-
-
-def test_the_campaign_page_tells_every_device(shop: Application, cloud_for: CloudFor) -> None:
-    cloud = cloud_for(shop.credentials.get())
-    cloud.answer = lambda one: Outcome(
-        verdict=Verdict.UNREGISTERED, cause=Cause.UNINSTALLED, status=404, reason="UNREGISTERED"
-    )
-    campaign = sent(shop)
-    dispatch.work(seconds=60)
-    client = signed_in(shop)
-
-    page = client.get(url("detail", shop, campaign.pk)).content.decode()
-
-    balance = "5 targeted = 0 delivered + 0 accepted without receipt + 5 failed"
-    assert balance in strip_tags(page)
-    assert "The app was removed from these devices." in page
-    assert "This application has no credential for their platform." in page
-    assert "Their owners turned notifications off." in page
-    assert "<script>alert" not in page
-
-    log = client.get(url("messages", shop, campaign.pk), {"reason": int(Reason.UNINSTALLED)})
-    assert log.content.decode().count("404 UNREGISTERED") == 3
-    device = Message.objects.filter(reason=Reason.UNINSTALLED).first()
-    assert device is not None
-    part = client.get(url("device-timeline", shop, device.registration_id))
-    assert "The app was removed from the device" in part.content.decode()
-
-
 def test_the_list_costs_the_same_at_any_length(
     shop: Application, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
@@ -370,75 +274,6 @@ def test_the_list_costs_the_same_at_any_length(
             sent(shop)
         with django_assert_num_queries(QUERIES_OF_LIST):
             assert client.get(url("list", shop)).status_code == 200
-
-
-def course(application: Application, events: dict[int, dict[str, int]]) -> dict[str, Any]:
-    """The chart of a campaign whose counters hold this, by minutes after its start."""
-    campaign = sent(application)
-    start = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
-    for minutes, counts in events.items():
-        Counter.objects.create(
-            bulk=campaign.bulks.get(),
-            minute=start + timedelta(minutes=minutes),
-            platform=Platform.IOS,
-            **counts,
-        )
-    answer = signed_in(application).get(url("chart", application, campaign.pk))
-    chart: dict[str, Any] = answer.json()
-    return chart
-
-
-def test_the_chart_has_a_zero_for_each_quiet_minute(shop: Application) -> None:
-    chart = course(shop, {0: {"sent": 5, "accepted": 5}, 3: {"delivered": 4}})
-
-    assert chart["points"][0] == "2026-11-24T09:00:00+00:00"
-    assert len(chart["points"]) == 4
-    values = {series["name"]: series["values"] for series in chart["series"]}
-    assert values == {"Sent": [5, 0, 0, 0], "Delivered": [0, 0, 0, 4], "Seen": [0, 0, 0, 0]}
-
-
-def test_a_long_course_is_drawn_by_the_hour(shop: Application) -> None:
-    later = 60 * 50  # minutes
-    chart = course(shop, {5: {"sent": 5}, 50: {"sent": 1}, later: {"seen": 2}})
-
-    assert chart["x"]["label"] == "Hour"
-    assert len(chart["points"]) == 51
-    assert chart["series"][0]["values"][0] == 6
-    assert chart["series"][2]["values"][-1] == 2
-
-
-def test_a_campaign_without_events_has_an_empty_chart(shop: Application) -> None:
-    assert course(shop, {})["points"] == []
-
-
-@pytest.mark.parametrize(
-    ("query", "states"),
-    [
-        ({}, "all"),
-        ({"state": "accepted"}, {"Accepted", "Seen"}),
-        ({"state": "silent"}, {"Accepted"}),
-        ({"state": "delivered"}, {"Seen"}),
-        ({"state": "clicked"}, set()),
-        ({"state": "failed", "platform": str(int(Platform.IOS))}, {"Failed"}),
-        ({"platform": "9" * 5000, "reason": "x", "state": "none"}, "all"),
-        ({"q": "not a uuid"}, set()),
-    ],
-)
-def test_the_log_holds_what_the_funnel_counts(
-    shop: Application, cloud_for: CloudFor, query: dict[str, str], states: set[str] | str
-) -> None:
-    cloud = cloud_for(shop.credentials.get())
-    cloud.answer = lambda one: Outcome(verdict=Verdict.ACCEPTED, provider_id="0:1")
-    campaign = sent(shop)
-    dispatch.work(seconds=60)
-    one = Message.objects.filter(state=Message.State.ACCEPTED).first()
-    assert one is not None
-    Message.objects.filter(pk=one.pk).update(state=Message.State.SEEN)
-
-    page = signed_in(shop).get(url("messages", shop, campaign.pk), query)
-
-    shown = {Message.State(line.message.state).label for line in page.context["lines"]}
-    assert shown == ({"Accepted", "Seen", "Failed"} if states == "all" else states)
 
 
 def test_pausing_and_cancelling_say_how_many_they_concern(shop: Application) -> None:
@@ -479,17 +314,6 @@ def test_a_launch_stands_while_the_broker_is_away(
 
     assert answer["HX-Redirect"] == url("detail", shop, campaign.pk)
     assert Bulk.objects.get().status == Bulk.Status.PENDING
-
-
-def test_the_campaign_page_costs_the_same_at_any_size(
-    shop: Application, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
-    client = signed_in(shop)
-    for more in (0, 40):
-        make_registrations(shop, more, platform=Platform.HUAWEI)
-        address = url("detail", shop, sent(shop).pk)
-        with django_assert_num_queries(QUERIES_OF_PROGRESS):
-            client.get(address, headers={"HX-Request": "true"})
 
 
 @pytest.mark.parametrize(
