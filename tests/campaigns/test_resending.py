@@ -1,35 +1,34 @@
 """A campaign is sent again to whom it did not reach, and to nobody twice."""
 
-import random
-import threading
-from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from campaigns import (
-    checking,
-    composing,
-    dispatch,
-    drafting,
-    fanout,
-    ledger,
-    resending,
-    statistics,
-    variants,
-)
+from campaigns import checking, composing, drafting, fanout, resending, statistics, variants
 from campaigns.errors import IncompleteContentError, RuleError, WrongStateError
-from campaigns.models import Bulk, Campaign, Chunk, Flow, Message, Reason, RepeatPolicy, Scenario
+from campaigns.models import Bulk, Campaign, Flow, Message, Reason, RepeatPolicy, Scenario
 from campaigns.targeting import sentence, to_q
-from devices.models import Application, AuditEntry, ProviderCredential, Registration, Role
-from providers.base import Addressed, Cause, Outcome, Verdict
+from devices.models import Application, AuditEntry, Registration, Role
+from tests.campaigns.handing_over import CloudFor
+from tests.campaigns.sending_again import (
+    ACCEPTED,
+    BROKEN,
+    NO_ANSWER,
+    REFUSED,
+    Phones,
+    again,
+    finished,
+    frozen_or_nobody,
+    phones,
+    send,
+    shop,
+    tokens,
+)
 from tests.factories import (
     make_application,
     make_bulk,
@@ -40,69 +39,8 @@ from tests.factories import (
     make_user,
 )
 
+__all__ = ["phones", "shop"]  # fixtures
 pytestmark = pytest.mark.django_db
-CloudFor = Callable[[ProviderCredential], Any]
-
-ACCEPTED = Outcome(verdict=Verdict.ACCEPTED, provider_id="1")
-BROKEN = Outcome(verdict=Verdict.REJECTED, cause=Cause.CLOUD_ERROR, status=500)
-REFUSED = Outcome(verdict=Verdict.REJECTED, cause=Cause.LIMITED, status=400)
-NO_ANSWER = Outcome(verdict=Verdict.UNKNOWN)
-
-
-@pytest.fixture
-def shop() -> Application:
-    return make_application(name="Shop")
-
-
-class Phones:
-    """A cloud that answers each device as told, and knows what it took."""
-
-    def __init__(self, cloud: Any) -> None:
-        self.answers: dict[str, Outcome] = {}
-        self.otherwise = ACCEPTED
-        self.taken: Counter[str] = Counter()  # accepted, or perhaps
-        cloud.answer = self.answer
-
-    def answer(self, one: Addressed) -> Outcome:
-        outcome = self.answers.get(one.token, self.otherwise)
-        self.taken[one.token] += outcome.verdict in (Verdict.ACCEPTED, Verdict.UNKNOWN)
-        return outcome
-
-
-@pytest.fixture
-def phones(shop: Application, cloud_for: CloudFor) -> Phones:
-    return Phones(cloud_for(make_credential(shop)))
-
-
-def send(campaign: Campaign) -> Bulk:
-    """Launch a draft, freeze its audience and send to all of it."""
-    return finished(frozen(campaign))
-
-
-def frozen(campaign: Campaign) -> Bulk:
-    bulk = composing.launch(campaign, make_user(Role.MARKETER, campaign.application))
-    starts_at = timezone.now() - timedelta(hours=1)
-    Bulk.objects.filter(pk=bulk.pk).update(starts_at=starts_at)
-    bulk.refresh_from_db()
-    fanout.freeze(bulk)
-    bulk.refresh_from_db()
-    return bulk
-
-
-def finished(bulk: Bulk) -> Bulk:
-    dispatch.work(seconds=60)
-    ledger.finish(bulk.pk)
-    bulk.refresh_from_db()
-    return bulk
-
-
-def again(bulk: Bulk, *reasons: Reason, unsure: bool = False) -> Campaign:
-    user = make_user(Role.MARKETER, bulk.application)
-    return resending.create(bulk, user, reasons=reasons, unsure=unsure)
-
-
-def tokens(devices: list[Registration]) -> list[str]:
-    return [device.address.token for device in devices]
 
 
 def test_only_devices_of_the_chosen_reasons_get_it_again(shop: Application, phones: Phones) -> None:
@@ -140,12 +78,6 @@ def test_whom_one_linked_campaign_reached_the_next_leaves_out(
     assert from_the_second.campaign is not None
     assert from_the_second.campaign.resend_of == first
     assert set(phones.taken.values()) == {1}
-
-
-def frozen_or_nobody(draft: Campaign) -> int:
-    """How many it would go to."""
-    rule = composing.rule_now(draft)
-    return Registration.objects.filter(to_q(rule, draft.application)).count()
 
 
 def test_what_is_on_its_way_in_another_linked_campaign_is_left_out(
@@ -331,100 +263,6 @@ def test_a_condition_that_cannot_be_read_says_where(
         value = value | {"bulk": bulk.pk}
     with pytest.raises(RuleError, match=problem):
         to_q({"field": "unreached", "op": "in", "value": value}, shop)
-
-
-# ------------------------------------------------------------------- whatever happens
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_whatever_is_sent_again_in_whatever_order_nobody_gets_two(
-    shop: Application, phones: Phones, seed: int
-) -> None:
-    """Random answers, choices, cancelled and half-sent campaigns; never two that may be there."""
-    chance = random.Random(seed)
-    devices = tokens(make_registrations(shop, 30))
-    outcomes = [ACCEPTED, BROKEN, REFUSED, NO_ANSWER]
-    certain = [Reason.CLOUD_ERROR, Reason.LIMITED, Reason.NO_ANSWER]
-
-    def shuffle() -> None:
-        phones.answers = {token: chance.choice(outcomes) for token in devices}
-
-    shuffle()
-    bulks = [send(make_campaign(shop))]
-    open_bulks: list[Bulk] = []
-    for _ in range(8):
-        shuffle()
-        draft = again(chance.choice(bulks), *chance.sample(certain, chance.randint(1, 3)))
-        if not frozen_or_nobody(draft):
-            continue
-        bulk = frozen(draft)
-        bulks.append(bulk)
-        match chance.choice(["send", "leave", "cancel"]):
-            case "send":
-                finished(bulk)
-            case "leave":
-                open_bulks.append(bulk)
-            case "cancel":
-                assert bulk.campaign is not None
-                composing.cancel(bulk.campaign, make_user(Role.MARKETER, shop))
-    for bulk in open_bulks:
-        finished(bulk)
-
-    assert max(phones.taken.values()) == 1
-    assert phones.taken.total() > 7  # a quarter of 30 at the first attempt alone
-
-
-@pytest.mark.django_db(transaction=True)
-def test_several_that_start_at_the_same_moment_reach_a_device_once(
-    shop: Application, phones: Phones
-) -> None:
-    make_registrations(shop, 50)
-    phones.otherwise = REFUSED
-    first = send(make_campaign(shop))
-    bulks = []
-    for _ in range(4):
-        bulk = composing.launch(again(first, Reason.LIMITED), make_user(Role.MARKETER, shop))
-        Bulk.objects.filter(pk=bulk.pk).update(starts_at=timezone.now() - timedelta(hours=1))
-        bulks.append(bulk)
-    together, sizes = threading.Barrier(len(bulks)), []
-
-    def start(bulk: Bulk) -> None:
-        try:
-            together.wait(timeout=60)
-            sizes.append(fanout.freeze(bulk))
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=start, args=[bulk]) for bulk in bulks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=120)
-
-    assert sorted(sizes) == [0, 0, 0, 50]
-
-
-def test_a_worker_that_dies_while_it_sends_again_leaves_nobody_to_be_sent_to(
-    shop: Application, phones: Phones
-) -> None:
-    make_registrations(shop, 10)
-    phones.otherwise = REFUSED
-    first = send(make_campaign(shop))
-    second = frozen(again(first, Reason.LIMITED))
-    chunk = ledger.claim_chunk()
-    assert chunk is not None
-    assert ledger.claim_window(chunk, 10)
-    assert frozen_or_nobody(again(first, Reason.LIMITED)) == 0
-
-    Chunk.objects.filter(bulk=second).update(lease_until=timezone.now() - timedelta(hours=1))
-    dispatch.settle_abandoned()
-
-    assert Message.objects.of_bulk(second).filter(reason=Reason.WORKER_LOST).count() == 10
-    assert frozen_or_nobody(again(first, Reason.LIMITED)) == 0
-    assert frozen_or_nobody(again(second, Reason.LIMITED)) == 0
-
-
-# ------------------------------------------------------------------- pages
 
 
 def test_a_marketer_chooses_reasons_and_gets_a_draft(
