@@ -2,10 +2,8 @@
 
 import asyncio
 import base64
-import gzip
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs
@@ -23,92 +21,20 @@ from providers.base import (
     Verdict,
 )
 from providers.sms import SmsProvider, TooManyParts
+from tests.providers.sms import (
+    INFOBIP,
+    OLD,
+    SHAPES,
+    TWILIO,
+    Wire,
+    provider,
+    raising,
+    send,
+    taken,
+    verdicts,
+)
 
 V = Verdict
-INFOBIP = {
-    "shape": "infobip",
-    "base_url": "https://xyz.api.infobip.com",
-    "api_key": "key-1",
-    "sender": "Shop",
-}
-OLD = {**INFOBIP, "shape": "infobip_v2"}
-TWILIO = {"shape": "twilio", "account_sid": "AC1", "auth_token": "secret", "sender": "+15005550006"}
-SHAPES = pytest.mark.parametrize("data", [INFOBIP, OLD, TWILIO], ids=["v3", "v2", "twilio"])
-Answer = Callable[[httpx.Request], httpx.Response]
-
-
-GZIP = {"content-encoding": "gzip"}
-
-
-class Packed(httpx.AsyncByteStream):
-    """A body as it comes over the wire."""
-
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self.body
-
-
-class Wire:
-    """What a gateway was asked, and how it answers."""
-
-    def __init__(self, answer: Answer | None = None) -> None:
-        self.requests: list[httpx.Request] = []
-        self._answer = answer or taken
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        return self._answer(request)
-
-    @property
-    def bodies(self) -> list[Any]:
-        return [json.loads(request.content) for request in self.requests]
-
-
-def taken(request: httpx.Request, number: int = 26) -> httpx.Response:
-    """Accepts everything, in the shape it was asked in."""
-    if request.url.path.startswith("/2010-04-01"):
-        return httpx.Response(201, json={"sid": "SM1", "status": "queued"})
-    status = {"groupId": 1, "groupName": "PENDING", "id": number, "name": "NAME"}
-    told = [
-        {"messageId": one["messageId"], "destination": one["to"], "status": status}
-        for message in json.loads(request.content)["messages"]
-        for one in message["destinations"]
-    ]
-    return httpx.Response(200, json={"bulkId": "b", "messages": told})
-
-
-def provider(data: dict[str, Any], wire: Wire) -> SmsProvider:
-    return SmsProvider(
-        data,
-        report_url="https://push.example/reports/t0ken",
-        network=Network(),
-        transport=httpx.MockTransport(wire),
-    )
-
-
-def send(
-    data: dict[str, Any], wire: Wire, *numbers: str, text: str = "Hi", ttl: int = 7200
-) -> list[Outcome]:
-    sms = provider(data, wire)
-    payload = sms.compile(PushNotification(text=text))
-
-    async def work() -> list[Outcome]:
-        window = [
-            Addressed(payload=payload, message_id=uuid.uuid4(), token=number, ttl=ttl)
-            for number in numbers
-        ]
-        try:
-            return await sms.send(window)
-        finally:
-            await sms.close()
-
-    return asyncio.run(work())
-
-
-def verdicts(outcomes: list[Outcome]) -> list[Verdict]:
-    return [outcome.verdict for outcome in outcomes]
 
 
 # ------------------------------------------------------------------- what is asked
@@ -273,115 +199,6 @@ def test_half_a_surrogate_pair_does_not_stop_the_rest(data: dict[str, Any]) -> N
 def test_too_long_a_text_is_refused_at_composing() -> None:
     with pytest.raises(TooManyParts):
         provider(INFOBIP, Wire()).compile(PushNotification(text="я" * 671))
-
-
-# ------------------------------------------------------------------- 1.2: safe or unknown
-
-
-def raising(error: Exception) -> Answer:
-    def answer(_: httpx.Request) -> httpx.Response:
-        raise error
-
-    return answer
-
-
-@SHAPES
-@pytest.mark.parametrize(
-    ("error", "verdict"),
-    [
-        (httpx.ConnectError("name, TCP or TLS"), V.NOT_SENT),
-        (httpx.ConnectTimeout("TCP or TLS"), V.NOT_SENT),
-        (httpx.PoolTimeout("no free connection"), V.NOT_SENT),
-        (httpx.LocalProtocolError("the request is none"), V.NOT_SENT),
-        (httpx.WriteError("while the body was written"), V.UNKNOWN),
-        (httpx.WriteTimeout("while the body was written"), V.UNKNOWN),
-        (httpx.ReadError("reset"), V.UNKNOWN),
-        (httpx.ReadTimeout("no answer"), V.UNKNOWN),
-        (httpx.RemoteProtocolError("a reused connection closed"), V.UNKNOWN),
-        (httpx.DecodingError("the answer cannot be read"), V.UNKNOWN),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value,
-)
-def test_a_broken_exchange_is_not_sent_or_unknown(
-    data: dict[str, Any], error: Exception, verdict: Verdict
-) -> None:
-    wire = Wire(raising(error))
-
-    outcomes = send(data, wire, "41793026727", "41793026728")
-
-    assert verdicts(outcomes) == [verdict] * 2
-    assert len(outcomes[0].reason.split()) > 2  # a sentence for people
-
-
-@pytest.mark.parametrize("data", [INFOBIP, OLD], ids=["v3", "v2"])
-def test_infobip_is_asked_again_in_doubt_with_the_same_ids(data: dict[str, Any]) -> None:
-    def lost_once(request: httpx.Request) -> httpx.Response:
-        if len(wire.requests) == 1:
-            raise httpx.ReadError("reset after it was taken")
-        return taken(request, number=23)  # REJECTED_DUPLICATE_MESSAGE_ID
-
-    wire = Wire(lost_once)
-
-    outcomes = send(data, wire, "41793026727", "41793026728")
-
-    assert verdicts(outcomes) == [V.ACCEPTED] * 2
-    assert wire.bodies[0] == wire.bodies[1]
-    assert len(wire.requests) == 2
-
-
-def test_a_repeat_that_does_not_leave_proves_nothing() -> None:
-    def lost_then_down(_: httpx.Request) -> httpx.Response:
-        raise httpx.ReadError("") if len(wire.requests) == 1 else httpx.ConnectError("")
-
-    wire = Wire(lost_then_down)
-
-    assert verdicts(send(INFOBIP, wire, "41793026727")) == [V.UNKNOWN]
-
-
-def test_twilio_is_never_asked_again_in_doubt() -> None:
-    wire = Wire(raising(httpx.ReadError("reset")))
-
-    assert verdicts(send(TWILIO, wire, "41793026727")) == [V.UNKNOWN]
-    assert len(wire.requests) == 1
-
-
-def test_only_infobip_may_be_asked_again_later() -> None:
-    assert provider(INFOBIP, Wire()).repeats_are_safe
-    assert provider(OLD, Wire()).repeats_are_safe
-    assert not provider(TWILIO, Wire()).repeats_are_safe
-
-
-@SHAPES
-def test_an_answer_without_end_is_no_answer(data: dict[str, Any]) -> None:
-    wire = Wire(lambda _: httpx.Response(200, content=b" " * (2**20 + 1)))
-
-    assert verdicts(send(data, wire, "41793026727")) == [V.UNKNOWN]
-
-
-@SHAPES
-def test_a_packed_answer_is_not_unpacked(data: dict[str, Any]) -> None:
-    bomb = gzip.compress(b" " * 2**20)
-    wire = Wire(lambda _: httpx.Response(200, stream=Packed(bomb), headers=GZIP))
-
-    assert verdicts(send(data, wire, "41793026727")) == [V.UNKNOWN]
-    assert wire.requests[0].headers["accept-encoding"] == "identity"
-
-
-@SHAPES
-@pytest.mark.parametrize(
-    ("header", "seconds"), [({}, 5), ({"retry-after": "30"}, 30), ({"retry-after": "soon"}, 5)]
-)
-@pytest.mark.parametrize("status", [429, 503])
-def test_a_gateway_may_ask_to_wait(
-    data: dict[str, Any], status: int, header: dict[str, str], seconds: float
-) -> None:
-    error = {"code": 20429, "requestError": {"serviceException": {"messageId": "TOO_MANY"}}}
-    wire = Wire(lambda _: httpx.Response(status, json=error, headers=header))
-
-    [outcome] = send(data, wire, "41793026727")
-
-    assert (outcome.verdict, outcome.retry_after) == (V.TRY_LATER, seconds)
-    assert outcome.asked is (seconds == 30)
 
 
 # ------------------------------------------------------------------- accounts
