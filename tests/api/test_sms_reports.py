@@ -1,11 +1,8 @@
 """Delivery reports of SMS gateways: who may post them, and what they change."""
 
-import json
-from collections.abc import Iterator
 from datetime import UTC, timedelta
-from typing import Any, cast
-from urllib.parse import urlencode
-from uuid import UUID, uuid4
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -13,113 +10,24 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from campaigns import folding, ids, reports, statistics
-from campaigns.models import Bulk, Counter, Message, Reason
-from campaigns.store import store
-from devices.models import ClosedNumber, Platform, Provider, ProviderCredential
-from providers.sms import twilio
-from tests.api import documented
-from tests.factories import make_bulk, make_credential
+from campaigns.models import Message, Reason
+from devices.models import ClosedNumber
+from tests.api.sms_reports import (
+    NUMBER,
+    TOKEN,
+    infobip,
+    make_gateway,
+    post,
+    public,
+    result,
+    sent,
+    states,
+)
 
-pytestmark = pytest.mark.django_db
+__all__ = ["public"]  # a fixture
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("public")]
+
 State = Message.State
-NUMBER = "41793026727"
-TOKEN = "vSQyXEIp0Dd8QvK2bEhzmw8rWcQZbq3Z"
-
-
-@pytest.fixture(autouse=True)
-def _public(settings: Any) -> Iterator[None]:
-    settings.PUBLIC_BASE_URL = "https://push.example"
-    store().flushdb()
-    yield
-    store().flushdb()
-
-
-def make_gateway(bulk: Bulk, shape: str = "infobip") -> ProviderCredential:
-    data = {"shape": shape, "sender": "Shop", "callback": f"{bulk.application_id}/{TOKEN}"}
-    data |= (
-        {"account_sid": "AC1", "auth_token": "secret"}
-        if shape == "twilio"
-        else {"base_url": "https://x.api.infobip.com", "api_key": "k"}
-    )
-    return make_credential(bulk.application, Provider.SMS, data=data)
-
-
-def sent(count: int = 1, state: State = State.ACCEPTED) -> tuple[Bulk, list[UUID]]:
-    """A bulk of text messages that were handed over: to destinations, not to devices."""
-    bulk = make_bulk(status=Bulk.Status.DONE, audience=count)
-    now = timezone.now()
-    rows = [
-        Message(
-            pk=ids.message_id(bulk, number),
-            bulk=bulk,
-            registration_id=0,
-            destination_id=number,
-            sent_at=now,
-            state=state,
-            reason=Reason.NO_ANSWER if state == State.UNKNOWN else Reason.NONE,
-            platform=Platform.ANDROID,
-            answer="SM1",
-        )
-        for number in range(1, count + 1)
-    ]
-    Message.objects.bulk_create(rows)
-    Counter.objects.create(
-        bulk=bulk,
-        minute=now.replace(second=0, microsecond=0),
-        platform=Platform.ANDROID,
-        sent=count,
-        **{"unknown" if state == State.UNKNOWN else "accepted": count},
-    )
-    return bulk, [row.pk for row in rows]
-
-
-def result(message: UUID | str, number: int = 5, group: int = 3, **given: Any) -> dict[str, Any]:
-    """A result of version 3, as in contract/providers.md 6.3."""
-    return {
-        "bulkId": "b-1", "messageId": str(message), "to": NUMBER, "sender": "Shop",
-        "sentAt": "2026-11-09T16:00:00.000+0100", "doneAt": "2026-11-09T16:00:01.000+0100",
-        "messageCount": 1, "mccMnc": "22801", "callbackData": "",
-        "price": {"pricePerMessage": 0.01, "currency": "EUR"},
-        "status": {"groupId": group, "id": number, "name": f"STATUS_{number}"},
-        "error": {"groupId": 0, "id": 0, "name": "NO_ERROR", "permanent": False},
-        **given,
-    }  # fmt: skip
-
-
-def post(
-    client: Client, path: str, raw: Any, told: Any = None, *, form: bool = False, **headers: str
-) -> Any:
-    """Post a body as it stands; `told` is what it says."""
-    kind = "application/x-www-form-urlencoded" if form else "application/json"
-    answer = client.post(path, raw, content_type=kind, headers=headers)
-    documented.check("POST", path, answer, told)
-    return answer
-
-
-def infobip(client: Client, bulk: Bulk, results: Any, token: str = TOKEN) -> Any:
-    told = {"results": results}
-    path = f"/callbacks/sms/{bulk.application_id}/{token}"
-    return post(client, path, json.dumps(told), told)
-
-
-def callback(
-    client: Client, bulk: Bulk, message: UUID, *, secret: str = "secret", token: str = TOKEN,
-    **form: str,
-) -> Any:  # fmt: skip
-    form = {"MessageSid": "SM1", "AccountSid": "AC1", "To": f"+{NUMBER}", "ErrorCode": "", **form}
-    path = f"/callbacks/sms/{bulk.application_id}/{token}/{message}"
-    signed = twilio.signature(secret, f"https://push.example{path}", list(form.items()))
-    return post(client, path, urlencode(form), form, form=True, **{"X-Twilio-Signature": signed})
-
-
-def states(bulk: Bulk) -> list[tuple[int, int]]:
-    """State and reason of each message, after the stream was folded and counters agree."""
-    entries = cast("Any", store().xrange(reports.STREAM))
-    folding.fold(json.loads(fields[b"r"]) for _, fields in entries)
-    assert statistics.funnel(bulk) == statistics.recount(bulk)
-    rows = Message.objects.of_bulk(bulk).order_by("pk")
-    return list(rows.values_list("state", "reason"))
 
 
 # ------------------------------------------------------------------- Infobip
@@ -313,143 +221,3 @@ def test_a_message_of_another_application_closes_nothing(client: Client) -> None
 
     assert not ClosedNumber.objects.exists()
     assert Message.objects.get(pk=foreign).state == State.ACCEPTED
-
-
-# ------------------------------------------------------------------- Twilio
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "expected"),
-    [
-        ("queued", "", (State.ACCEPTED, Reason.NONE)),
-        ("sending", "", (State.ACCEPTED, Reason.NONE)),
-        ("sent", "", (State.ACCEPTED, Reason.NONE)),
-        ("delivered", "", (State.DELIVERED, Reason.NONE)),
-        ("undelivered", "30005", (State.FAILED, Reason.UNDELIVERABLE)),
-        ("failed", "21610", (State.FAILED, Reason.OPTED_OUT)),
-        ("failed", "21211", (State.FAILED, Reason.NUMBER_REFUSED)),
-        ("failed", "21614", (State.FAILED, Reason.NUMBER_REFUSED)),
-        ("read", "", (State.ACCEPTED, Reason.NONE)),
-    ],
-)
-def test_a_callback_decides_what_became_of_a_message(
-    client: Client, status: str, code: str, expected: tuple[int, int]
-) -> None:
-    bulk, [message] = sent()
-    make_gateway(bulk, "twilio")
-
-    response = callback(client, bulk, message, MessageStatus=status, ErrorCode=code)
-
-    assert response.status_code == 200
-    assert states(bulk) == [expected]
-    assert ClosedNumber.objects.filter(pk=NUMBER).exists() is (code.startswith("21"))
-
-
-def test_callbacks_out_of_order_move_a_message_forward_only(client: Client) -> None:
-    bulk, [message] = sent(state=State.UNKNOWN)
-    make_gateway(bulk, "twilio")
-
-    for status in ("sent", "delivered", "sending", "queued", "failed", "delivered"):
-        callback(client, bulk, message, MessageStatus=status)
-
-    assert states(bulk) == [(State.DELIVERED, Reason.NONE)]
-
-
-def test_a_callback_that_is_not_signed_is_forbidden(client: Client) -> None:
-    bulk, [message] = sent()
-    make_gateway(bulk, "twilio")
-
-    response = callback(client, bulk, message, secret="guess", MessageStatus="delivered")
-
-    assert response.status_code == 403
-    assert states(bulk) == [(State.ACCEPTED, Reason.NONE)]
-
-
-def test_the_signature_covers_the_public_address(client: Client, settings: Any) -> None:
-    bulk, [message] = sent()
-    make_gateway(bulk, "twilio")
-    settings.PUBLIC_BASE_URL = "https://elsewhere.example"
-
-    assert callback(client, bulk, message, MessageStatus="delivered").status_code == 403
-
-
-@pytest.mark.parametrize(
-    "body", [b"\xff", b"&".join(b"a=%d" % number for number in range(101)), b"To=%ff"]
-)
-def test_what_is_no_form_is_refused(client: Client, body: bytes) -> None:
-    bulk, [message] = sent()
-    make_gateway(bulk, "twilio")
-
-    path = f"/callbacks/sms/{bulk.application_id}/{TOKEN}/{message}"
-    response = post(client, path, body, form=True)
-
-    assert response.status_code == 400
-
-
-# ------------------------------------------------------------------- addresses
-
-
-@pytest.mark.parametrize("token", ["x", TOKEN[:-1], TOKEN + "x", TOKEN.lower(), "é", "%00"])
-def test_a_wrong_address_is_not_there(client: Client, token: str) -> None:
-    bulk, [message] = sent()
-    make_gateway(bulk)
-
-    response = infobip(client, bulk, [result(message)], token)
-
-    assert response.status_code == 404
-    assert states(bulk) == [(State.ACCEPTED, Reason.NONE)]
-
-
-def test_a_renewed_address_takes_the_place_of_the_old_one(client: Client) -> None:
-    bulk, [message] = sent()
-    credential = make_gateway(bulk)
-    credential.data["callback"] = f"{bulk.application_id}/another"
-    credential.save()
-
-    assert infobip(client, bulk, [result(message)]).status_code == 404
-    assert infobip(client, bulk, [result(message)], "another").status_code == 200
-
-
-def test_an_application_without_a_gateway_has_no_address(client: Client) -> None:
-    bulk, [message] = sent()
-    make_credential(bulk.application)
-
-    assert infobip(client, bulk, [result(message)]).status_code == 404
-
-
-def test_a_gateway_without_an_address_has_none(client: Client) -> None:
-    bulk, [message] = sent()
-    credential = make_gateway(bulk)
-    del credential.data["callback"]
-    credential.save()
-
-    assert infobip(client, bulk, [result(message)]).status_code == 404
-
-
-def test_each_gateway_speaks_its_own_words_only(client: Client) -> None:
-    ours, [mine] = sent()
-    theirs, [other] = sent()
-    make_gateway(ours)
-    make_gateway(theirs, "twilio")
-
-    assert callback(client, ours, mine, MessageStatus="delivered").status_code == 404
-    assert infobip(client, theirs, [result(other)]).status_code == 404
-
-
-@pytest.mark.parametrize("path", ["", "/", "/x", "/1", "/1/a/b", "/1/a/b/c"])
-def test_unknown_paths_answer_in_the_familys_words(client: Client, path: str) -> None:
-    response = client.post(f"/callbacks/sms{path}", "{}", content_type="application/json")
-
-    assert response.status_code == 404
-    assert response.json()["requestError"]["serviceException"]["messageId"] == "NOT_FOUND"
-
-
-def test_other_methods_are_refused(client: Client) -> None:
-    bulk, _ = sent()
-    make_gateway(bulk)
-
-    path = f"/callbacks/sms/{bulk.application_id}/{TOKEN}"
-    response = client.get(path)
-    documented.check("GET", path, response)
-
-    assert (response.status_code, response.headers["Allow"]) == (405, "POST")
