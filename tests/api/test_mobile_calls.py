@@ -13,11 +13,11 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from api import endpoint
-from campaigns import ids, reports
+from campaigns import ids
 from campaigns.models import InboxMessage, Message
-from campaigns.store import store
 from devices.models import Person, Registration
 from tests.api.apps import DEVICE, INSTANCES, STORED, App, assert_refused, refusal, token
+from tests.api.phones import fold_receipts
 from tests.factories import make_application, make_bulk, make_person, make_registration
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
@@ -308,11 +308,6 @@ def sent(app: App, device: Registration) -> Message:
         pk=ids.message_id(bulk, device.pk), bulk=bulk, registration=device,
         sent_at=bulk.starts_at, state=Message.State.ACCEPTED, platform=device.platform,
     )  # fmt: skip
-
-
-def fold_receipts() -> None:
-    while store().xlen(reports.STREAM):
-        reports._RECEIPTS.fold_entries(store())
 
 
 def test_an_extension_that_knows_no_registration_reports_within_its_application(

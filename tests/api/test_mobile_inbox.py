@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from campaigns import dispatch, fanout, ids, inbox, reports
+from campaigns import dispatch, fanout, ids, inbox
 from campaigns.models import Bulk, InboxMessage, Message
-from campaigns.store import store
 from devices.models import Person, Platform, Provider, Registration
 from providers.base import Outcome, Verdict
 from tests.api.apps import SEEN, App, assert_refused
+from tests.api.phones import fold_receipts
 from tests.factories import (
     make_application,
     make_bulk,
@@ -60,11 +60,6 @@ def send(app: App, cloud_for: Any) -> Send:
         return bulk
 
     return sent
-
-
-def fold_receipts() -> None:
-    while store().xlen(reports.STREAM):
-        reports._RECEIPTS.fold_entries(store())
 
 
 def texts(answer: Any) -> list[str]:
