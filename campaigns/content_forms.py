@@ -31,8 +31,8 @@ class ContentForm(OptionsForm):
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text='{{ first_name | default: "there" }} says who reads it; without a fallback,'
-        " whoever has no such value gets nothing. {{ person.… }} and {{ device.… }} are"
-        " attributes.",
+        " whoever has no such value gets nothing. Attributes: {{\u00a0person.plan\u00a0}},"
+        " {{\u00a0device.shop\u00a0}}.",
     )
     image_url = forms.URLField(
         label="Image",

@@ -131,7 +131,8 @@
     audience() {
       const number = form.querySelector("#audience-size .audience-number")?.cloneNode(true);
       number?.querySelector(".faint")?.remove();
-      return number ? trimmed(number.textContent).replace(" would get it now", "") : "";
+      const words = trimmed(form.querySelector("#audience-size [data-in-words]")?.textContent || "");
+      return number ? `${trimmed(number.textContent).replace(" would get it now", "")} · ${words}` : "";
     },
     delivery: () => trimmed(status.querySelector("#goes-out dd")?.textContent || ""),
   };

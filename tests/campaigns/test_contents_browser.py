@@ -93,7 +93,7 @@ def test_a_section_folds_to_a_line_and_opens_for_a_fault(page: Page, draft: Camp
     opened(page, draft)
     lines = {
         "Content": "Sale: Today only",
-        "Audience": "5 devices",
+        "Audience": "5 devices · every device",
         "Delivery": "As soon as it is launched",
     }
     for title, line in lines.items():

@@ -127,7 +127,7 @@ def test_the_audience_is_counted_while_another_field_is_wrong(shop: Application)
     wrong = client.post(address, TYPED | {"version_op": "lt", "version": "new"}).content.decode()
 
     assert "<strong>5</strong> devices" in counted
-    assert "left out: notifications are switched off 1" in counted
+    assert "left out: notifications are switched off (1)" in counted
     assert '<li data-fault="id_version">Type a version such as 4.10.' in wrong
 
 

@@ -63,6 +63,8 @@ from tests.factories import (
 )
 
 DEVICES = 12
+# As long as a name may be: pages have to bear it.
+LONG = ("Back in stock for customers of the Donaudampfschifffahrtsgesellschaft " * 2)[:100].strip()
 FILE = f"platform,token,external_id\niOS,{'ab' * 32},p0\nPalm,{'cd' * 32},boris\n".encode()
 DEAD = Outcome(verdict=Verdict.UNREGISTERED, cause=Cause.UNINSTALLED, status=404)
 TAKEN = Outcome(verdict=Verdict.ACCEPTED, provider_id="1", status=200)
@@ -88,10 +90,10 @@ def make_installation() -> Installation:
     launched = sent(shop, boss, [credential, make_credential(shop, Provider.APNS)])
     make_gateway(shop)
     recurring = repeated(shop, boss)
-    draft = make_campaign(shop, name="Back in stock", title="Here again")
+    draft = make_campaign(shop, name=LONG, title="Here again")
     campaigns = [launched, draft, recurring]
     push_api.every_state(shop, push_api.make_campaign())
-    static = listing.create(shop, Author("boss"), "Guests")
+    static = listing.create(shop, Author("boss"), LONG)
     member = static.members.create(person=devices[0].person)
     webhook, delivery = told(shop, boss)
     analyst = Membership.objects.get(user=make_user(Role.ANALYST, shop))

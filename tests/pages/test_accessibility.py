@@ -27,6 +27,13 @@ OPEN = """async (id) => {
   for (const one of document.getAnimations()) { try { one.finish(); } catch { one.cancel(); } }
   await frame();
 }"""
+# The smallest step of the scale; the phones of previews are drawings.
+SMALLEST = 12  # px
+SMALL_TEXT = """least => [...document.body.querySelectorAll("*")].filter((one) =>
+  [...one.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim())
+  && one.checkVisibility() && !one.closest(".phone, script, style")
+  && parseFloat(getComputedStyle(one).fontSize) < least)
+  .map((one) => `smaller than ${least} px: ${one.textContent.trim().slice(0, 40)}`)"""
 Ask = Callable[..., list[str]]
 
 
@@ -66,6 +73,7 @@ def faults(tab: Tab, ask: Ask, seen: set[str]) -> list[str]:
     found = ask()
     if not tab.evaluate("document.documentElement.scrollWidth <= innerWidth"):
         found.append("wider than the screen")
+    found += tab.evaluate(SMALL_TEXT, SMALLEST)
     if tab.locator("h1").count() != 1:
         found.append(f"{tab.locator('h1').count()} headings of the first level")
     for name in tab.eval_on_selector_all("dialog[id]", "every => every.map(one => one.id)"):
