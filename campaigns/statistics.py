@@ -29,6 +29,7 @@ from devices.models import Application, Platform, ProviderCredential, Registrati
 from devices.models.applications import ENDS_SOON
 
 DAYS = 30  # of the overview
+SOON = timedelta(minutes=1)  # a start that is nearer is counted down
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,11 +285,22 @@ class Overview:
 
 
 def running(application: Application) -> list[CampaignRow]:
-    """Campaigns that are not finished, the newest first."""
-    unfinished = Campaign.objects.filter(
-        application=application, bulks__status__in=Bulk.UNFINISHED
-    ).distinct()
+    """Campaigns of which something is being sent or soon will be, the newest first."""
+    begun = Q(bulks__status__in=(Bulk.Status.SENDING, Bulk.Status.PAUSED))
+    soon = Q(bulks__status=Bulk.Status.PENDING, bulks__starts_at__lt=timezone.now() + SOON)
+    unfinished = Campaign.objects.filter(begun | soon, application=application).distinct()
     return campaign_rows(list(unfinished[:10]))
+
+
+def planned(application: Application) -> list[Bulk]:
+    """What campaigns send next, the first of it first; what begins within a minute is running."""
+    later = Bulk.objects.filter(
+        application=application,
+        campaign__isnull=False,
+        status=Bulk.Status.PENDING,
+        starts_at__gte=timezone.now() + SOON,
+    )
+    return list(later.select_related("campaign").order_by("starts_at", "pk")[:5])
 
 
 def overview(application: Application) -> Overview:

@@ -1,7 +1,5 @@
 """Find a campaign, start one."""
 
-from datetime import timedelta
-
 from django.db.models import Exists, OuterRef
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -14,7 +12,6 @@ from campaigns.models import Bulk, Campaign, ContentTemplate
 from devices.permissions import ApplicationRequest, Right, page
 from pushadmin.web import address, newest_first, page_or_partial
 
-HELD = timedelta(minutes=1)  # a start that is nearer is counted down
 STATES: dict[str, tuple[str, tuple[Bulk.Status, ...]]] = {
     "draft": ("Drafts", ()),
     "running": ("Running", Bulk.UNFINISHED),
@@ -28,7 +25,7 @@ def state_of(campaign: Campaign, bulk: Bulk | None) -> str:
     if campaign.is_draft or bulk is None:
         return "draft"
     if bulk.status == Bulk.Status.PENDING:
-        return "held" if bulk.starts_at - timezone.now() < HELD else "scheduled"
+        return "held" if bulk.starts_at - timezone.now() < statistics.SOON else "scheduled"
     return str(bulk.status)
 
 

@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from campaigns import statistics
+from campaigns import scheduling, statistics
 from campaigns.models import Bulk, Campaign
 from campaigns.statistics import CampaignRow, Overview, Pace
 from campaigns.views.campaigns import state_of
@@ -41,6 +41,7 @@ def overview(request: ApplicationRequest) -> HttpResponse:
         "sent_by_day": _every_day(numbers, "sent"),
         "seen_by_day": _every_day(numbers, "seen"),
         "running": _paced(numbers.running),
+        "planned": [(each, scheduling.shown(each)) for each in statistics.planned(application)],
         "latest": _paced(statistics.campaign_rows(list(latest.order_by("-launched_at")[:5]))),
         "steps": _steps(application),
         "unapproved": _unapproved(application),

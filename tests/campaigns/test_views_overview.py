@@ -127,6 +127,23 @@ def test_what_is_being_sent_asks_as_often_for_many_campaigns_as_for_one(client: 
     assert all(0.5 < pace.per_second <= 2 for pace in paces)  # 120 in one to two minutes
 
 
+def test_what_is_planned_stands_under_next_and_hides_nothing_that_runs(client: Client) -> None:
+    application = make_application()
+    sent = make_bulk(application, campaign=make_campaign(application, name="Friday sale"))
+    Bulk.objects.filter(pk=sent.pk).update(status=Bulk.Status.SENDING)
+    for days in range(12, 0, -1):
+        campaign = make_campaign(application, name=f"In {days} days")
+        at = timezone.now() + timedelta(days=days)
+        make_bulk(application, campaign=campaign, status=Bulk.Status.PENDING, starts_at=at)
+    member(client, application)
+
+    page = client.get(overview_url(application))
+
+    assert [row.campaign.name for row, _, _ in page.context["running"]] == ["Friday sale"]
+    planned = [bulk.campaign.name for bulk, _ in page.context["planned"]]
+    assert planned == [f"In {days} days" for days in range(1, 6)]
+
+
 def test_strangers_see_no_overview(client: Client) -> None:
     application = make_application()
     client.force_login(make_user(Role.ADMINISTRATOR))
