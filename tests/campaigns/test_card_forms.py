@@ -143,7 +143,11 @@ def test_links_of_other_names_stay(client: Client, shop: Application) -> None:
 @pytest.mark.parametrize(
     ("said", "field", "sentence"),
     [
-        ({"card-2-image_url": "nothing at all"}, "id_card-2-image_url", "Enter a valid URL."),
+        (
+            {"card-2-image_url": "nothing at all"},
+            "id_card-2-image_url",
+            "Type a whole address, such as https://shop.example/sale.",
+        ),
         ({"card-2-image_url": "http://cdn.example/a.png"}, "id_card-2-image_url", "https://"),
         ({"card-2-link": "boots"}, "id_card-2-link", "shop://shoes"),
         ({"card-2-link": "{{ person.link }}"}, "id_card-2-link", "shop://shoes"),

@@ -215,7 +215,7 @@ def test_pace_and_repeat_policy_go_with_the_launch_and_the_pace_can_be_changed(
     assert (change.before, change.after) == ({"throttle": 50}, {"throttle": 7})
 
     wrong = client.post(url("pace", shop, campaign.pk), {"throttle": "0"})
-    assert "The pace was not changed: Ensure this value is greater" in wrong.content.decode()
+    assert "The pace was not changed: Type 1 or more." in wrong.content.decode()
     client.post(url("pace", shop, campaign.pk), {"throttle": ""})
     assert Bulk.objects.get().throttle is None
 

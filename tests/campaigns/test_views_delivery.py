@@ -93,7 +93,7 @@ def test_a_chosen_time_is_saved_reviewed_and_scheduled(
         ({"start_time": "soon"}, "start_time", "Type a time, such as 09:00."),
         ({"zone": "Moon/Tranquility"}, "zone", "Select a valid choice"),
         ({"when": "repeat", "until": "2027-01-01"}, "until", "ends before its first day"),
-        ({"when": "repeat", "times": "0"}, "times", "greater than or equal to 1"),
+        ({"when": "repeat", "times": "0"}, "times", "Type 1 or more."),
         ({"try_first": "share", "try_size": "100"}, "try_size", "A share is 1 to 99 percent."),
         ({"try_first": "devices"}, "try_size", "Say how many get it first."),
     ],

@@ -159,7 +159,7 @@ def test_a_secret_of_one_gateway_does_not_serve_another(
         ({**INFOBIP, "sender": "Twelve chars"}, "sender", "1 to 11"),
         ({**INFOBIP, "sender": "Магазин"}, "sender", "1 to 11"),
         ({**INFOBIP, "sender": "MG" + "0" * 32}, "sender", "Twilio"),
-        ({**INFOBIP, "price": "-1"}, "price", "greater than or equal to 0"),
+        ({**INFOBIP, "price": "-1"}, "price", "Type 0 or more."),
         ({**INFOBIP, "price": "NaN"}, "price", "number"),
         ({**INFOBIP, "currency": ""}, "currency", "currency of the price"),
         ({**INFOBIP, "currency": "€"}, "currency", "three letters"),

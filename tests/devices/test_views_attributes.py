@@ -45,7 +45,7 @@ def test_an_attribute_is_set_in_its_type_and_taken_away(
 @pytest.mark.parametrize(
     ("typed", "text"),
     [
-        ({"name": "", "value": "x"}, "Name: This field is required."),
+        ({"name": "", "value": "x"}, "Name: Fill in this field."),
         ({"name": "x" * 257, "value": "x"}, "Name: Ensure this value has at most 256 characters"),
         ({"name": "a", "type": "number", "value": "many"}, "Value: Enter a number such as 7"),
         ({"name": "a", "type": "number", "value": "9" * 20}, "Value: Enter a number such as 7"),

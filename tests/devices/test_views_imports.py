@@ -319,7 +319,7 @@ def test_a_mapping_that_makes_no_devices_is_refused_beside_it(client: Client) ->
         (["skip", *CHOSEN[1:]], "The column “platform” is missing"),
         ([*CHOSEN[:5], "token"], "The column “token” is there twice"),
         ([*CHOSEN[:5], "shoes"], "Select a valid choice"),
-        (CHOSEN[:3], "This field is required"),
+        (CHOSEN[:3], "Fill in this field."),
     ):
         answer = start(client, run, mapping)
         assert (answer.status_code, text in answer.content.decode()) == (422, True), text
