@@ -137,7 +137,7 @@ def test_changing_a_key_leaves_its_secret_alone(client: Client) -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"name": ""}, "required"),
+        ({"name": ""}, "Fill in"),
         ({"scopes": []}, "Choose at least one"),
         ({"scopes": ["root"]}, "not one of the available choices"),
         ({"addresses": "somewhere"}, "“somewhere” is no address"),

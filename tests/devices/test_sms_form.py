@@ -137,7 +137,7 @@ def test_a_secret_of_one_gateway_does_not_serve_another(
 @pytest.mark.parametrize(
     ("form", "field", "said"),
     [
-        ({**INFOBIP, "shape": ""}, "shape", "required"),
+        ({**INFOBIP, "shape": ""}, "shape", "Fill in"),
         ({**INFOBIP, "shape": "pigeon"}, "shape", "valid choice"),
         ({**INFOBIP, "base_url": ""}, "base_url", "Enter the Base URL"),
         ({**INFOBIP, "base_url": "http://xyz.api.infobip.com"}, "base_url", "https://"),
@@ -155,7 +155,7 @@ def test_a_secret_of_one_gateway_does_not_serve_another(
         ({**INFOBIP, "base_url": "https://x.example:99999"}, "base_url", "not an address"),
         ({**INFOBIP, "api_key": ""}, "api_key", "Enter the API key"),
         ({**INFOBIP, "api_key": "ключ"}, "api_key", "copy it anew"),
-        ({**INFOBIP, "sender": ""}, "sender", "required"),
+        ({**INFOBIP, "sender": ""}, "sender", "Fill in"),
         ({**INFOBIP, "sender": "Twelve chars"}, "sender", "1 to 11"),
         ({**INFOBIP, "sender": "Магазин"}, "sender", "1 to 11"),
         ({**INFOBIP, "sender": "MG" + "0" * 32}, "sender", "Twilio"),

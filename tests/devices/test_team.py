@@ -169,7 +169,7 @@ def test_an_invitation_is_mailed_where_there_is_a_mail_server(
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"username": ""}, "required"),
+        ({"username": ""}, "Fill in"),
         ({"username": "a b"}, "valid username"),
         ({"email": "nowhere"}, "valid email"),
         ({"password": "12345678"}, "too common"),
