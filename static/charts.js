@@ -120,6 +120,8 @@
     chart.note.textContent = data.x?.type === "time" ? `Times in ${zone}` : isDay(data) ? "Days in UTC" : "";
     chart.rows.replaceChildren(table(data));
     chart.rows.setAttribute("aria-label", data.label || "Values of the chart");
+    if (data.points.length) delete chart.canvas.dataset.nothing;
+    else chart.canvas.dataset.nothing = "Nothing to draw yet";
     chart.drawing.setOption(options(host, data), { notMerge: true });
   }
 
