@@ -196,7 +196,7 @@ def _sender(call: Seen) -> str:
 
 
 def _senders(seen: Iterable[Seen]) -> dict[str, int]:
-    wanted = {name.replace("\0", "") for name in map(_sender, seen) if name}
+    wanted = {_storable(name) for name in map(_sender, seen) if name}
     by_code = Application.objects.filter(code__in=wanted).values_list("code", "pk")
     upper = {name.upper() for name in wanted}
     by_id = Application.objects.filter(application_id__in=upper).values_list("application_id", "pk")
@@ -234,7 +234,7 @@ def _row(call: Seen, known: dict[str, int], there: set[int]) -> RecordedCall:
         at=datetime.fromtimestamp(call.at, UTC),
         caller=call.caller[:255],
         method=call.method[:10],
-        path=path.replace("\0", "")[:500],
+        path=_storable(path)[:500],
         status=call.status,
         milliseconds=call.milliseconds,
         request_id=call.request_id[:36],
@@ -251,7 +251,7 @@ def _names(call: Seen) -> set[str]:
             found.update(NAMED.findall(text))
         else:
             _collect(value, found)
-    return {name.replace("\0", "") for name in found if 0 < len(name) <= 100}
+    return {_storable(name) for name in found if 0 < len(name) <= 100}
 
 
 def _collect(value: Any, found: set[str]) -> None:
@@ -270,9 +270,14 @@ def masked(text: str) -> str:
     """A body without secrets and without what names people; JSON in lines."""
     value = _parsed(text)
     if value is None:
-        return mask(text).replace("\0", "")
+        return _storable(mask(text))
     clean = json.dumps(_masked("", value), indent=2, ensure_ascii=False)
-    return clean.replace("\0", "").replace("\\u0000", "")
+    return _storable(clean).replace("\\u0000", "")
+
+
+def _storable(text: str) -> str:
+    """What PostgreSQL takes: no NUL, and no half of a pair, as JSON may have it (`\\ud800`)."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _masked(name: str, value: Any) -> Any:

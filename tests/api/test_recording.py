@@ -197,6 +197,20 @@ def test_long_and_broken_bodies_are_cut(system: System) -> None:
     assert all(len(call.body) <= calls.LONGEST for call in kept)
 
 
+def test_half_a_letter_keeps_no_call_from_being_kept(system: System) -> None:
+    """JSON can name what UTF-8 cannot write; the calls after it would wait for ever."""
+    half = "\\ud800"
+    body = f'{{"messages": [{{"sender": "{half}", "bulkId": "{half}"}}], "{half}": "{half}"}}'
+    system.post(SEND, body.encode())
+    system.get("/push/3/reports")
+
+    first, second = recorded()
+
+    assert (first.status, second.path) == (400, "/push/3/reports")
+    assert '"sender": "?"' in first.body
+    assert "?" in first.names
+
+
 def test_without_the_store_calls_are_answered_and_not_kept(system: System, settings: Any) -> None:
     settings.STORE_URL = "unix:///nowhere/at/all"
 
