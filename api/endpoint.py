@@ -325,7 +325,9 @@ def endpoint(family: Family, **handlers: Callable[..., Json | None]) -> View:
             content = handler(request, **captured)
             if content is None:
                 empty = {"Content-Length": "0"} if family.empty != HTTPStatus.NO_CONTENT else {}
-                return HttpResponse(status=family.empty, headers={**family.headers(), **empty})
+                nothing = HttpResponse(status=family.empty, headers={**family.headers(), **empty})
+                del nothing.headers["Content-Type"]  # clients would read it as HTML
+                return nothing
             headers = getattr(request, "answer_headers", None)
             return _answer(family, family.success, content, headers)
         except Refusal as refusal:

@@ -247,6 +247,7 @@ def test_a_device_leaves_its_person_and_the_answer_is_empty(
 
         assert (answer.status_code, answer.content) == (200, b"")
         assert answer["Content-Length"] == "0"
+        assert "Content-Type" not in answer
 
     device.refresh_from_db()
     assert (device.person, device.person_tags) == (None, [])
