@@ -136,7 +136,8 @@ class _TagBegins(Func):
 def _identity(typed: str) -> Q:
     condition = Q(kind=Identity.Kind.EXTERNAL_ID, value__startswith=typed)
     condition |= Q(kind=Identity.Kind.EMAIL, value__startswith=typed.lower())
-    digits = re.sub(r"[\s()/.+-]", "", typed)
+    # As people dial abroad: 0044 is +44, and no country's code begins with a zero.
+    digits = re.sub(r"[\s()/.+-]", "", typed).removeprefix("00")
     if digits.isascii() and digits.isdigit() and len(digits) >= 4:
         condition |= Q(kind=Identity.Kind.PHONE, value__startswith=digits)
     return condition
