@@ -71,3 +71,10 @@ def test_a_mail_to_an_address_without_account_invites_to_nothing(client: Client)
     [sent] = mail.outbox
     assert "No account has" in str(sent.body)
     assert "http" not in str(sent.body)
+
+
+def test_a_wrong_password_and_a_wrong_name_are_told_alike(client: Client) -> None:
+    user = make_user(Role.ANALYST, make_application(), email="ana@example.com")
+    for login in (user.username, "ana@example.com", "nobody", "nobody@example.com"):
+        answer = client.post(reverse("account_login"), {"login": login, "password": "guess"})
+        assert "No account has this name and this password" in answer.content.decode(), login
