@@ -160,6 +160,18 @@ def test_a_credential_is_removed_only_after_its_name_was_typed(
     assert not application.credentials.exists()
 
 
+def test_more_opens_above_the_bottom_bar_of_a_phone(page: Page, application: Application) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(reverse("devices:people", args=[application.pk]))
+    bar = page.get_by_role("navigation", name="Main, at the bottom")
+    bar.get_by_text("More", exact=True).click()
+    link = bar.get_by_role("link", name="Devices", exact=True)
+    expect(link).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Keyboard shortcuts")).to_be_hidden()
+    link.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Devices")
+
+
 def test_shortcuts_are_listed_and_work(page: Page, application: Application) -> None:
     page.goto(reverse("devices:list", args=[application.pk]))
     page.keyboard.press("?")
