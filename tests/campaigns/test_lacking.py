@@ -116,3 +116,4 @@ def test_nobody_can_read_it_and_the_button_says_so(client: Client) -> None:
 
     assert "Send to 0 devices<" in page
     assert 'hx-disabled-elt="this" disabled' in page
+    assert "<dt>Nobody</dt><dd>Whoever matches does not get it: see why.</dd>" in page
