@@ -12,6 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.contrib.auth.models import User
+from django.test import Client
 from django.utils import timezone
 
 from campaigns import flows, outbox
@@ -57,6 +58,18 @@ def make_user(
             user=user, application=application or make_application(), role=role
         )
     return user
+
+
+def client_of(user: User) -> Client:
+    """Somebody's browser, past the login page."""
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def signed_in(application: Application, role: Role = Role.MARKETER) -> Client:
+    """The browser of somebody new who has a role in an application."""
+    return client_of(make_user(role, application))
 
 
 def make_person(*, external_id: str = "", phone: str = "", email: str = "", **given: Any) -> Person:

@@ -23,7 +23,7 @@ from tests.factories import (
     make_person,
     make_registration,
     make_registrations,
-    make_user,
+    signed_in,
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh")]
@@ -61,14 +61,6 @@ def recorded() -> list[RecordedCall]:
     calls._sample.planned = True
     calls.consume(seconds=60)
     return list(RecordedCall.objects.order_by("pk"))
-
-
-def signed_in(application: Application, role: Role = Role.ADMINISTRATOR) -> Client:
-    client = Client()
-    client.force_login(
-        make_user(role, application), backend="django.contrib.auth.backends.ModelBackend"
-    )
-    return client
 
 
 def page_of(client: Client, application: Application, query: str = "") -> str:
@@ -155,7 +147,7 @@ def test_calls_of_phones_and_insider_are_kept(application: Application) -> None:
 
 
 def test_pages_of_the_dashboard_are_no_calls(application: Application) -> None:
-    page_of(signed_in(application), application)
+    page_of(signed_in(application, Role.ADMINISTRATOR), application)
 
     assert recorded() == []
 
@@ -244,7 +236,7 @@ def test_calls_are_found_by_ids_status_path_and_key(
     (name,) = send(system, application, to(make_registration(application)), bulk_id="b-1")
     system.post(SEND, {"messages": [{"sender": application.code}]})
     recorded()
-    client = signed_in(application)
+    client = signed_in(application, Role.ADMINISTRATOR)
 
     def found(query: str) -> int:
         return page_of(client, application, query).count("row-link")
@@ -269,7 +261,7 @@ def test_a_call_shows_what_the_cloud_gets(
     [call] = recorded()
 
     address = reverse("campaigns:call", args=[application.pk, call.pk])
-    page = signed_in(application).get(address).content.decode()
+    page = signed_in(application, Role.ADMINISTRATOR).get(address).content.decode()
 
     assert "What the cloud gets" in page
     assert page.count("Order shipped") == 2, "as it was asked, and as it is posted"
@@ -282,7 +274,7 @@ def test_why_there_is_no_payload_is_said(system: System, application: Applicatio
     send(system, application, to(device))
     [call] = recorded()
     client, address = (
-        signed_in(application),
+        signed_in(application, Role.ADMINISTRATOR),
         reverse("campaigns:call", args=[application.pk, call.pk]),
     )
 
@@ -312,7 +304,7 @@ def test_a_call_by_a_scenario_shows_what_each_step_sends(
     [call] = recorded()
     assert call.application == application
     address = reverse("campaigns:call", args=[application.pk, call.pk])
-    client = signed_in(application)
+    client = signed_in(application, Role.ADMINISTRATOR)
 
     first = client.get(address).content.decode()
     Journey.objects.update(deadline=timezone.now())
@@ -339,7 +331,7 @@ def test_calls_of_phones_take_no_place_of_those_of_systems(
     kept = recorded()
 
     assert [call.path for call in kept] == [SEND, *["/mobile/1/messages/deliveryreport"] * 2]
-    client = signed_in(application)
+    client = signed_in(application, Role.ADMINISTRATOR)
     assert page_of(client, application, "?from=systems").count("row-link") == 1
     assert page_of(client, application, "?from=apps").count("row-link") == 2
     assert page_of(client, application, "?from=x").count("row-link") == 3
@@ -376,7 +368,7 @@ def test_only_those_who_see_settings_see_calls_and_only_of_their_application(
     assert status(Role.DEVELOPER, application, everybodys) == 404
     assert status(Role.ADMINISTRATOR, application, everybodys) == 200
     assert status(Role.ADMINISTRATOR, other, mine) == 404
-    assert page_of(signed_in(other), other).count("row-link") == 1
+    assert page_of(signed_in(other, Role.ADMINISTRATOR), other).count("row-link") == 1
 
 
 def test_a_call_to_an_application_that_was_deleted_keeps_nobody_waiting(

@@ -1,7 +1,6 @@
 """The registry of attributes: what it shows to whom, and who may have an index built."""
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 
@@ -16,7 +15,7 @@ from tests.factories import (
     make_campaign,
     make_person,
     make_registration,
-    make_user,
+    signed_in,
 )
 
 pytestmark = pytest.mark.django_db
@@ -32,13 +31,6 @@ def shop() -> Application:
     make_registration(application, attributes={"plan": "gold"})
     make_registration(application, attributes={"plan": "x" * 100})
     return application
-
-
-def signed_in(application: Application, role: Role = Role.ADMINISTRATOR) -> Client:
-    client = Client()
-    user = make_user(role, application)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def registry(application: Application) -> str:
@@ -58,7 +50,7 @@ def test_each_attribute_has_its_type_values_and_users(shop: Application) -> None
     attributes.check(theirs, {"secret": 1})
     Segment.objects.create(application=theirs, name="Their secret", rule=rule)
 
-    page = signed_in(shop).get(registry(shop)).content.decode()
+    page = signed_in(shop, Role.ADMINISTRATOR).get(registry(shop)).content.decode()
 
     assert all(name in page for name in ("ltv", "plan", "beta", "cart", "loyalty"))
     assert "secret" not in page
@@ -67,7 +59,7 @@ def test_each_attribute_has_its_type_values_and_users(shop: Application) -> None
     assert ">Rich</a>" in page
     assert ">Friday sale</a>" in page
     assert "not needed" in page
-    found = signed_in(shop).get(registry(shop), {"q": "TV"}).content.decode()
+    found = signed_in(shop, Role.ADMINISTRATOR).get(registry(shop), {"q": "TV"}).content.decode()
     assert "ltv" in found
     assert "loyalty" not in found
 
@@ -81,7 +73,7 @@ def test_values_are_shown_to_those_who_see_devices(shop: Application) -> None:
 def test_what_people_of_other_applications_have_is_not_shown(shop: Application) -> None:
     attributes.check(None, {"nickname": "Zorro"})
     make_person(attributes={"nickname": "Zorro"})
-    page = signed_in(shop).get(registry(shop)).content.decode()
+    page = signed_in(shop, Role.ADMINISTRATOR).get(registry(shop)).content.decode()
     assert "nickname" in page
     assert "Zorro" not in page
 
@@ -107,7 +99,7 @@ def test_an_index_is_asked_for_and_taken_back(
 ) -> None:
     queued: list[int] = []
     monkeypatch.setattr(tasks.fit_indexes, "delay", lambda: queued.append(1))
-    client = signed_in(shop)
+    client = signed_in(shop, Role.ADMINISTRATOR)
     definition = AttributeDefinition.objects.get(name="ltv")
     for wanted, said in (("yes", "is being built"), ("no", "is being dropped")):
         with django_capture_on_commit_callbacks(execute=True):
@@ -125,7 +117,12 @@ def test_attributes_of_other_applications_are_not_found(shop: Application) -> No
     theirs = make_application()
     attributes.check(theirs, {"ltv": 1})
     definition = AttributeDefinition.objects.get(application=theirs)
-    assert signed_in(shop).post(switch(definition, shop), {"indexed": "yes"}).status_code == 404
+    assert (
+        signed_in(shop, Role.ADMINISTRATOR)
+        .post(switch(definition, shop), {"indexed": "yes"})
+        .status_code
+        == 404
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,7 +148,7 @@ def test_a_page_follows_what_is_built(
         return {**known(definitions), ltv.pk: condition}
 
     monkeypatch.setattr(indexing, "conditions", told)
-    page = signed_in(shop).get(registry(shop)).content.decode()
+    page = signed_in(shop, Role.ADMINISTRATOR).get(registry(shop)).content.decode()
     assert shown in page
     assert ("every 2s" in page) == asks_again
 
@@ -159,7 +156,7 @@ def test_a_page_follows_what_is_built(
 def test_the_registry_costs_as_many_statements_for_many_as_for_one(
     shop: Application, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    client = signed_in(shop)
+    client = signed_in(shop, Role.ADMINISTRATOR)
     client.get(registry(shop))
     attributes.check(shop, {f"a{number}": number for number in range(20)})
     with django_assert_num_queries(13):
@@ -169,5 +166,5 @@ def test_the_registry_costs_as_many_statements_for_many_as_for_one(
 
 def test_an_application_without_attributes_says_where_they_come_from() -> None:
     application = make_application()
-    page = signed_in(application).get(registry(application)).content.decode()
+    page = signed_in(application, Role.ADMINISTRATOR).get(registry(application)).content.decode()
     assert "No attribute yet" in page

@@ -5,7 +5,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
@@ -15,7 +14,7 @@ from campaigns import calendars
 from campaigns.calendars import Item, Page
 from campaigns.models import Bulk
 from devices.models import Application, Role
-from tests.factories import make_application, make_bulk, make_campaign, make_user
+from tests.factories import make_application, make_bulk, make_campaign, signed_in
 
 pytestmark = pytest.mark.django_db
 QUERIES = 10
@@ -91,8 +90,7 @@ def test_what_is_frozen_says_how_many_devices() -> None:
 
 
 def calendar_of(application: Application, **asked: str) -> str:
-    client = Client()
-    client.force_login(make_user(Role.ANALYST, application))
+    client = signed_in(application, Role.ANALYST)
     page = client.get(reverse("campaigns:calendar", args=[application.pk]), asked)
     assert page.status_code == 200
     return page.content.decode()
@@ -124,8 +122,7 @@ def test_a_calendar_costs_the_same_however_full_it_is(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     application = make_application()
-    client = Client()
-    client.force_login(make_user(Role.ANALYST, application))
+    client = signed_in(application, Role.ANALYST)
     address = reverse("campaigns:calendar", args=[application.pk])
     client.get(address)
     for _ in range(2):

@@ -15,7 +15,14 @@ from campaigns import audience, composing, counting, sampling, tasks
 from campaigns.models import PERSON_COLUMNS, Bulk, Reason, Sample, SampledRegistration, Segment
 from campaigns.targeting import EVERYBODY, Rule
 from devices.models import Application, Person, Platform, Provider, Registration, Role
-from tests.factories import make_application, make_campaign, make_credential, make_person, make_user
+from tests.factories import (
+    make_application,
+    make_campaign,
+    make_credential,
+    make_person,
+    make_user,
+    signed_in,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -231,8 +238,7 @@ def test_a_page_with_an_estimate_asks_for_the_exact_count(
     django_capture_on_commit_callbacks: type,
 ) -> None:
     monkeypatch.setattr(tasks.count_audience, "apply_async", run_now)
-    client = Client()
-    client.force_login(make_user(Role.MARKETER, large))
+    client = signed_in(large)
     campaign = make_campaign(large)
     address = reverse("campaigns:audience-size", args=[large.pk, campaign.pk])
     typed = {"name": "Sale", "platforms": ["iOS"], "hours": "48", "repeat_policy": "never"}

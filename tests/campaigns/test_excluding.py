@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -41,6 +40,7 @@ from tests.factories import (
     make_registration,
     make_registrations,
     make_user,
+    signed_in,
 )
 
 pytestmark = pytest.mark.django_db
@@ -356,14 +356,6 @@ def test_an_empty_list_asks_nothing_of_the_devices() -> None:
 
 
 # ------------------------------------------------------------------------------ the pages
-
-
-def signed_in(application: Application, role: Role = Role.MARKETER) -> Client:
-    client = Client()
-    client.force_login(
-        make_user(role, application), backend="django.contrib.auth.backends.ModelBackend"
-    )
-    return client
 
 
 @pytest.mark.parametrize("role", [Role.MARKETER, Role.ANALYST])

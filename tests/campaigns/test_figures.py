@@ -8,7 +8,6 @@ from html import unescape
 from typing import Any, NamedTuple
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -27,6 +26,7 @@ from tests.factories import (
     make_credential,
     make_registrations,
     make_user,
+    signed_in,
 )
 
 pytestmark = pytest.mark.django_db
@@ -88,10 +88,7 @@ def sent(cloud_for: CloudFor, settings: Any) -> Bulk:
 
 @pytest.fixture
 def reader(sent: Bulk) -> Client:
-    client = Client()
-    user: User = make_user(Role.ADMINISTRATOR, sent.application)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
+    return signed_in(sent.application, Role.ADMINISTRATOR)
 
 
 class Figure(NamedTuple):

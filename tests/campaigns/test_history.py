@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -12,7 +11,7 @@ from campaigns import changes, contents, drafting, history
 from campaigns.errors import StaleDraftError, WrongStateError
 from campaigns.models import Campaign, CampaignVersion, Segment
 from devices.models import AuditEntry, Role
-from tests.factories import make_application, make_campaign, make_user
+from tests.factories import client_of, make_application, make_campaign, make_user, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -172,8 +171,7 @@ def test_changes_are_told_by_field(campaign: Campaign) -> None:
 def test_the_page_compares_and_restores(campaign: Campaign) -> None:
     ana = make_user(Role.MARKETER, campaign.application)
     save(campaign, ana, text="Second")
-    client = Client()
-    client.force_login(ana, backend="django.contrib.auth.backends.ModelBackend")
+    client = client_of(ana)
     arguments = [campaign.application_id, campaign.pk]
 
     page = client.get(reverse("campaigns:versions", args=arguments)).content.decode()
@@ -190,11 +188,7 @@ def test_the_page_compares_and_restores(campaign: Campaign) -> None:
 
 def test_who_only_reads_does_not_restore(campaign: Campaign) -> None:
     save(campaign, make_user(Role.MARKETER, campaign.application), text="Second")
-    client = Client()
-    client.force_login(
-        make_user(Role.ANALYST, campaign.application),
-        backend="django.contrib.auth.backends.ModelBackend",
-    )
+    client = signed_in(campaign.application, Role.ANALYST)
     arguments = [campaign.application_id, campaign.pk]
 
     page = client.get(reverse("campaigns:versions", args=arguments)).content.decode()

@@ -18,7 +18,7 @@ from devices import import_batches
 from devices.audit import Author
 from devices.models import AuditEntry, ImportPiece, ImportRun, Role
 from devices.models.imports import ImportRefusal
-from tests.factories import make_application, make_person, make_registration, make_user
+from tests.factories import make_application, make_person, make_registration, make_user, signed_in
 
 pytestmark = pytest.mark.django_db
 SOMEBODY = Author("somebody")
@@ -252,9 +252,7 @@ def test_files_that_nobody_wants_are_forgotten_after_a_day(testers: StaticList) 
 
 def test_files_of_lists_are_no_imports_of_devices(testers: StaticList) -> None:
     upload = given(testers, "external_id\nu-1\n")
-    client = Client()
-    user = make_user(Role.MARKETER, testers.application)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    client = signed_in(testers.application)
     application = testers.application_id
 
     imports = client.get(reverse("devices:imports", args=[application])).content.decode()

@@ -1,7 +1,6 @@
 """Lists and their pages: who may see and change them, who is on them, what uses them."""
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
@@ -18,7 +17,7 @@ from tests.factories import (
     make_campaign,
     make_person,
     make_registration,
-    make_user,
+    signed_in,
 )
 
 pytestmark = pytest.mark.django_db
@@ -32,13 +31,6 @@ def shop() -> Application:
 
 def make_list(application: Application, name: str = "Testers") -> StaticList:
     return listing.create(application, SOMEBODY, name)
-
-
-def signed_in(application: Application, role: Role = Role.MARKETER) -> Client:
-    client = Client()
-    user = make_user(role, application)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def url(name: str, shown: StaticList, *more: int) -> str:

@@ -16,7 +16,7 @@ from devices.models import Application, Platform, Provider, Role
 from providers.pictures import MOST, Picture
 from tests.campaigns.picture_server import serving
 from tests.drawings import png
-from tests.factories import make_application, make_campaign, make_credential, make_user
+from tests.factories import make_application, make_campaign, make_credential, signed_in
 from tests.receiver import Receiver
 
 EVERY = list(SCREENS)
@@ -81,10 +81,7 @@ def shop(db: None) -> Application:
 
 @pytest.fixture
 def client(shop: Application) -> Client:
-    client = Client()
-    user = make_user(Role.MARKETER, shop)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
+    return signed_in(shop)
 
 
 def asked(client: Client, shop: Application, url: str, **more: str) -> Any:
@@ -168,9 +165,7 @@ def test_while_others_are_loaded_one_is_asked_to_come_back(
 
 @pytest.mark.parametrize("role", [Role.ANALYST, Role.APPROVER, Role.SUPPORT])
 def test_who_may_not_write_campaigns_has_nothing_loaded(shop: Application, role: Role) -> None:
-    client = Client()
-    user = make_user(role, shop)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    client = signed_in(shop, role)
 
     assert asked(client, shop, "https://cdn.example/a.png").status_code == 403
 

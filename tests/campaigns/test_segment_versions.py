@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +14,13 @@ from campaigns.models import Segment
 from campaigns.targeting import Rule, sentence
 from devices.audit import Author
 from devices.models import Application, AuditEntry, Role
-from tests.factories import make_application, make_registration, make_registrations, make_user
+from tests.factories import (
+    make_application,
+    make_registration,
+    make_registrations,
+    make_user,
+    signed_in,
+)
 
 GERMAN: Rule = {"all": [{"field": "language", "op": "in", "value": ["de", "de-AT"]}]}
 FRENCH: Rule = {"all": [{"field": "language", "op": "in", "value": ["fr"]}]}
@@ -40,13 +45,6 @@ def make_segment(application: Application, rule: Rule = GERMAN) -> Segment:
 def changed(segment: Segment, rule: Rule) -> Segment:
     user = make_user(Role.MARKETER, segment.application)
     return segmenting.change(segment, user, version=segment.version, name=segment.name, rule=rule)
-
-
-def signed_in(application: Application, role: Role = Role.MARKETER) -> Client:
-    client = Client()
-    user = make_user(role, application)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def url(name: str, segment: Segment, query: str = "") -> str:

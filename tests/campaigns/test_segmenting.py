@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from django.utils.html import strip_tags
 from pytest_django import DjangoAssertNumQueries
@@ -22,6 +21,7 @@ from tests.factories import (
     make_registration,
     make_registrations,
     make_user,
+    signed_in,
 )
 
 pytestmark = pytest.mark.django_db
@@ -43,13 +43,6 @@ def make_segment(
 ) -> Segment:
     user = make_user(Role.MARKETER, application)
     return segmenting.create(application, user, name=name, rule=GERMAN if rule is None else rule)
-
-
-def signed_in(application: Application, role: Role = Role.MARKETER) -> Client:
-    client = Client()
-    user = make_user(role, application)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def url(name: str, segment: Segment) -> str:

@@ -3,14 +3,13 @@
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 
 from campaigns import snippets
 from campaigns.errors import NameTakenError, SnippetError
 from campaigns.models import Snippet
 from devices.models import Application, AuditEntry, Role
-from tests.factories import make_application, make_campaign, make_user
+from tests.factories import make_application, make_campaign, make_user, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -22,13 +21,6 @@ def shop() -> Application:
 
 def make_snippet(shop: Application, name: str = "Greeting", text: str = "Hello,") -> Snippet:
     return snippets.create(shop, make_user(Role.MARKETER, shop), name=name, text=text)
-
-
-def signed_in(shop: Application, role: Role = Role.MARKETER) -> Client:
-    client = Client()
-    user = make_user(role, shop)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def test_each_change_of_a_snippet_stands_in_the_trail(shop: Application) -> None:

@@ -6,14 +6,13 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.utils import timezone
 
 from campaigns import counting, sampling, segmenting, tasks, trends
 from campaigns.models import Segment, SegmentDay, SegmentVersion
 from campaigns.targeting import Rule
 from devices.models import Application, Platform, Registration, Role
-from tests.factories import make_application, make_registrations, make_user
+from tests.factories import make_application, make_registrations, make_user, signed_in
 
 pytestmark = pytest.mark.django_db
 IOS: Rule = {"field": "platform", "op": "is", "value": "iOS"}
@@ -42,9 +41,7 @@ def make_day(segment: Segment, *, ago: int, devices: int, **given: Any) -> Segme
 
 
 def page_of(application: Application, address: str) -> str:
-    client = Client()
-    user = make_user(Role.ANALYST, application)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    client = signed_in(application, Role.ANALYST)
     return client.get(address).content.decode()
 
 

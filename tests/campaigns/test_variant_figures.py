@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from hypothesis import given
@@ -23,6 +22,7 @@ from tests.factories import (
     make_credential,
     make_registrations,
     make_user,
+    signed_in,
 )
 
 CloudFor = Callable[[ProviderCredential], Any]
@@ -139,10 +139,8 @@ def test_figures_of_languages_add_up_and_say_what_was_read(sent: Bulk) -> None:
 
 @pytest.mark.django_db
 def test_the_campaign_page_compares_variants_and_tells_of_languages(sent: Bulk) -> None:
-    client = Client()
     application = sent.application
-    user = make_user(Role.ANALYST, application)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    client = signed_in(application, Role.ANALYST)
 
     page = client.get(reverse("campaigns:detail", args=[application.pk, sent.campaign_id]))
     assert "Variant B" in page.content.decode()
@@ -162,9 +160,7 @@ def test_figures_of_app_versions_are_those_of_their_messages(sent: Bulk) -> None
     assert found is not None
     assert [(each.name, each.sent, each.clicked) for each in found] == [("None reported", 80, 20)]
     assert found[0].sent == found[0].accepted + found[0].failed
-    client = Client()
-    user = make_user(Role.ANALYST, sent.application)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    client = signed_in(sent.application, Role.ANALYST)
     address = reverse("campaigns:app-versions", args=[sent.application_id, sent.campaign_id])
     assert client.get(f"{address}?bulk={sent.pk}").content.decode().count("<tr>") == 2
     assert client.get(f"{address}?bulk=0").status_code == 404

@@ -22,6 +22,7 @@ from tests.factories import (
     make_person,
     make_registration,
     make_user,
+    signed_in,
 )
 
 pytestmark = pytest.mark.django_db
@@ -49,13 +50,6 @@ def sending(application: Application, name: str) -> Campaign:
     fanout.freeze(bulk)
     campaign.refresh_from_db()
     return campaign
-
-
-def signed_in(application: Application, role: Role) -> Client:
-    client = Client()
-    user = make_user(role, application)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def found(client: Client, application: Application, typed: str) -> str:

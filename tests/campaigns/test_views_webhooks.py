@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -23,7 +22,7 @@ from campaigns.models import (
 )
 from devices.models import Application, AuditEntry, Role
 from providers.posting import Posted
-from tests.factories import make_application, make_user, make_webhook
+from tests.factories import make_application, make_webhook, signed_in
 
 pytestmark = pytest.mark.django_db
 GIVEN_UP = WebhookDelivery.State.GIVEN_UP
@@ -32,14 +31,6 @@ GIVEN_UP = WebhookDelivery.State.GIVEN_UP
 @pytest.fixture
 def shop() -> Application:
     return make_application()
-
-
-def signed_in(application: Application, role: Role = Role.ADMINISTRATOR) -> Client:
-    client = Client()
-    client.force_login(
-        make_user(role, application), backend="django.contrib.auth.backends.ModelBackend"
-    )
-    return client
 
 
 def url(name: str, application: Application, *more: object) -> str:
@@ -62,7 +53,10 @@ def test_pages_are_for_those_who_see_settings(shop: Application, role: Role) -> 
 
     for name, place in (("webhooks", []), ("webhook-log", []), ("webhook-delivery", [delivery.pk])):
         assert client.get(url(name, shop, *place)).status_code == 403
-    assert signed_in(make_application()).get(url("webhooks", shop)).status_code == 404
+    assert (
+        signed_in(make_application(), Role.ADMINISTRATOR).get(url("webhooks", shop)).status_code
+        == 404
+    )
 
 
 def test_developers_look_and_administrators_act(shop: Application) -> None:
@@ -89,7 +83,11 @@ def test_developers_look_and_administrators_act(shop: Application) -> None:
 
 def test_what_belongs_to_another_application_is_not_there(shop: Application) -> None:
     other = make_application()
-    webhook, delivery, client = make_webhook(other), make_delivery(other), signed_in(shop)
+    webhook, delivery, client = (
+        make_webhook(other),
+        make_delivery(other),
+        signed_in(shop, Role.ADMINISTRATOR),
+    )
 
     assert client.get(url("webhook", shop, webhook.pk)).status_code == 404
     assert client.get(url("webhook-delivery", shop, delivery.pk)).status_code == 404
@@ -100,7 +98,7 @@ def test_what_belongs_to_another_application_is_not_there(shop: Application) -> 
 
 
 def test_a_webhook_is_added_changed_switched_off_and_removed(shop: Application) -> None:
-    client = signed_in(shop)
+    client = signed_in(shop, Role.ADMINISTRATOR)
     outbox.wanted(shop.pk)
 
     client.post(url("webhook-new", shop), {"url": "https://a.example/h?key=k", "events": [1, 4]})
@@ -149,7 +147,7 @@ def test_what_cannot_be_a_webhook_says_why(
 ) -> None:
     make_webhook(shop)
 
-    answer = signed_in(shop).post(url("webhook-new", shop), typed)
+    answer = signed_in(shop, Role.ADMINISTRATOR).post(url("webhook-new", shop), typed)
 
     assert answer.status_code == 422
     assert says in answer.content.decode()
@@ -159,13 +157,15 @@ def test_what_cannot_be_a_webhook_says_why(
 def test_a_network_that_is_allowed_can_be_typed(shop: Application, settings: Any) -> None:
     settings.WEBHOOK_NETWORKS = ["10.0.0.0/8"]
 
-    signed_in(shop).post(url("webhook-new", shop), {"url": "http://10.1.2.3/", "events": [1]})
+    signed_in(shop, Role.ADMINISTRATOR).post(
+        url("webhook-new", shop), {"url": "http://10.1.2.3/", "events": [1]}
+    )
 
     assert Webhook.objects.count() == 1
 
 
 def test_a_secret_is_shown_once(shop: Application) -> None:
-    client = signed_in(shop)
+    client = signed_in(shop, Role.ADMINISTRATOR)
 
     answer = client.post(url("webhook-secret", shop))
 
@@ -185,7 +185,7 @@ def test_a_secret_is_shown_once(shop: Application) -> None:
 
 def test_a_test_is_sent_to_its_webhook_alone(shop: Application) -> None:
     webhook, _ = make_webhook(shop, events=16), make_webhook(shop, "https://other.example/")
-    client = signed_in(shop)
+    client = signed_in(shop, Role.ADMINISTRATOR)
 
     answer = client.post(url("webhook-test", shop, webhook.pk))
 
@@ -204,7 +204,7 @@ def test_a_test_is_sent_to_its_webhook_alone(shop: Application) -> None:
 
 def test_the_list_says_how_an_address_answers(shop: Application) -> None:
     make_webhook(shop, "https://crm.example/hook?a=1")
-    client = signed_in(shop)
+    client = signed_in(shop, Role.ADMINISTRATOR)
     assert "Not tested" in client.get(url("webhooks", shop)).content.decode()
     delivery = make_delivery(shop, "https://crm.example/hook")
     deliveries.record(delivery, Posted(status=200), timezone.now())
@@ -245,7 +245,11 @@ def test_a_delivery_shows_each_try_and_no_secret(shop: Application) -> None:
     for status in (500, 204):
         deliveries.record(delivery, Posted(status=status, answer="<b>no</b>"), timezone.now())
 
-    page = signed_in(shop).get(url("webhook-delivery", shop, delivery.pk)).content.decode()
+    page = (
+        signed_in(shop, Role.ADMINISTRATOR)
+        .get(url("webhook-delivery", shop, delivery.pk))
+        .content.decode()
+    )
 
     assert "https://crm.example/hook?…" in page
     assert "pass" not in page.replace("password", "")
@@ -257,7 +261,7 @@ def test_a_delivery_shows_each_try_and_no_secret(shop: Application) -> None:
 
 def test_one_or_all_that_failed_are_replayed(shop: Application) -> None:
     one, two, three = (make_delivery(shop, state=GIVEN_UP, due_at=None) for _ in range(3))
-    client = signed_in(shop)
+    client = signed_in(shop, Role.ADMINISTRATOR)
     assert "3 deliveries were given up" in client.get(url("webhooks", shop)).content.decode()
 
     assert "Replay 3 deliveries" in client.get(url("webhook-log", shop)).content.decode()
@@ -274,7 +278,7 @@ def test_one_or_all_that_failed_are_replayed(shop: Application) -> None:
 def test_a_long_log_asks_as_often_as_a_short_one(
     shop: Application, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    client = signed_in(shop)
+    client = signed_in(shop, Role.ADMINISTRATOR)
     for number in range(30):
         made = make_delivery(shop, f"https://a.example/{number}")
         deliveries.record(made, Posted(status=500), timezone.now() - timedelta(days=1))

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,6 +20,7 @@ from tests.factories import (
     make_person,
     make_registration,
     make_user,
+    signed_in,
 )
 
 pytestmark = pytest.mark.django_db
@@ -282,13 +282,6 @@ def test_an_exact_count_of_clauses_is_asked_for_beside_that_of_the_whole(
 
 
 # ------------------------------------------------------------------------------------- pages
-
-
-def signed_in(application: Application, role: Role = Role.MARKETER) -> Client:
-    client = Client()
-    user = make_user(role, application)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def make_segment(application: Application, rule: Rule) -> Segment:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from devices import access
 from devices.models import ApiKey, ApiUser, AuditEntry, Role
-from tests.factories import make_application, make_user
+from tests.factories import make_application, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -23,9 +23,7 @@ OTHERS = [role for role in Role if role != Role.ADMINISTRATOR]
 
 @pytest.fixture
 def client() -> Client:
-    client = Client()
-    client.force_login(make_user(Role.ADMINISTRATOR, make_application()))
-    return client
+    return signed_in(make_application(), Role.ADMINISTRATOR)
 
 
 def secret_in(page: Any) -> str:
@@ -208,8 +206,7 @@ def test_a_user_is_switched_off_and_on(client: Client) -> None:
 
 @pytest.mark.parametrize("role", OTHERS)
 def test_only_administrators_deal_with_keys(role: Role) -> None:
-    client = Client()
-    client.force_login(make_user(role, make_application()))
+    client = signed_in(make_application(), role)
 
     assert client.get(reverse("devices:access")).status_code == 403
     assert make(client).status_code == 403

@@ -19,7 +19,7 @@ from devices import team
 from devices.errors import TeamError
 from devices.models import Application, AuditEntry, Invitation, Membership, Role
 from devices.permissions import RIGHTS, WORDS, Right
-from tests.factories import make_application, make_user
+from tests.factories import client_of, make_application, make_user
 
 pytestmark = pytest.mark.django_db
 OTHERS = [role for role in Role if role != Role.ADMINISTRATOR]
@@ -39,9 +39,7 @@ def boss(application: Application) -> User:
 @pytest.fixture
 def office(boss: User) -> Client:
     """The administrator's browser."""
-    client = Client()
-    client.force_login(boss)
-    return client
+    return client_of(boss)
 
 
 def membership_of(user: User) -> Membership:
@@ -112,8 +110,7 @@ def test_the_secret_leaves_the_address_at_once(office: Client, application: Appl
 
 def test_somebody_with_an_account_joins_with_it(office: Client, application: Application) -> None:
     stranger = make_user()
-    client = Client()
-    client.force_login(stranger)
+    client = client_of(stranger)
     client.get(link_in(invite(office, application, role="support")))
     client.post(reverse("devices:join"))
     assert membership_of(stranger).role == Role.SUPPORT
@@ -123,8 +120,7 @@ def test_an_invitation_changes_no_role_that_somebody_has(
     office: Client, application: Application
 ) -> None:
     analyst = make_user(Role.ANALYST, application)
-    client = Client()
-    client.force_login(analyst)
+    client = client_of(analyst)
     client.get(link_in(invite(office, application, role="administrator")))
 
     response = client.post(reverse("devices:join"))
@@ -294,8 +290,7 @@ def test_nobody_but_administrators_manages_a_team(
     application: Application, boss: User, role: Role | None
 ) -> None:
     user = make_user(role, application) if role else make_user(Role.ADMINISTRATOR)
-    client = Client()
-    client.force_login(user)
+    client = client_of(user)
     refused = 403 if role else 404  # a stranger does not learn that there is such a team
     invitation, _ = team.invite(boss, application, Role.ANALYST, "", RequestFactory().post("/"))
 

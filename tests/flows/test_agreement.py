@@ -44,6 +44,7 @@ from tests.factories import (
     make_gateway,
     make_registrations,
     make_user,
+    signed_in,
     vapid_key,
 )
 from tests.flows.conftest import make_shop
@@ -263,9 +264,7 @@ def as_phones_say(gateways: Gateways, push: Bulk) -> bool:
 
 def test_everybody_tells_the_same_of_a_campaign(sent: Sent, gateways: Gateways) -> None:
     push, shop = sent.push, sent.push.application
-    client = Client()
-    user = make_user(Role.ADMINISTRATOR, shop)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    client = signed_in(shop, Role.ADMINISTRATOR)
     page = text_of(client, "detail", shop, push.campaign_id)
     every_line = file_of(client, shop, push.campaign_id)
     lines = [line for line in every_line if line["step"] == "1"]

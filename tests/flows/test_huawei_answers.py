@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -20,6 +19,7 @@ from providers.base import Addressed, Outcome, PushNotification, Verdict
 from providers.huawei import HuaweiProvider
 from providers.huawei.answers import BY_CODE
 from tests.factories import (
+    client_of,
     make_bulk,
     make_registration,
     make_registrations,
@@ -212,8 +212,7 @@ def test_the_test_of_a_credential_says_what_is_wrong(
     credential.data = {name: value for name, value in data.items() if value}
     credential.save()
     administrator = make_user(Role.ADMINISTRATOR, shop)
-    client = Client()
-    client.force_login(administrator, backend="django.contrib.auth.backends.ModelBackend")
+    client = client_of(administrator)
 
     page = client.post(reverse("campaigns:credential-test", args=[shop.pk, credential.pk]))
 
