@@ -2,7 +2,6 @@
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
 from django.urls import reverse
 from django.utils.html import strip_tags
 
@@ -11,7 +10,9 @@ from campaigns.approving import State
 from campaigns.errors import NotApprovedError, WrongStateError
 from campaigns.models import Approval, Bulk, Campaign, Segment
 from devices.models import Application, AuditEntry, Membership, Role
+from tests.campaigns import composer
 from tests.factories import (
+    client_of,
     make_application,
     make_campaign,
     make_credential,
@@ -20,10 +21,7 @@ from tests.factories import (
 )
 
 pytestmark = pytest.mark.django_db
-TYPED = {
-    "name": "Sale", "text": "Today only", "on_tap": "app", "hours": "48",
-    "repeat_policy": "when_refused",
-}  # fmt: skip
+TYPED = composer.TYPED | {"name": "Sale"}
 
 
 @pytest.fixture
@@ -138,8 +136,7 @@ def test_a_template_that_is_deleted_voids_nothing(shop: Application, ana: User, 
 
 
 def test_saving_a_draft_as_it_is_voids_nothing(shop: Application, ana: User, bo: User) -> None:
-    client = Client()
-    client.force_login(ana)
+    client = client_of(ana)
     campaign = make_campaign(shop)
     edit = reverse("campaigns:edit", args=[shop.pk, campaign.pk])
     client.post(edit, TYPED | {"draft_version": "1"})
@@ -155,7 +152,7 @@ def test_saving_a_draft_as_it_is_voids_nothing(shop: Application, ana: User, bo:
 def test_a_save_that_says_the_same_does_not_disturb_who_reads_it(
     shop: Application, ana: User, bo: User
 ) -> None:
-    client = signed_in(ana)
+    client = client_of(ana)
     campaign = make_campaign(shop)
     edit = reverse("campaigns:edit", args=[shop.pk, campaign.pk])
     for version in ("1", "2", "2"):
@@ -193,19 +190,13 @@ def test_what_was_sent_back_can_be_asked_for_again(shop: Application, ana: User,
 # ------------------------------------------------------------------- pages
 
 
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 def words(page: bytes) -> str:
     return " ".join(strip_tags(page.decode()).split())
 
 
 def test_the_pages_lead_two_people_through_it(shop: Application, ana: User, bo: User) -> None:
     campaign = make_campaign(shop)
-    writer, reader = signed_in(ana), signed_in(bo)
+    writer, reader = client_of(ana), client_of(bo)
 
     def url(name: str) -> str:
         return reverse(f"campaigns:{name}", args=[shop.pk, campaign.pk])
@@ -243,11 +234,11 @@ def test_the_pages_lead_two_people_through_it(shop: Application, ana: User, bo: 
 def test_a_page_that_waits_for_approval_hears_what_became_of_it(
     shop: Application, ana: User, bo: User
 ) -> None:
-    campaign, writer = make_campaign(shop), signed_in(ana)
+    campaign, writer = make_campaign(shop), client_of(ana)
     news = reverse("campaigns:approval-news", args=[shop.pk, campaign.pk])
     ask(campaign, ana)
     read = reverse("campaigns:detail", args=[shop.pk, campaign.pk])
-    assert f'hx-get="{news}"' in signed_in(bo).get(read).content.decode()
+    assert f'hx-get="{news}"' in client_of(bo).get(read).content.decode()
     assert writer.get(news, {"draft_version": "1"}).status_code == 204
 
     decide(campaign, bo, approved=False)
@@ -268,8 +259,8 @@ def test_who_may_not_launch_approves_nothing(shop: Application, ana: User) -> No
     ask(campaign, ana)
     address = reverse("campaigns:approval-decide", args=[shop.pk, campaign.pk])
     typed = {"draft_version": "1", "decision": "approve"}
-    assert signed_in(make_user(Role.ANALYST, shop)).post(address, typed).status_code == 403
-    assert signed_in(make_user()).post(address, typed).status_code == 404
+    assert client_of(make_user(Role.ANALYST, shop)).post(address, typed).status_code == 403
+    assert client_of(make_user()).post(address, typed).status_code == 404
     assert Membership.objects.filter(application=shop, role=Role.ANALYST).exists()
     assert campaign.approvals.get().approved is None
 
@@ -277,6 +268,6 @@ def test_who_may_not_launch_approves_nothing(shop: Application, ana: User) -> No
 def test_an_empty_draft_is_not_asked_for(shop: Application, ana: User) -> None:
     campaign = make_campaign(shop)
     address = reverse("campaigns:approval-ask", args=[shop.pk, campaign.pk])
-    page = signed_in(ana).post(address, TYPED | {"draft_version": "1", "text": ""})
+    page = client_of(ana).post(address, TYPED | {"draft_version": "1", "text": ""})
     assert "Write what the notification says." in words(page.content)
     assert not Approval.objects.exists()

@@ -9,18 +9,16 @@ from django.urls import reverse
 from campaigns import checking
 from campaigns.errors import IncompleteContentError
 from campaigns.models import Campaign
-from devices.models import Application, Role
-from tests.factories import make_application, make_campaign, make_registrations, make_user
+from devices.models import Application
+from tests.campaigns.composer import edited
+from tests.factories import (
+    make_application,
+    make_campaign,
+    make_registrations,
+    signed_in,
+)
 
 pytestmark = pytest.mark.django_db
-TYPED = {
-    "name": "Friday sale",
-    "title": "Sale",
-    "text": "Today only",
-    "on_tap": "app",
-    "hours": "48",
-    "repeat_policy": "when_refused",
-}
 SHOES = {
     "id": 1,
     "headline": "Shoes",
@@ -59,17 +57,7 @@ def shop() -> Application:
 
 @pytest.fixture
 def client(shop: Application) -> Client:
-    client = Client()
-    user = make_user(Role.MARKETER, shop)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
-
-
-def post(client: Client, campaign: Campaign, **said: Any) -> str:
-    campaign.refresh_from_db()
-    address = reverse("campaigns:edit", args=[campaign.application_id, campaign.pk])
-    data = TYPED | {"draft_version": str(campaign.version)} | said
-    return client.post(address, data).content.decode()
+    return signed_in(shop)
 
 
 def options(campaign: Campaign) -> dict[str, Any]:
@@ -80,7 +68,7 @@ def options(campaign: Campaign) -> dict[str, Any]:
 def test_cards_are_kept_in_the_order_they_were_put_in(client: Client, shop: Application) -> None:
     campaign = make_campaign(shop)
 
-    post(client, campaign, **TYPED_CARDS)
+    edited(client, campaign, **TYPED_CARDS)
 
     assert options(campaign) == {"carousel": [BOOTS, SHOES], "carousel_kind": "slider"}
 
@@ -102,7 +90,7 @@ def test_each_language_has_cards_of_its_own(client: Client, shop: Application) -
     prefix = f"content-{german.pk}-"
     said = {f"{prefix}{name}": value for name, value in TYPED_CARDS.items()}
 
-    post(client, campaign, **{f"{prefix}text": "Nur heute", f"{prefix}on_tap": "app"}, **said)
+    edited(client, campaign, **{f"{prefix}text": "Nur heute", f"{prefix}on_tap": "app"}, **said)
 
     german.refresh_from_db()
     assert [item["id"] for item in german.options["carousel"]] == [2, 1]
@@ -113,7 +101,7 @@ def test_who_sends_no_cards_leaves_them_as_they_are(client: Client, shop: Applic
     stored = {"carousel": [SHOES], "carousel_kind": "carousel", "sound": "bell.wav"}
     campaign = make_campaign(shop, options=stored)
 
-    post(client, campaign)
+    edited(client, campaign)
 
     assert options(campaign) == stored
 
@@ -121,7 +109,7 @@ def test_who_sends_no_cards_leaves_them_as_they_are(client: Client, shop: Applic
 def test_one_picture_drops_the_cards_and_nothing_else(client: Client, shop: Application) -> None:
     campaign = make_campaign(shop, options={"carousel": [SHOES], "sound": "bell.wav"})
 
-    post(client, campaign, **TYPED_CARDS | {"pictures": ""})
+    edited(client, campaign, **TYPED_CARDS | {"pictures": ""})
 
     assert options(campaign) == {"sound": "bell.wav"}
 
@@ -130,10 +118,10 @@ def test_links_of_other_names_stay(client: Client, shop: Application) -> None:
     links = {"tier": "gold", "ins_dl_internal": "https://shop.example/shoes"}
     campaign = make_campaign(shop, options={"carousel": [SHOES | {"deep_links": links}]})
 
-    post(client, campaign, **TYPED_CARDS | {"cards": "1"})
+    edited(client, campaign, **TYPED_CARDS | {"cards": "1"})
     assert options(campaign)["carousel"][0]["deep_links"] == links
 
-    post(client, campaign, **TYPED_CARDS | {"cards": "1", "card-1-link": "shop://shoes"})
+    edited(client, campaign, **TYPED_CARDS | {"cards": "1", "card-1-link": "shop://shoes"})
     assert options(campaign)["carousel"][0]["deep_links"] == {
         "tier": "gold",
         "ins_dl_url_scheme": "shop://shoes",
@@ -159,7 +147,7 @@ def test_what_is_wrong_with_a_card_stands_beside_its_field(
 ) -> None:
     campaign = make_campaign(shop)
 
-    page = post(client, campaign, **TYPED_CARDS | said)
+    page = edited(client, campaign, **TYPED_CARDS | said)
 
     (fault,) = [line for line in page.split("<li") if f'data-fault="{field}"' in line]
     assert sentence in fault
@@ -179,7 +167,7 @@ def test_a_mistake_in_the_merge_tags_of_a_card_is_kept_and_said_beside_its_field
 ) -> None:
     campaign = make_campaign(shop)
 
-    page = post(client, campaign, **TYPED_CARDS | {f"card-1-{name}": said})
+    page = edited(client, campaign, **TYPED_CARDS | {f"card-1-{name}": said})
 
     (fault,) = [line for line in page.split("<li") if f'data-fault="id_card-1-{name}"' in line]
     assert sentence in fault
@@ -190,7 +178,7 @@ def test_merge_tags_of_a_link_may_have_blanks(client: Client, shop: Application)
     campaign = make_campaign(shop)
     link = 'https://shop.example/?who={{ first_name | default: "you" | url_encode }}'
 
-    post(client, campaign, **TYPED_CARDS | {"card-1-link": link})
+    edited(client, campaign, **TYPED_CARDS | {"card-1-link": link})
 
     assert options(campaign)["carousel"][1]["deep_links"] == {"ins_dl_external": link}
 

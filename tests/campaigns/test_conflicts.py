@@ -13,6 +13,7 @@ from campaigns.models import Bulk, Campaign, Scenario
 from campaigns.variants import evenly
 from devices.models import Application, Role
 from providers.base import Cause, Outcome, Verdict
+from tests.campaigns import composer
 from tests.factories import (
     make_application,
     make_bulk,
@@ -22,13 +23,11 @@ from tests.factories import (
     make_person,
     make_registration,
     make_user,
+    signed_in,
 )
 
 pytestmark = pytest.mark.django_db
-TYPED = {
-    "name": "Sale", "text": "Today only", "on_tap": "app", "hours": "48",
-    "repeat_policy": "when_refused", "share_0": "50", "share_1": "50", "holdout": "0",
-}  # fmt: skip
+TYPED = composer.TYPED | {"share_0": "50", "share_1": "50", "holdout": "0"}
 WINNER = {"win_metric": "clicked", "win_test": "20", "win_minutes": "60"}
 CANARY = {"try_first": "share", "try_size": "10", "try_minutes": "15", "try_failed": "5"}
 LOCAL = {
@@ -48,9 +47,7 @@ def shop() -> Application:
 
 @pytest.fixture
 def marketer(shop: Application) -> Client:
-    client = Client()
-    client.force_login(make_user(Role.MARKETER, shop))
-    return client
+    return signed_in(shop)
 
 
 def push_then_sms(shop: Application) -> Scenario:

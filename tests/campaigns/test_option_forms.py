@@ -7,21 +7,13 @@ from django.test import Client
 from django.urls import reverse
 
 from campaigns.models import Campaign
-from devices.models import Application, Platform, Role
+from devices.models import Application, Platform
 from devices.versions import pack_version
-from tests.factories import make_application, make_campaign, make_registration, make_user
+from tests.campaigns.composer import TYPED, edited
+from tests.factories import make_application, make_campaign, make_registration, signed_in
 
 pytestmark = pytest.mark.django_db
-TYPED = {
-    "name": "Friday sale",
-    "title": "Sale",
-    "text": "Today only",
-    "on_tap": "app",
-    "hours": "48",
-    "repeat_policy": "when_refused",
-    "more": "1",
-    "sound": "default",
-}
+BEHIND = {"more": "1", "sound": "default"}  # "Sound, badge, buttons …"
 
 
 @pytest.fixture
@@ -31,17 +23,11 @@ def shop() -> Application:
 
 @pytest.fixture
 def client(shop: Application) -> Client:
-    client = Client()
-    user = make_user(Role.MARKETER, shop)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
+    return signed_in(shop)
 
 
 def post(client: Client, campaign: Campaign, **said: Any) -> str:
-    campaign.refresh_from_db()
-    address = reverse("campaigns:edit", args=[campaign.application_id, campaign.pk])
-    data = TYPED | {"draft_version": str(campaign.version)} | said
-    return client.post(address, data).content.decode()
+    return edited(client, campaign, **BEHIND | said)
 
 
 def options(campaign: Campaign) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from campaigns import contents, drafting, history, templating
 from campaigns.errors import NameTakenError, StaleDraftError, TemplateError
 from campaigns.models import Campaign, CampaignContent, ContentTemplate
 from devices.models import Application, AuditEntry, Role
-from tests.factories import make_application, make_campaign, make_user
+from tests.campaigns import composer
+from tests.factories import make_application, make_campaign, make_user, signed_in
 
 pytestmark = pytest.mark.django_db
 SAID = {"title": "Sale", "text": "Today only", "image_url": "https://cdn.example/a.png"}
@@ -202,24 +203,11 @@ def test_a_template_is_renamed_unless_the_name_is_taken(campaign: Campaign) -> N
 
 # ------------------------------------------------------------------------------- pages
 
-TYPED = {
-    "name": "Friday sale", "title": "Sale", "text": "Typed", "on_tap": "app", "hours": "48",
-    "repeat_policy": "when_refused",
-}  # fmt: skip
-
-
-def signed_in(shop: Application, role: Role = Role.MARKETER) -> Client:
-    client = Client()
-    user = make_user(role, shop)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
-
 
 def post(client: Client, name: str, campaign: Campaign, **typed: Any) -> Any:
-    campaign.refresh_from_db()
-    version = {"draft_version": str(campaign.version)}
-    address = reverse(f"campaigns:{name}", args=[campaign.application_id, campaign.pk])
-    return client.post(address, TYPED | version | typed, headers={"HX-Request": "true"})
+    return composer.post(
+        client, name, campaign, {"HX-Request": "true"}, **{"text": "Typed", **typed}
+    )
 
 
 def make_template(shop: Application, name: str, **said: Any) -> ContentTemplate:

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from django.urls import reverse
 
 from campaigns import trials
 from campaigns.models import Bulk, Campaign, Chunk, Message, SavedDevice
 from devices.models import Application, AuditEntry, Platform, ProviderCredential, Role
 from providers.base import Outcome, Verdict
+from tests.campaigns import composer
+from tests.campaigns.composer import url
 from tests.factories import (
     do_not_contact,
     make_application,
@@ -19,18 +20,12 @@ from tests.factories import (
     make_person,
     make_registration,
     make_user,
+    signed_in,
 )
 
 pytestmark = pytest.mark.django_db
 CloudFor = Callable[[ProviderCredential], Any]
-TYPED = {
-    "name": "Friday sale",
-    "title": "Sale",
-    "text": "Hi {{ first_name }}",
-    "on_tap": "app",
-    "hours": "48",
-    "repeat_policy": "when_refused",
-}
+TYPED = composer.TYPED | {"text": "Hi {{ first_name }}"}
 
 
 @pytest.fixture
@@ -125,14 +120,7 @@ def test_a_test_carries_the_cards_that_fit(shop: Application, cloud: Any) -> Non
 
 @pytest.fixture
 def client(shop: Application) -> Client:
-    client = Client()
-    user = make_user(Role.MARKETER, shop)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
-
-
-def address(name: str, campaign: Campaign) -> str:
-    return reverse(f"campaigns:{name}", args=[campaign.application_id, campaign.pk])
+    return signed_in(shop)
 
 
 def test_what_is_typed_is_saved_and_sent(client: Client, shop: Application, cloud: Any) -> None:
@@ -140,11 +128,11 @@ def test_what_is_typed_is_saved_and_sent(client: Client, shop: Application, clou
     other = make_registration(shop)
     campaign = make_campaign(shop, text="Before")
     for each in (device, other):
-        saved = client.post(address("trial-device", campaign), {"registration": each.pk})
+        saved = client.post(url("trial-device", campaign), {"registration": each.pk})
         assert saved.status_code == 200
     version = {"draft_version": str(campaign.version), "registration": str(device.pk)}
 
-    page = client.post(address("trial-send", campaign), TYPED | version).content.decode()
+    page = client.post(url("trial-send", campaign), TYPED | version).content.decode()
 
     assert [one.payload.notification.text for one in cloud.taken] == ["Hi Ana"]
     assert f'data-answer="{device.pk}"' in page
@@ -156,10 +144,10 @@ def test_a_chosen_language_is_sent(client: Client, shop: Application, cloud: Any
     device = make_registration(shop, language="en")
     campaign = make_campaign(shop)
     campaign.contents.create(language="de", text="Nur heute")
-    client.post(address("trial-device", campaign), {"registration": device.pk})
+    client.post(url("trial-device", campaign), {"registration": device.pk})
     said = {"draft_version": "1", "registration": str(device.pk), "trial_content": "de:0"}
 
-    client.post(address("trial-send", campaign), TYPED | {"text": "Hi"} | said)
+    client.post(url("trial-send", campaign), TYPED | {"text": "Hi"} | said)
 
     assert [one.payload.notification.text for one in cloud.taken] == ["Nur heute"]
 
@@ -180,10 +168,10 @@ def test_what_cannot_be_sent_is_said(
 ) -> None:
     device = make_registration(shop)
     campaign = make_campaign(shop)
-    client.post(address("trial-device", campaign), {"registration": device.pk})
+    client.post(url("trial-device", campaign), {"registration": device.pk})
     data = TYPED | {"text": "Hi", "draft_version": "1", "registration": str(device.pk)} | said
 
-    page = client.post(address("trial-send", campaign), data).content.decode()
+    page = client.post(url("trial-send", campaign), data).content.decode()
 
     assert sentence in page
     assert cloud.taken == []
@@ -193,14 +181,14 @@ def test_test_devices_are_found_saved_and_forgotten(client: Client, shop: Applic
     device = make_registration(shop, person=make_person(external_id="ana-1", first_name="Ana"))
     campaign = make_campaign(shop)
 
-    found = client.get(address("trial", campaign), {"trial_q": "ana-1"}).content.decode()
+    found = client.get(url("trial", campaign), {"trial_q": "ana-1"}).content.decode()
     assert "Ana" in found
-    client.post(address("trial-device", campaign), {"registration": device.pk})
-    assert "My test devices" in client.get(address("trial", campaign)).content.decode()
+    client.post(url("trial-device", campaign), {"registration": device.pk})
+    assert "My test devices" in client.get(url("trial", campaign)).content.decode()
     assert SavedDevice.objects.get().registration == device
-    client.post(address("trial-device", campaign), {"registration": device.pk, "do": "forget"})
+    client.post(url("trial-device", campaign), {"registration": device.pk, "do": "forget"})
     assert not SavedDevice.objects.exists()
-    assert "No device" in client.get(address("trial", campaign), {"trial_q": "bo"}).content.decode()
+    assert "No device" in client.get(url("trial", campaign), {"trial_q": "bo"}).content.decode()
 
 
 def test_devices_of_others_are_out_of_reach(client: Client, shop: Application, cloud: Any) -> None:
@@ -210,13 +198,13 @@ def test_devices_of_others_are_out_of_reach(client: Client, shop: Application, c
     theirs = make_registration(shop)
     trials.save(theirs, colleague)
 
-    answer = client.post(address("trial-device", campaign), {"registration": stranger.pk})
+    answer = client.post(url("trial-device", campaign), {"registration": stranger.pk})
     assert answer.status_code == 404
     for wrong in ("", "x", "9" * 30):
-        answer = client.post(address("trial-device", campaign), {"registration": wrong})
+        answer = client.post(url("trial-device", campaign), {"registration": wrong})
         assert answer.status_code == 404
     data = TYPED | {"text": "Hi", "draft_version": "1", "registration": str(theirs.pk)}
-    client.post(address("trial-send", campaign), data)
+    client.post(url("trial-send", campaign), data)
     assert cloud.taken == []
 
 
@@ -226,7 +214,7 @@ def test_there_is_a_most_of_test_devices(
     monkeypatch.setattr(trials, "MOST", 1)
     campaign = make_campaign(shop)
     for device in (make_registration(shop), make_registration(shop)):
-        page = client.post(address("trial-device", campaign), {"registration": device.pk})
+        page = client.post(url("trial-device", campaign), {"registration": device.pk})
 
     assert "You have 1 test devices" in page.content.decode()
     assert SavedDevice.objects.count() == 1

@@ -7,26 +7,18 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from campaigns.models import Campaign
-from devices.models import Application, Role
+from devices.models import Application
+from tests.campaigns.composer import post
 from tests.factories import (
     make_application,
     make_campaign,
     make_person,
     make_registration,
     make_registrations,
-    make_user,
+    signed_in,
 )
 
 pytestmark = pytest.mark.django_db
-TYPED = {
-    "name": "Friday sale",
-    "title": "Sale",
-    "text": "Today only",
-    "on_tap": "app",
-    "hours": "48",
-    "repeat_policy": "when_refused",
-}
 
 
 @pytest.fixture
@@ -39,17 +31,7 @@ def shop() -> Application:
 
 @pytest.fixture
 def client(shop: Application) -> Client:
-    client = Client()
-    user = make_user(Role.MARKETER, shop)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
-
-
-def post(client: Client, name: str, campaign: Campaign, **typed: Any) -> Any:
-    campaign.refresh_from_db()
-    version = {"draft_version": str(campaign.version)}
-    address = reverse(f"campaigns:{name}", args=[campaign.application_id, campaign.pk])
-    return client.post(address, TYPED | version | typed)
+    return signed_in(shop)
 
 
 def test_adding_a_language_saves_what_was_typed(client: Client, shop: Application) -> None:

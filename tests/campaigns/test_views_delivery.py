@@ -3,27 +3,25 @@
 from datetime import timedelta
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from campaigns.models import Bulk, Campaign, CapUse
-from devices.models import Application, Registration, Role
+from campaigns.models import Bulk, CapUse
+from devices.models import Application, Registration
+from tests.campaigns import composer
+from tests.campaigns.composer import url
 from tests.factories import (
     make_application,
     make_bulk,
     make_campaign,
     make_credential,
     make_registrations,
-    make_user,
+    signed_in,
 )
 
 pytestmark = pytest.mark.django_db
-TYPED = {
-    "draft_version": "1", "name": "Sale", "text": "Today only", "on_tap": "app", "hours": "48",
-    "repeat_policy": "when_refused",
-}  # fmt: skip
+TYPED = composer.TYPED | {"draft_version": "1"}
 LATER = {
     "when": "at", "start_date": "2027-07-24", "start_time": "09:00", "zone": "Europe/Berlin",
 }  # fmt: skip
@@ -35,16 +33,6 @@ def shop() -> Application:
     make_registrations(application, 3)
     make_credential(application)
     return application
-
-
-def signed_in(shop: Application, role: Role = Role.MARKETER) -> Client:
-    client = Client()
-    client.force_login(make_user(role, shop))
-    return client
-
-
-def url(name: str, campaign: Campaign) -> str:
-    return reverse(f"campaigns:{name}", args=[campaign.application_id, campaign.pk])
 
 
 def words(page: bytes) -> str:
