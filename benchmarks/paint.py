@@ -21,14 +21,13 @@ import django
 
 django.setup()
 
-from django.test import Client  # noqa: E402
 from playwright.sync_api import Page, expect  # noqa: E402
 
 from benchmarks.pages import fill  # noqa: E402
 from benchmarks.results import Row, Table, report  # noqa: E402
-from tests.browsers import chromium, let_in  # noqa: E402
+from tests.browsers import chromium, let_in, new_profile, wait_until  # noqa: E402
+from tests.factories import client_of  # noqa: E402
 from tests.flows.processes import WebServer, collected  # noqa: E402
-from tests.waiting import eventually  # noqa: E402
 
 CEILING = 1500  # milliseconds
 PARTS = ("polled", "timeline", "members", "why not")  # of pages, and what they lead to
@@ -56,9 +55,7 @@ def painted(tab: Page, address: str) -> float:
     assert answer is not None
     assert answer.status == 200, f"{address}: {answer.status}"
     expect(tab.locator(".skeleton:visible")).to_have_count(0)
-    # Asked by the debugger: pages let nobody else evaluate a text.
-    found: float = eventually(lambda: tab.evaluate("window.painted"), "something is painted")
-    return found
+    return float(wait_until(tab, "window.painted"))
 
 
 def main() -> None:
@@ -68,8 +65,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     dashboard = fill(options.devices, options.messages)
-    client = Client()
-    client.force_login(dashboard.user, backend="django.contrib.auth.backends.ModelBackend")
     pages = {
         name: address
         for name, address in dashboard.pages.items()
@@ -77,9 +72,8 @@ def main() -> None:
     }
     rows = []
     with tempfile.TemporaryDirectory() as folder, web_server(Path(folder)) as url, chromium() as it:
-        context = it.new_context(base_url=url, viewport={"width": 1440, "height": 900})
-        context.set_default_timeout(60_000)  # milliseconds
-        let_in(context, client, url)
+        context = new_profile(it, url)
+        let_in(context, client_of(dashboard.user), url)
         context.add_init_script(WATCH)
         tab = context.new_page()
         network = context.new_cdp_session(tab)

@@ -3,16 +3,22 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from embedded import browser, packages
+from tests.waiting import eventually
+
+PATIENCE = 60_000  # milliseconds; a busy machine may take its time
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
+    """Headless, and patient: what is waited for is a state, not a speed."""
+    expect.set_options(timeout=PATIENCE)
     program = browser.chromium()
     # Playwright's own Node needs a library that small systems lack.
     os.environ["PLAYWRIGHT_NODEJS_PATH"] = str(packages.node())
@@ -24,6 +30,22 @@ def chromium() -> Iterator[Browser]:
         )
         with launched as opened:
             yield opened
+
+
+def new_profile(opened: Browser, url: str) -> BrowserContext:
+    """A fresh one at a server, on a wide screen."""
+    context = opened.new_context(base_url=url, viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(PATIENCE)
+    return context
+
+
+def wait_until(page: Page, expression: str) -> Any:
+    """What a script says once it is true.
+
+    Asked by the debugger each time: our pages let nobody else evaluate a text, so that
+    `wait_for_function` fails unless it is true at once.
+    """
+    return eventually(lambda: page.evaluate(expression), expression, seconds=PATIENCE / 1000)
 
 
 def let_in(browsing: BrowserContext, client: Client, url: str) -> None:

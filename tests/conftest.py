@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page
 from pytest_django.live_server_helper import LiveServer
 
 from embedded import packages
-from tests.browsers import chromium, let_in
+from tests.browsers import chromium, let_in, new_profile
 from tests.complaints import Complaints
+from tests.factories import client_of
 
 AXE = packages.NODE_MODULES / "axe-core/axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -40,8 +40,7 @@ def browsing(
     browser: Browser, live_server: LiveServer, complaints: Complaints
 ) -> Iterator[BrowserContext]:
     """A fresh browser profile at the live server; its pages must not complain."""
-    context = browser.new_context(base_url=live_server.url, viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(10_000)  # milliseconds
+    context = new_profile(browser, live_server.url)
     context.on("page", complaints.listen)
     yield context
     context.close()
@@ -59,9 +58,7 @@ def sign_in(browsing: BrowserContext, live_server: LiveServer) -> Callable[[User
     """Sign a user in without the login page, for tests of other pages."""
 
     def sign(user: User) -> None:
-        client = Client()
-        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-        let_in(browsing, client, live_server.url)
+        let_in(browsing, client_of(user), live_server.url)
 
     return sign
 

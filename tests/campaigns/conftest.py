@@ -5,15 +5,26 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
 from campaigns import channels
-from campaigns.models import Bulk
+from campaigns.models import Bulk, Campaign
 from campaigns.store import store
-from devices.models import ProviderCredential
+from devices.models import ProviderCredential, Role
 from providers.base import Addressed, Outcome, Payload, PushNotification, Verdict
 from tests.campaigns.handing_over import CloudFor
 from tests.campaigns.reporting import ACCEPTED, frozen, hand_over
 from tests.campaigns.stepping import Shop
+from tests.factories import make_application, make_campaign, make_registrations, make_user
+
+
+@pytest.fixture
+def draft(sign_in: Callable[[User], None]) -> Campaign:
+    """What a marketer, who is signed in in the browser, has begun to say to three devices."""
+    application = make_application(name="Shop")
+    make_registrations(application, 3)
+    sign_in(make_user(Role.MARKETER, application))
+    return make_campaign(application, name="Friday sale", title="Sale", text="Today only")
 
 
 class Bytes:

@@ -15,6 +15,7 @@ from campaigns import dispatch, fanout
 from campaigns.models import Bulk, Chunk
 from devices.models import Application, ProviderCredential, Role
 from providers.base import Outcome, Verdict
+from tests.campaigns.composer import saved
 from tests.factories import (
     make_application,
     make_bulk,
@@ -89,11 +90,11 @@ def test_a_campaign_in_recipients_time_is_throttled_paused_resumed_and_finished(
     page.get_by_role("button", name="Send to 7 more").click()
     expect(page.locator(".page-title .state")).to_have_text("Sending")
     dispatch.work(seconds=60)
-    expect(page.locator("#balance")).to_contain_text("3 waiting", timeout=30_000)
+    expect(page.locator("#balance")).to_contain_text("3 waiting")
 
     Chunk.objects.filter(bulk=bulk).update(not_before=timezone.now() - timedelta(seconds=1))
     dispatch.work(seconds=60)
-    expect(page.locator(".page-title .state")).to_have_text("Done", timeout=30_000)
+    expect(page.locator(".page-title .state")).to_have_text("Done")
     expect(page.locator("#balance")).to_contain_text("0 waiting")
 
 
@@ -103,10 +104,10 @@ def test_opening_a_draft_saves_nothing(
     sign_in(make_user(Role.MARKETER, shop))
     draft = opened(page, shop)
     page.reload(wait_until="load")
-    expect(page.locator("#save-mark")).to_contain_text("Saved")
+    saved(page)
     page.get_by_text("At a time").click()
     expect(page.locator("#save-mark")).to_contain_text("Saving")
-    expect(page.locator("#save-mark")).to_contain_text("Saved")
+    saved(page)
     draft.refresh_from_db()
     assert draft.version == 2
 

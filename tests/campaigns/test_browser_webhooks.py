@@ -97,8 +97,8 @@ def test_a_webhook_is_added_and_tried(page: Page, shop: Application, settings: A
         expect(page.get_by_text("The test is on its way")).to_be_visible()
         tasks.tell_webhooks()
 
-        expect(page.get_by_role("cell", name="200")).to_be_visible(timeout=30_000)
-        expect(page.get_by_text("The test is on its way")).to_have_count(0, timeout=30_000)
+        expect(page.get_by_role("cell", name="200")).to_be_visible()
+        expect(page.get_by_text("The test is on its way")).to_have_count(0)
         page.get_by_role("link", name=f"{receiver.url}/hook").click()
         page.get_by_role("button", name="Replay delivery").click()
         expect(page.get_by_text("It is posted again in a moment")).to_be_visible()
@@ -106,7 +106,7 @@ def test_a_webhook_is_added_and_tried(page: Page, shop: Application, settings: A
         tasks.tell_webhooks()
         # its page tells by itself that it was taken again
         tries = page.get_by_role("row").filter(has_text="200")
-        expect(tries).to_have_count(2, timeout=30_000)
+        expect(tries).to_have_count(2)
         expect(page.get_by_role("button", name="Replay delivery")).to_be_visible()
 
     first, again = receiver.received

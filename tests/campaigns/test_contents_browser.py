@@ -1,54 +1,30 @@
 """The composer's languages and variants in a browser, by mouse and by keyboard."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
-from django.urls import reverse
 from playwright.sync_api import Page, Route, expect
 
 from campaigns.models import Campaign
-from devices.models import Role
+from tests.campaigns.composer import opened, saved
 from tests.factories import (
-    make_application,
-    make_campaign,
     make_credential,
     make_person,
     make_registration,
     make_registrations,
-    make_user,
 )
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
-PATIENCE = 30_000  # milliseconds
-
-
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """A busy machine may take its time: what is waited for is a state, not a speed."""
-    expect.set_options(timeout=PATIENCE)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture
-def draft(sign_in: Callable[[User], None]) -> Campaign:
-    application = make_application(name="Shop")
-    make_credential(application)
-    make_registrations(application, 3, language="de-AT")
-    make_registrations(application, 2, language="en")
-    sign_in(make_user(Role.MARKETER, application))
-    return make_campaign(application, name="Friday sale", title="Sale", text="Today only")
-
-
-def opened(page: Page, draft: Campaign) -> None:
-    page.goto(reverse("campaigns:edit", args=[draft.application_id, draft.pk]))
-    expect(page.locator("#preview .push-text").first).to_have_text("Today only")
-
-
-def saved(page: Page) -> None:
-    expect(page.locator("#save-mark")).to_contain_text("Saved")
+def draft(draft: Campaign) -> Campaign:
+    """To devices in two languages."""
+    make_credential(draft.application)
+    draft.application.registrations.update(language="de-AT")
+    make_registrations(draft.application, 2, language="en")
+    return draft
 
 
 def test_two_languages_and_two_variants_are_written_and_counted(

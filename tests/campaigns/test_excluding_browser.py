@@ -1,6 +1,6 @@
 """Leaving people out of every send, in a browser: what it touches is said before it is done."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,16 +13,7 @@ from devices.models import Application, Platform, Registration, Role
 from tests.factories import make_application, make_person, make_registration, make_user
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
-PATIENCE = 30_000  # milliseconds
 IOS = {"field": "platform", "op": "is", "value": "iOS"}
-
-
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """A busy machine may take its time: what is waited for is a state, not a speed."""
-    expect.set_options(timeout=PATIENCE)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture

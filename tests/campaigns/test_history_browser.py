@@ -1,52 +1,34 @@
 """Versions of a draft in a browser: looked at, compared, restored with the keyboard."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from campaigns import drafting
 from campaigns.models import Campaign
 from devices.models import Role
-from tests.factories import make_application, make_campaign, make_registrations, make_user
+from tests.campaigns.composer import opened, saved
+from tests.factories import make_user
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.browser,
     pytest.mark.timeout(300),
 ]
-PATIENCE = 30_000  # milliseconds
-
-
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """A busy machine may take its time: what is waited for is a state, not a speed."""
-    expect.set_options(timeout=PATIENCE)
-    yield
-    expect.set_options(timeout=5_000)
-
-
-@pytest.fixture
-def draft(sign_in: Callable[[User], None]) -> Campaign:
-    application = make_application(name="Shop")
-    make_registrations(application, 3)
-    sign_in(make_user(Role.MARKETER, application))
-    return make_campaign(application, name="Friday sale", title="Sale", text="Today only")
 
 
 def test_what_was_typed_is_compared_and_taken_back_with_the_keyboard(
     page: Page, draft: Campaign
 ) -> None:
-    page.goto(reverse("campaigns:edit", args=[draft.application_id, draft.pk]))
-    expect(page.locator("#preview .push-text").first).to_have_text("Today only")
+    opened(page, draft)
     page.get_by_label("Text", exact=True).focus()
     page.keyboard.press("End")
     page.keyboard.type(", and tomorrow")
     expect(page.locator("#draft-version")).to_have_value("2")
-    expect(page.locator("#save-mark")).to_contain_text("Saved")
+    saved(page)
     page.get_by_role("link", name="Versions").focus()
     page.keyboard.press("Enter")
 

@@ -1,39 +1,19 @@
 """What stands behind "Sound, badge, buttons …" in a browser, and the push inside the app."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
-from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from campaigns.models import Campaign
-from devices.models import Platform, Role
-from tests.factories import make_application, make_campaign, make_registrations, make_user
+from tests.campaigns.composer import opened, saved
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.browser,
     pytest.mark.timeout(300),
 ]
-PATIENCE = 30_000  # milliseconds
-
-
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """A busy machine may take its time: what is waited for is a state, not a speed."""
-    expect.set_options(timeout=PATIENCE)
-    yield
-    expect.set_options(timeout=5_000)
-
-
-@pytest.fixture
-def draft(sign_in: Callable[[User], None]) -> Campaign:
-    application = make_application(name="Shop")
-    make_registrations(application, 3, platform=Platform.ANDROID)
-    sign_in(make_user(Role.MARKETER, application))
-    return make_campaign(application, name="Friday sale", title="Sale", text="Today only")
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 1440), ("dark", 390)])
@@ -47,8 +27,7 @@ def test_a_push_inside_the_app_is_chosen_and_seen_with_the_keyboard(
 ) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
-    page.goto(reverse("campaigns:edit", args=[draft.application_id, draft.pk]))
-    expect(page.locator("#preview .push-text").first).to_have_text("Today only")
+    opened(page, draft)
     expect(page.get_by_label("Sound", exact=True)).to_be_hidden()
 
     page.get_by_text("Sound, badge, buttons").focus()
@@ -63,7 +42,7 @@ def test_a_push_inside_the_app_is_chosen_and_seen_with_the_keyboard(
     expect(page.locator("#id_custom_payload_field .errorlist")).to_contain_text("column 11")
     page.get_by_label("Data for the app").fill('{"order": 7}')
     expect(page.locator("#id_custom_payload_field .errorlist")).to_have_count(0)
-    expect(page.locator("#save-mark")).to_contain_text("Saved")
+    saved(page)
     assert draft.contents.get().options == {
         "in_app_style": "MODAL",
         "in_app_open_title": "Show me",

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from campaigns.models import Campaign, Segment
 from devices.models import Application, Role
+from tests.browsers import wait_until
 from tests.campaigns.test_views_palette import sending
 from tests.complaints import Complaints
 from tests.factories import (
@@ -43,7 +44,7 @@ def opened(page: Page, address: str) -> Page:
     """A page with its palette opened by the shortcut."""
     page.goto(address)
     expect(page.locator("[data-palette]")).to_be_visible()
-    page.wait_for_function("window.pushadmin !== undefined && window.htmx !== undefined")
+    wait_until(page, "window.pushadmin !== undefined && window.htmx !== undefined")
     page.wait_for_load_state("load")
     page.keyboard.press("Control+k")
     expect(page.get_by_role("combobox", name="Find or do something")).to_be_focused()

@@ -5,15 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
-from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from campaigns.models import Campaign
-from devices.models import Role
+from tests.campaigns.composer import opened, saved
 from tests.campaigns.picture_server import serving
 from tests.drawings import gif, png
-from tests.factories import make_application, make_campaign, make_registrations, make_user
 from tests.receiver import Received, Receiver
 
 pytestmark = [
@@ -21,21 +18,12 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.timeout(300),
 ]
-PATIENCE = 30_000  # milliseconds
 FILES = {
     "/good.png": (200, {"Content-Type": "image/png"}, png()),
     "/tall.png": (200, {"Content-Type": "image/png"}, png(300, 900, size=700_000)),
     "/moving.gif": (200, {"Content-Type": "image/gif"}, gif(64, 32)),
     "/page": (200, {"Content-Type": "text/html"}, b"<html>Sign in</html>"),
 }
-
-
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """A busy machine may take its time: what is waited for is a state, not a speed."""
-    expect.set_options(timeout=PATIENCE)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture
@@ -51,18 +39,10 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> It
 
 
 @pytest.fixture
-def draft(sign_in: Callable[[User], None], server: Receiver) -> Campaign:
-    application = make_application(name="Shop")
-    make_registrations(application, 3)
-    sign_in(make_user(Role.MARKETER, application))
-    return make_campaign(
-        application, name="Friday sale", text="Today only", image_url=f"{server.url}/good.png"
-    )
-
-
-def opened(page: Page, draft: Campaign) -> None:
-    page.goto(reverse("campaigns:edit", args=[draft.application_id, draft.pk]))
-    expect(page.locator("#preview .push-text").first).to_have_text("Today only")
+def draft(draft: Campaign, server: Receiver) -> Campaign:
+    """With a picture that can be loaded."""
+    draft.contents.update(title="", image_url=f"{server.url}/good.png")
+    return draft
 
 
 def test_a_picture_is_checked_as_it_is_typed_and_a_page_is_refused(
@@ -83,7 +63,7 @@ def test_a_picture_is_checked_as_it_is_typed_and_a_page_is_refused(
 
     image.fill(f"{server.url}/page")
     expect(said).to_contain_text("This is no picture but text/html")
-    expect(page.locator("#save-mark")).to_contain_text("Saved")
+    saved(page)
     page.locator("#launch").click()
     refusal = page.locator("#composer-status").get_by_role("link", name="Image")
     expect(refusal).to_be_visible()

@@ -1,7 +1,7 @@
 """Segments in a browser: a rule is built by mouse and by keyboard alone, counted and explained."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from devices.versions import pack_version
 from tests.factories import make_application, make_person, make_registration, make_user
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
-PATIENCE = 30_000  # milliseconds
 LAPSED = {
     "all": [
         {"field": "platform", "op": "in", "value": ["iOS", "Huawei"]},
@@ -55,14 +54,6 @@ def make_buyer(
         registration=device, person=person, kind=Event.Kind.CUSTOM, name="purchase",
     )  # fmt: skip
     return device
-
-
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """A busy machine may take its time: what is waited for is a state, not a speed."""
-    expect.set_options(timeout=PATIENCE)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture

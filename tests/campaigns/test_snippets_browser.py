@@ -1,50 +1,35 @@
 """Snippets in a browser: put in at the cursor, by mouse and by keyboard, and taken back."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from campaigns import snippets
 from campaigns.models import Campaign
 from devices.models import Role
-from tests.factories import make_application, make_campaign, make_registrations, make_user
+from tests.campaigns.composer import opened, saved
+from tests.factories import make_user
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.browser,
     pytest.mark.timeout(300),
 ]
-PATIENCE = 30_000  # milliseconds
 GREETING = 'Hi {{ first_name | default: "there" }},\n'
 
 
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """A busy machine may take its time: what is waited for is a state, not a speed."""
-    expect.set_options(timeout=PATIENCE)
-    yield
-    expect.set_options(timeout=5_000)
-
-
 @pytest.fixture
-def draft(sign_in: Callable[[User], None]) -> Campaign:
-    application = make_application(name="Shop")
-    make_registrations(application, 3)
+def draft(draft: Campaign) -> Campaign:
+    """In an application that has snippets."""
+    application = draft.application
     ana = make_user(Role.MARKETER, application)
-    sign_in(ana)
     snippets.create(application, ana, name="Greeting", text=GREETING)
     snippets.create(application, ana, name="Legal line", text=" Until 24 November. No cash.")
     snippets.create(application, ana, name="Long", text="x" * 190)
-    return make_campaign(application, name="Friday sale", title="Sale", text="Today only")
-
-
-def opened(page: Page, draft: Campaign) -> None:
-    page.goto(reverse("campaigns:edit", args=[draft.application_id, draft.pk]))
-    expect(page.locator("#preview .push-text").first).to_have_text("Today only")
+    return draft
 
 
 def test_a_snippet_goes_to_the_cursor_and_is_taken_back(page: Page, draft: Campaign) -> None:
@@ -69,7 +54,7 @@ def test_a_snippet_goes_to_the_cursor_and_is_taken_back(page: Page, draft: Campa
     expect(page.get_by_text("It does not fit: at most 200 characters")).to_be_visible()
     expect(page.locator("#preview .push-title").first).to_contain_text("SaleHi")
     expect(page.locator("#draft-version")).not_to_have_value("1")
-    expect(page.locator("#save-mark")).to_contain_text("Saved")
+    saved(page)
 
 
 def test_a_snippet_is_put_in_with_the_keyboard_alone(page: Page, draft: Campaign) -> None:
@@ -92,7 +77,7 @@ def test_a_snippet_is_put_in_with_the_keyboard_alone(page: Page, draft: Campaign
     expect(page.get_by_role("link", name="Manage snippets")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_title("Insert a snippet into Text")).to_be_focused()
-    expect(page.locator("#save-mark")).to_contain_text("Saved")
+    saved(page)
 
 
 def test_a_snippet_is_written_with_the_keyboard_and_offered_at_once(

@@ -1,50 +1,28 @@
 """Templates in a browser: kept, taken over, undone and started, by mouse and by keyboard."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from campaigns import templating
 from campaigns.models import Campaign, ContentTemplate
 from devices.models import Role
-from tests.factories import make_application, make_campaign, make_registrations, make_user
+from tests.campaigns.composer import opened, saved
+from tests.factories import make_campaign, make_user
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.browser,
     pytest.mark.timeout(300),
 ]
-PATIENCE = 30_000  # milliseconds
-
-
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """A busy machine may take its time: what is waited for is a state, not a speed."""
-    expect.set_options(timeout=PATIENCE)
-    yield
-    expect.set_options(timeout=5_000)
-
-
-@pytest.fixture
-def draft(sign_in: Callable[[User], None]) -> Campaign:
-    application = make_application(name="Shop")
-    make_registrations(application, 3)
-    sign_in(make_user(Role.MARKETER, application))
-    return make_campaign(application, name="Friday sale", title="Sale", text="Today only")
 
 
 def keep(draft: Campaign, name: str, **said: str) -> ContentTemplate:
     writer = make_user(Role.MARKETER, draft.application)
     return templating.keep(make_campaign(draft.application, **said), writer, name=name)
-
-
-def opened(page: Page, draft: Campaign) -> None:
-    page.goto(reverse("campaigns:edit", args=[draft.application_id, draft.pk]))
-    expect(page.locator("#preview .push-text").first).to_have_text("Today only")
 
 
 def test_a_draft_is_kept_and_a_template_taken_over_and_undone(page: Page, draft: Campaign) -> None:
@@ -66,12 +44,12 @@ def test_a_draft_is_kept_and_a_template_taken_over_and_undone(page: Page, draft:
     expect(dialog).to_be_hidden()
     expect(text).to_have_value("Good to see you")
     expect(shown).to_have_text("Good to see you")
-    expect(page.locator("#save-mark")).to_contain_text("Saved")
+    saved(page)
     page.get_by_role("button", name="Undo", exact=True).click()
     expect(text).to_have_value("Tomorrow, too")
     expect(shown).to_have_text("Tomorrow, too")
     text.fill("And on Monday")
-    expect(page.locator("#save-mark")).to_contain_text("Saved")
+    saved(page)
     assert draft.contents.get().text == "And on Monday"
 
 

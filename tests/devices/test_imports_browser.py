@@ -15,7 +15,6 @@ from tests.factories import make_application, make_user
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[User], None]
 Ask = Callable[[Page], list[str]]
-PATIENCE = 30_000  # milliseconds
 FILE = f"""os;Push Token;Customer;Comment
 iOS;{"ab" * 32};anna;called twice
 Palm;{"cd" * 32};boris;
@@ -48,14 +47,14 @@ def test_a_file_is_mapped_checked_and_imported(page: Page, application: Applicat
     expect(page.get_by_text("Nothing is changed.")).to_be_visible()
     importing.run_upload(run.pk)
 
-    expect(page.get_by_text("makes 1 new device")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("makes 1 new device")).to_be_visible()
     expect(page.get_by_text("The platform is one of")).to_be_visible()
     expect(page.get_by_label("“Customer” becomes")).to_have_value("external_id")
     assert not Registration.objects.exists()
 
     page.get_by_role("button", name="Import file").click()
     importing.run_upload(run.pk)
-    expect(page.get_by_role("link", name="Show devices")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("link", name="Show devices")).to_be_visible()
     device = Registration.objects.get()
     assert device.person is not None
     assert (str(device.person.identities.get()), device.attributes) == ("anna", {})
@@ -76,6 +75,6 @@ def test_the_pages_of_a_checked_file_are_accessible_and_fit_the_screen(
     expect(page.get_by_text("Nothing is changed.")).to_be_visible()
     importing.run_upload(run.pk)
 
-    expect(page.get_by_text("Nothing has been changed")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Nothing has been changed")).to_be_visible()
     assert accessibility_problems(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

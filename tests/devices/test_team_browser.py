@@ -15,7 +15,6 @@ from tests.factories import make_application, make_user
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[User], None]
 Ask = Callable[[Page], list[str]]
-PATIENCE = 30_000  # milliseconds
 
 
 @pytest.fixture
@@ -35,13 +34,13 @@ def test_a_role_is_changed_in_place_and_the_last_administrator_is_kept(
     page.goto(reverse("devices:team", args=[application.pk]))
 
     page.get_by_label(f"Role of {analyst.user.get_username()}").select_option("Support")
-    expect(page.get_by_text("is support now")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("is support now")).to_be_visible()
     analyst.refresh_from_db()
     assert analyst.role == Role.SUPPORT
 
     page.get_by_role("button", name=f"Remove {boss.user.get_username()}").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove member").click()
-    expect(page.get_by_role("alert")).to_contain_text("last administrator", timeout=PATIENCE)
+    expect(page.get_by_role("alert")).to_contain_text("last administrator")
     assert AuditEntry.objects.count() == 1
 
 
@@ -57,7 +56,7 @@ def test_a_guest_joins_by_the_link(page: Page, application: Application) -> None
     page.get_by_label("E-mail").fill("nora@example.com")
     page.get_by_label("Password").fill("a long one 4711")
     page.get_by_role("button", name="Make account and join").click()
-    expect(page.get_by_text("You are in the team of Shop")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("You are in the team of Shop")).to_be_visible()
     assert Membership.objects.get(user__username="nora").role == Role.MARKETER
 
 

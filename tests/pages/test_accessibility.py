@@ -50,7 +50,6 @@ def test_every_page_is_accessible_and_fits_the_screen(
 ) -> None:
     """The dark theme changes nothing but colours, so only these are asked about there."""
     only = {"only": ["color-contrast"]} if scheme == "dark" else {}
-    browsing.set_default_timeout(60_000)  # milliseconds
     tab = browsing.new_page()
     tab.set_viewport_size({"width": width, "height": 844})
     tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")

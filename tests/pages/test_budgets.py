@@ -11,7 +11,7 @@ from django.test import Client
 from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
 
-from tests.browsers import let_in
+from tests.browsers import let_in, new_profile
 from tests.flows.processes import WebServer, collected
 from tests.pages.addresses import Page, pages
 from tests.pages.installation import Installation
@@ -78,8 +78,7 @@ def test_every_page_keeps_its_budget(
     """Bytes, blocking scripts and shifts; how quick it is depends on the machine."""
     broken = []
     for signed_in in (True, False):
-        context = browser.new_context(base_url=server, viewport={"width": 1440, "height": 900})
-        context.set_default_timeout(60_000)  # milliseconds
+        context = new_profile(browser, server)
         context.add_init_script(WATCH)
         if signed_in:
             let_in(context, administrator, server)

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from campaigns.models import Campaign
 from devices.models import Application, Membership, Role
+from tests.campaigns.composer import saved
 from tests.campaigns.test_views_palette import sending
 from tests.complaints import Complaints
 from tests.factories import (
@@ -59,7 +60,7 @@ def test_a_draft_is_kept_while_offline_and_saved_afterwards(
     expect(page.get_by_label("Text")).to_have_value("Typed in a tunnel")
     page.context.set_offline(False)
 
-    expect(page.locator("#save-mark")).to_contain_text("Saved", timeout=30_000)
+    saved(page)
     assert campaign.contents.get().text == "Typed in a tunnel"
 
 
@@ -149,7 +150,7 @@ def test_who_typed_signs_in_beside_the_page_and_goes_on(
     beside.close()
     page.get_by_label("Title").fill("And on")
 
-    expect(page.locator("#save-mark")).to_contain_text("Saved")
+    saved(page)
     expect(told).to_have_count(0)
     content = campaign.contents.get()
     assert (content.title, content.text) == ("And on", "Typed after the session ended")
@@ -163,4 +164,4 @@ def test_who_typed_nothing_is_led_to_the_login_and_back(
     Session.objects.all().delete()
     page.get_by_label("Find devices").fill("ana")
 
-    page.wait_for_url(re.compile(r"/login/\?next=/apps/"), timeout=30_000)
+    page.wait_for_url(re.compile(r"/login/\?next=/apps/"))
