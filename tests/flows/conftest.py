@@ -9,19 +9,26 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from django.contrib.auth.models import User
 from django.db import DatabaseError, connection
-from django.test import Client
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
-from campaigns import tasks
-from devices.models import Application, Provider
-from tests.browsers import let_in
+from campaigns import channels, tasks
+from campaigns.store import store
+from devices.models import Application, Provider, Role
+from tests.browsers import let_in, new_profile
 from tests.complaints import Complaints
-from tests.factories import apns_key, make_application, make_credential, service_account
+from tests.factories import (
+    apns_key,
+    client_of,
+    make_application,
+    make_credential,
+    make_user,
+    service_account,
+)
+from tests.flows.journeys import HANDS, HOLD, Hands
 from tests.flows.processes import Gateways, Worker
+from tests.simulator.running import CALM
 
-# Devices drawn at random are dead, or their cloud is busy, unless it is told otherwise.
-CALM = dict.fromkeys(("unregistered", "mismatched", "malformed", "unavailable", "busy"), 0)
 # Operators that deliver every text and say so, once and soon.
 QUIET = {
     "seconds": 0.3, "silent": 0, "absent": 0, "barred": 0, "expired": 0, "unknown": 0,
@@ -74,6 +81,15 @@ def gateways(tmp_path: Path, settings: Any) -> Iterator[Gateways]:
     yield running
     running.stop()
     running.tell()
+
+
+@pytest.fixture
+def clouds_at_hand(gateways: Gateways) -> Iterator[None]:
+    """Clouds that this process sends to, and that keep what they are told."""
+    gateways.ask("POST", "/behaviour", {**CALM, "keep_payloads": True})
+    store().flushdb()
+    yield
+    channels.close_all()
 
 
 def make_shop() -> Application:
@@ -132,14 +148,6 @@ def timetable(worker: Callable[..., Worker]) -> Iterator[None]:
 
 
 @pytest.fixture
-def patience() -> Iterator[None]:
-    """A busy machine may take its time: what is waited for is a state, not a speed."""
-    expect.set_options(timeout=60_000)
-    yield
-    expect.set_options(timeout=5_000)
-
-
-@pytest.fixture
 def desk(
     browser: Browser, live_server: LiveServer, complaints: Complaints
 ) -> Iterator[Callable[[User], Page]]:
@@ -147,20 +155,52 @@ def desk(
     contexts = []
 
     def seat(user: User) -> Page:
-        context = browser.new_context(
-            base_url=live_server.url, viewport={"width": 1440, "height": 900}
-        )
+        context = new_profile(browser, live_server.url)
         contexts.append(context)
         context.on("page", complaints.listen)
-        client = Client()
-        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-        let_in(context, client, live_server.url)
+        let_in(context, client_of(user), live_server.url)
         return context.new_page()
 
     yield seat
     for context in contexts:
         context.close()
     assert complaints.unexpected() == []
+
+
+@pytest.fixture
+def everything_runs(
+    shop: Application,
+    gateways: Gateways,
+    worker: Callable[..., Worker],
+    timetable: None,
+    live_server: LiveServer,
+    settings: Any,
+) -> None:
+    """Clouds that keep what they are told, faithful phones, and workers for every queue."""
+    store().flushdb()
+    settings.LAUNCH_HOLD_SECONDS = HOLD
+    settings.PUBLIC_BASE_URL = live_server.url
+    gateways.ask("POST", "/behaviour", {**CALM, "latency_ms": 20, "keep_payloads": True})
+    codes = {"shop-test": shop.code, "com.example.shop": shop.code}
+    phones = {"base_url": live_server.url, "applications": codes, "rates": FAITHFUL}
+    gateways.ask("POST", "/phones", phones)
+    place = {"PUBLIC_BASE_URL": live_server.url}
+    worker(queues="dispatch", children=1, **place)
+    worker("quick", queues="urgent,receipts,default", children=2, **place)
+
+
+@pytest.fixture(params=HANDS)
+def by(request: pytest.FixtureRequest) -> str:
+    """What somebody does everything with."""
+    return str(request.param)
+
+
+@pytest.fixture
+def seat(
+    everything_runs: None, desk: Callable[[User], Page], shop: Application, by: str
+) -> Callable[[Role], Hands]:
+    """Seat somebody with a role in the shop at the dashboard, while everything runs."""
+    return lambda role: Hands(desk(make_user(role, shop)), by)
 
 
 OPEN = """

@@ -2,24 +2,19 @@
 
 import json
 import re
-from collections.abc import Callable
 from datetime import date, time
 from typing import Any
 
 from django.urls import reverse
 from playwright.sync_api import Locator, Page, expect
-from pytest_django.live_server_helper import LiveServer
 
 from campaigns import statistics
 from campaigns.models import Bulk
-from campaigns.store import store
 from devices.models import Application
-from tests.flows.conftest import CALM, FAITHFUL
-from tests.flows.processes import Gateways, Worker
+from tests.flows.processes import Gateways
 from tests.waiting import eventually
 
 HANDS = ("mouse", "keyboard")
-PATIENCE = 60_000  # milliseconds
 MOST_KEYS = 300  # that somebody presses to come to a control
 HOLD = 1  # seconds in which a launch can be undone
 Figures = dict[str, int]
@@ -47,7 +42,6 @@ class Hands:
 
     def __init__(self, page: Page, by: str) -> None:
         self.page, self.by = page, by
-        page.set_default_timeout(PATIENCE)
 
     def reach(self, control: Locator) -> None:
         """Come to a control as somebody does who has no mouse."""
@@ -128,27 +122,7 @@ class Hands:
         self.page.wait_for_load_state("load")
 
 
-# ------------------------------------------------------------------- everything runs
-
-
-def everything_runs(
-    shop: Application,
-    gateways: Gateways,
-    worker: Callable[..., Worker],
-    live_server: LiveServer,
-    settings: Any,
-) -> None:
-    """Clouds that keep what they are told, faithful phones, and workers for every queue."""
-    store().flushdb()
-    settings.LAUNCH_HOLD_SECONDS = HOLD
-    settings.PUBLIC_BASE_URL = live_server.url
-    gateways.ask("POST", "/behaviour", {**CALM, "latency_ms": 20, "keep_payloads": True})
-    codes = {"shop-test": shop.code, "com.example.shop": shop.code}
-    phones = {"base_url": live_server.url, "applications": codes, "rates": FAITHFUL}
-    gateways.ask("POST", "/phones", phones)
-    place = {"PUBLIC_BASE_URL": live_server.url}
-    worker(queues="dispatch", children=1, **place)
-    worker("quick", queues="urgent,receipts,default", children=2, **place)
+# ------------------------------------------------------------------- what goes out
 
 
 def everybody_reported(gateways: Gateways) -> None:
@@ -199,10 +173,6 @@ def say(hands: Hands, title: str, text: str) -> None:
     hands.write(in_front(hands.page, "Text"), text)
     expect(hands.page.locator("#preview .push-title").first).to_have_text(title)
     expect(hands.page.locator("#preview .push-text").first).to_have_text(text)
-
-
-def saved(page: Page) -> None:
-    expect(page.locator("#save-mark")).to_contain_text("Saved")
 
 
 def state(page: Page) -> Locator:

@@ -2,38 +2,32 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.urls import reverse
-from playwright.sync_api import Page, expect
-from pytest_django.live_server_helper import LiveServer
+from playwright.sync_api import expect
 
 from campaigns.models import Bulk
 from devices.models import Application, Role
-from tests.factories import make_registrations, make_user
+from tests.campaigns.composer import saved
+from tests.factories import make_registrations
 from tests.flows.conftest import make_shop
 from tests.flows.journeys import (
-    HANDS,
     Hands,
     everybody_reported,
-    everything_runs,
     in_front,
     new_campaign,
     push_rows,
     said,
-    saved,
     say,
     state,
 )
-from tests.flows.processes import Gateways, Worker
+from tests.flows.processes import Gateways
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.browser,
     pytest.mark.timeout(300),
-    pytest.mark.usefixtures("patience", "timetable"),
 ]
 DEVICES = 6
 
@@ -46,20 +40,10 @@ def shop() -> Application:
     return Application.objects.get(pk=application.pk)
 
 
-@pytest.mark.parametrize("by", HANDS)
 def test_what_a_second_person_sends_back_is_corrected_approved_and_sent(
-    desk: Callable[[User], Page],
-    shop: Application,
-    live_server: LiveServer,
-    gateways: Gateways,
-    worker: Callable[..., Worker],
-    settings: Any,
-    screenshots: Path,
-    by: str,
+    seat: Callable[[Role], Hands], shop: Application, gateways: Gateways, screenshots: Path
 ) -> None:
-    everything_runs(shop, gateways, worker, live_server, settings)
-    mia = Hands(desk(make_user(Role.MARKETER, shop)), by)
-    ben = Hands(desk(make_user(Role.APPROVER, shop)), by)
+    mia, ben = seat(Role.MARKETER), seat(Role.APPROVER)
 
     # Mia writes it, and cannot launch it by herself
     new_campaign(mia, shop)
@@ -93,7 +77,7 @@ def test_what_a_second_person_sends_back_is_corrected_approved_and_sent(
     expect(ben.page.locator("#approval")).to_be_focused()
     expect(ben.page.get_by_text("You approved it: somebody else launches it.")).to_be_visible()
     expect(ben.page.locator("#launch")).to_have_count(0)
-    ben.page.screenshot(path=screenshots / f"approved-{by}.png", full_page=True)
+    ben.page.screenshot(path=screenshots / f"approved-{ben.by}.png", full_page=True)
     assert not Bulk.objects.exists()
 
     # Mia launches it, and the phones get the words that Ben approved

@@ -1,7 +1,7 @@
 """A carousel: written by mouse or by keyboard alone, seen in the preview, and what arrives."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Locator, Page, expect
 
-from campaigns import channels, dispatch, fanout
+from campaigns import dispatch, fanout
 from campaigns.models import Bulk, Campaign, CampaignContent
-from campaigns.store import store
 from devices.models import Application, Platform, Role
+from tests.campaigns.composer import saved
 from tests.factories import make_registration, make_user
-from tests.flows.conftest import CALM, make_shop
+from tests.flows.conftest import make_shop
 from tests.flows.journeys import Hands
 from tests.flows.processes import Gateways
 
@@ -25,16 +25,8 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.browser,
     pytest.mark.timeout(300),
-    pytest.mark.usefixtures("patience"),
+    pytest.mark.usefixtures("clouds_at_hand"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _clouds(gateways: Gateways) -> Iterator[None]:
-    gateways.ask("POST", "/behaviour", {**CALM, "keep_payloads": True})
-    store().flushdb()
-    yield
-    channels.close_all()
 
 
 @pytest.fixture
@@ -54,10 +46,6 @@ def write(page: Page, place: int, name: str) -> None:
     here = card(page, place)
     here.get_by_label("Picture").fill(f"https://cdn.example/{name.lower()}.png")
     here.get_by_label("Card title").fill(name)
-
-
-def saved(page: Page) -> None:
-    expect(page.locator("#save-mark")).to_contain_text("Saved")
 
 
 def headlines(shop: Application) -> list[str]:

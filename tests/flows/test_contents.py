@@ -1,7 +1,7 @@
 """Two languages, two variants and merge tags: from the composer to what arrives at the clouds."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,34 +12,20 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Locator, Page, expect
 
-from campaigns import channels, dispatch, fanout, variants
+from campaigns import dispatch, fanout, variants
 from campaigns.models import Bulk, Campaign, Segment
-from campaigns.store import store
 from devices.models import Platform, Role
+from tests.campaigns.composer import saved
 from tests.factories import make_person, make_registration, make_user
 from tests.flows.conftest import make_shop
 from tests.flows.processes import Gateways
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
-PATIENCE = 30_000  # milliseconds
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.browser,
+    pytest.mark.usefixtures("clouds_at_hand"),
+]
 NAMES = ["Ana", "Bo", "", "Dora", "Emil", "", "Gül", "Zoë 👋"]
-
-
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """A busy machine may take its time: what is waited for is a state, not a speed."""
-    expect.set_options(timeout=PATIENCE)
-    yield
-    expect.set_options(timeout=5_000)
-
-
-@pytest.fixture(autouse=True)
-def _clouds(gateways: Gateways) -> Iterator[None]:
-    calm = dict.fromkeys(("unregistered", "mismatched", "malformed", "unavailable", "busy"), 0)
-    gateways.ask("POST", "/behaviour", {**calm, "keep_payloads": True})
-    store().flushdb()
-    yield
-    channels.close_all()
 
 
 def in_front(page: Page, label: str) -> Locator:
@@ -91,7 +77,7 @@ def test_everybody_reads_their_language_their_variant_and_their_name(
     german.click()
     in_front(page, "Text").fill("Du, {{ first_name | default: 'du' }}")
     expect(page.locator("[data-lack='first name']")).to_contain_text("the fallback stands there")
-    expect(page.locator("#save-mark")).to_contain_text("Saved")
+    saved(page)
     page.get_by_role("button", name="Send to 16 devices").click()
     expect(page.get_by_text("Sending starts in").first).to_be_visible()
 

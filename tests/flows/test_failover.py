@@ -41,8 +41,9 @@ from tests.factories import (
     make_user,
     service_account,
 )
-from tests.flows.conftest import CALM, FAITHFUL, QUIET, make_shop
+from tests.flows.conftest import FAITHFUL, QUIET, make_shop
 from tests.flows.processes import Gateways, Worker, database_url
+from tests.simulator.running import CALM
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]

@@ -72,7 +72,7 @@ def test_from_a_csv_to_a_delivered_campaign(
     page.get_by_role("link", name="Imports").first.click()
     page.set_input_files("input[type=file]", file)
     page.get_by_role("button", name="Import file").click()
-    expect(page.get_by_text("The platform is one of Android")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("The platform is one of Android")).to_be_visible()
     page.screenshot(path=screenshots / "import.png")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download refused rows").click()
@@ -102,7 +102,7 @@ def test_from_a_csv_to_a_delivered_campaign(
     expect(undo).to_be_visible()
     page.wait_for_load_state("load")  # scripts run
     undo.click()
-    expect(page.get_by_text("Draft").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Draft").first).to_be_visible()
     page.wait_for_load_state("load")
     page.get_by_role("button", name=f"Send to {everybody} devices").click()
     expect(page.get_by_role("button", name="Undo launch")).to_be_visible()

@@ -8,37 +8,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.utils import timezone
 from playwright.sync_api import Page, expect
-from pytest_django.live_server_helper import LiveServer
 
 from campaigns.models import Bulk, Chunk, Segment
 from devices.models import Application, Platform, Registration, Role
-from tests.factories import make_person, make_registration, make_user
+from tests.campaigns.composer import saved
+from tests.factories import make_person, make_registration
 from tests.flows.conftest import make_shop
 from tests.flows.journeys import (
-    HANDS,
     Figures,
     Hands,
     everybody_reported,
-    everything_runs,
     in_front,
     new_campaign,
     push_rows,
     said,
-    saved,
     say,
     state,
     table,
 )
-from tests.flows.processes import Gateways, Worker
+from tests.flows.processes import Gateways
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.browser,
     pytest.mark.timeout(300),
-    pytest.mark.usefixtures("patience", "timetable"),
 ]
 
 INDIA, HAWAII = 330, -600  # minutes east of UTC
@@ -126,21 +121,11 @@ def choose_delivery(hands: Hands) -> None:
     saved(page)
 
 
-@pytest.mark.parametrize("by", HANDS)
 def test_it_is_composed_and_goes_out_part_by_part_as_its_page_says(
-    page: Page,
-    shop: Application,
-    live_server: LiveServer,
-    sign_in: Callable[[User], None],
-    gateways: Gateways,
-    worker: Callable[..., Worker],
-    settings: Any,
-    screenshots: Path,
-    by: str,
+    seat: Callable[[Role], Hands], shop: Application, gateways: Gateways, screenshots: Path
 ) -> None:
-    everything_runs(shop, gateways, worker, live_server, settings)
-    sign_in(make_user(Role.MARKETER, shop))
-    hands = Hands(page, by)
+    hands = seat(Role.MARKETER)
+    page = hands.page
     compose(hands, shop)
     hands.press(page.get_by_role("button", name=f"Schedule for {FANS} devices"))
 
@@ -180,7 +165,7 @@ def test_it_is_composed_and_goes_out_part_by_part_as_its_page_says(
     # every part of the page says what the clouds' ledger says
     hands.press(page.locator("#by-language summary"))
     expect(page.locator("#language-figures tbody tr")).to_have_count(2)
-    page.screenshot(path=screenshots / f"local-time-{by}.png", full_page=True)
+    page.screenshot(path=screenshots / f"local-time-{hands.by}.png", full_page=True)
     by_language, by_variant, refused = by_ledger(gateways)
     of_languages, of_variants = parts(page, "#language-figures"), parts(page, "#variants")
     for column in ("Accepted", "Delivered"):

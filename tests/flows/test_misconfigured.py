@@ -33,6 +33,7 @@ from tests.factories import (
 from tests.flows.conftest import known_credentials, make_shop, public_half
 from tests.flows.processes import Gateways
 from tests.providers.keys import make_apple_certificate, make_huawei_account, pem
+from tests.simulator.running import CALM
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = timezone.now() - timedelta(days=1)
@@ -131,8 +132,7 @@ def _clouds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateways]:
 @pytest.fixture
 def clouds(_clouds: Gateways, settings: Any) -> Iterator[Gateways]:
     _clouds.ask("POST", "/reset", {"credentials": True})
-    calm = dict.fromkeys(("unregistered", "mismatched", "malformed", "unavailable", "busy"), 0)
-    _clouds.ask("POST", "/behaviour", calm)
+    _clouds.ask("POST", "/behaviour", CALM)
     everybody_stays = {"removed": 0, "other_user": 0}
     _clouds.ask("POST", "/receipts", everybody_stays)
     _clouds.ask("POST", "/credentials", known_credentials())

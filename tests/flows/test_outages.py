@@ -58,6 +58,16 @@ def wire_to_broker() -> Iterator[tuple[Wire, str]]:
         yield wire, f"redis://127.0.0.1:{wire.port}/{number}"
 
 
+def lose_what_is_queued(wire: Wire, running: Worker, bulk: Bulk) -> None:
+    """The broker is gone in the middle of a campaign, and comes back empty."""
+    wire.cut()
+    store().flushdb()
+    noticed = "Connection to broker lost"
+    eventually(lambda: noticed in running.log.read_text(), seconds=60, what=noticed)
+    assert not is_done(bulk), "the campaign ended before the outage: make it longer"
+    wire.mend()
+
+
 def test_a_broker_that_stops_and_comes_back_empty_costs_nothing(
     gateways: Gateways, worker: Callable[..., Worker], settings: Any
 ) -> None:
@@ -68,12 +78,7 @@ def test_a_broker_that_stops_and_comes_back_empty_costs_nothing(
         tasks.revive()
         eventually(lambda: statistics.funnel(bulk).sent > 100, seconds=30, what="sending began")
 
-        wire.cut()
-        store().flushdb()
-        noticed = "Connection to broker lost"
-        eventually(lambda: noticed in running.log.read_text(), seconds=60, what=noticed)
-        assert not is_done(bulk), "the campaign ended before the outage: make it longer"
-        wire.mend()
+        lose_what_is_queued(wire, running, bulk)
 
         eventually(lambda: is_done(bulk), seconds=120, what="the campaign ended")
     funnel = assert_exact(bulk, gateways)
@@ -106,12 +111,7 @@ def test_a_killed_worker_and_an_empty_broker_leave_every_view_with_the_same_numb
         eventually(lambda: statistics.funnel(bulk).delivered > 0, seconds=60, what="phones report")
 
         os.kill(running.children()[0], signal.SIGKILL)
-        wire.cut()
-        store().flushdb()
-        noticed = "Connection to broker lost"
-        eventually(lambda: noticed in running.log.read_text(), seconds=60, what=noticed)
-        assert not is_done(bulk), "the campaign ended before the outage: make it longer"
-        wire.mend()
+        lose_what_is_queued(wire, running, bulk)
 
         eventually(lambda: is_done(bulk), seconds=120, what="the campaign ended")
         eventually(partial(is_quiet, gateways), seconds=120, what="all receipts are folded")

@@ -4,35 +4,25 @@ Source: contract/providers.md 8.2, 8.4 and 8.5.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from campaigns import channels, checking, dispatch, fanout
+from campaigns import checking, dispatch, fanout
 from campaigns.models import Bulk, RepeatPolicy
-from campaigns.store import store
 from devices.models import Application, Platform
 from tests.factories import make_bulk, make_registration
 from tests.flows.conftest import make_shop
 from tests.flows.processes import Gateways
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clouds_at_hand")]
 Payload = dict[str, Any]
 Display, Sdk = Application.Display, Application.Sdk
 LEFT_OUT = None  # a member that stands in a plain push, and does not here
 TTL = 7200  # seconds
-
-
-@pytest.fixture(autouse=True)
-def _clouds(gateways: Gateways) -> Iterator[None]:
-    calm = dict.fromkeys(("unregistered", "mismatched", "malformed", "unavailable", "busy"), 0)
-    gateways.ask("POST", "/behaviour", {**calm, "keep_payloads": True})
-    store().flushdb()
-    yield
-    channels.close_all()
 
 
 def arrived(

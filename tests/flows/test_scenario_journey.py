@@ -4,38 +4,32 @@ import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Page, expect
-from pytest_django.live_server_helper import LiveServer
+from playwright.sync_api import expect
 
 from campaigns.models import Bulk, Journey, Scenario
 from devices.models import Application, Role
-from tests.factories import make_gateway, make_person, make_registration, make_user
+from tests.campaigns.composer import saved
+from tests.factories import make_gateway, make_person, make_registration
 from tests.flows.conftest import QUIET, make_shop
 from tests.flows.journeys import (
-    HANDS,
     Hands,
-    everything_runs,
     new_campaign,
     push_rows,
-    saved,
     say,
     state,
     table,
 )
-from tests.flows.processes import Gateways, Worker
+from tests.flows.processes import Gateways
 from tests.waiting import eventually
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.browser,
     pytest.mark.timeout(300),
-    pytest.mark.usefixtures("patience", "timetable"),
 ]
 
 # What becomes of the push, and how many people it becomes of.
@@ -85,21 +79,11 @@ def make_scenario(hands: Hands, shop: Application) -> Scenario:
     return Scenario.objects.get()
 
 
-@pytest.mark.parametrize("by", HANDS)
 def test_whom_the_push_does_not_reach_gets_a_text_message_as_the_page_says(
-    page: Page,
-    shop: Application,
-    live_server: LiveServer,
-    sign_in: Callable[[User], None],
-    gateways: Gateways,
-    worker: Callable[..., Worker],
-    settings: Any,
-    screenshots: Path,
-    by: str,
+    seat: Callable[[Role], Hands], shop: Application, gateways: Gateways, screenshots: Path
 ) -> None:
-    everything_runs(shop, gateways, worker, live_server, settings)
-    sign_in(make_user(Role.MARKETER, shop))
-    hands = Hands(page, by)
+    hands = seat(Role.MARKETER)
+    page = hands.page
     scenario = make_scenario(hands, shop)
     new_campaign(hands, shop)
     hands.write(page.get_by_label("Name", exact=True), "Friday sale")
@@ -136,7 +120,7 @@ def test_whom_the_push_does_not_reach_gets_a_text_message_as_the_page_says(
         },
     }  # fmt: skip
     expect(text.locator("[data-label=Cost]")).to_have_text(f"{UNREACHED * 0.045:.2f} EUR")
-    page.screenshot(path=screenshots / f"push-then-sms-{by}.png", full_page=True)
+    page.screenshot(path=screenshots / f"push-then-sms-{hands.by}.png", full_page=True)
     assert len(push_rows(gateways)) == REACHED + SILENT
     assert texted(gateways) == numbers_of("unregistered", "silent")
 

@@ -1,17 +1,15 @@
 """A test of a draft in a browser: the simulated clouds answer, and no figure moves."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from campaigns import channels
 from campaigns.models import Message
-from campaigns.store import store
 from devices.models import Platform, Role
+from tests.campaigns.composer import opened, saved
 from tests.factories import make_campaign, make_person, make_registration, make_user
 from tests.flows.conftest import make_shop
 from tests.flows.processes import Gateways
@@ -20,25 +18,8 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.browser,
     pytest.mark.timeout(300),
+    pytest.mark.usefixtures("clouds_at_hand"),
 ]
-PATIENCE = 30_000  # milliseconds
-
-
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """A busy machine may take its time: what is waited for is a state, not a speed."""
-    expect.set_options(timeout=PATIENCE)
-    yield
-    expect.set_options(timeout=5_000)
-
-
-@pytest.fixture(autouse=True)
-def _clouds(gateways: Gateways) -> Iterator[None]:
-    calm = dict.fromkeys(("unregistered", "mismatched", "malformed", "unavailable", "busy"), 0)
-    gateways.ask("POST", "/behaviour", {**calm, "keep_payloads": True})
-    store().flushdb()
-    yield
-    channels.close_all()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -59,8 +40,7 @@ def test_a_test_goes_to_named_devices_with_the_keyboard_and_their_clouds_answer(
     page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
     if scheme == "dark":
         page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(reverse("campaigns:edit", args=[shop.pk, draft.pk]))
-    expect(page.locator("#preview .push-text").first).to_have_text("Today only")
+    opened(page, draft)
     page.get_by_label("Text", exact=True).fill("Hi {{ first_name }}")
 
     page.get_by_role("button", name="Send test").focus()
@@ -87,5 +67,5 @@ def test_a_test_goes_to_named_devices_with_the_keyboard_and_their_clouds_answer(
     assert all("Hi Ana" in text for text in texts)
     assert not Message.objects.exists()
     dialog.get_by_role("button", name="Close").click()
-    expect(page.locator("#save-mark")).to_contain_text("Saved")
+    saved(page)
     expect(page.get_by_role("button", name="Send to 2 devices")).to_be_visible()

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.urls import reverse
-from playwright.sync_api import Locator, Page, expect
-from pytest_django.live_server_helper import LiveServer
+from playwright.sync_api import Locator, expect
 
 from campaigns import composing, statistics
 from campaigns.models import Bulk
@@ -18,15 +16,14 @@ from campaigns.targeting import Rule
 from devices.models import Application, Registration, Role
 from tests.factories import make_campaign, make_person, make_registration, make_user
 from tests.flows.conftest import make_shop
-from tests.flows.journeys import HANDS, Hands, everybody_reported, everything_runs
-from tests.flows.processes import Gateways, Worker
+from tests.flows.journeys import Hands, everybody_reported
+from tests.flows.processes import Gateways
 from tests.waiting import eventually
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.browser,
     pytest.mark.timeout(300),
-    pytest.mark.usefixtures("patience", "timetable"),
 ]
 
 NAMES = (
@@ -148,31 +145,21 @@ WAYS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("by", HANDS)
 def test_the_first_gate_that_said_no_is_told_with_its_values_on_every_way(
-    page: Page,
-    shop: Application,
-    live_server: LiveServer,
-    sign_in: Callable[[User], None],
-    gateways: Gateways,
-    worker: Callable[..., Worker],
-    settings: Any,
-    screenshots: Path,
-    by: str,
+    seat: Callable[[Role], Hands], shop: Application, gateways: Gateways, screenshots: Path
 ) -> None:
-    everything_runs(shop, gateways, worker, live_server, settings)
     hers = {"field": "model", "op": "is", "value": "Phone of Ana"}
     launched(shop, gateways, "Flash sale", {"all": [hers]})
     bulk = launched(shop, gateways, "Friday sale", {"all": []})
     assert statistics.funnel(bulk).delivered == 1
-    sign_in(make_user(Role.SUPPORT, shop))
-    hands = Hands(page, by)
+    hands = seat(Role.SUPPORT)
+    page = hands.page
 
-    for come, name in WAYS[by]:
+    for come, name in WAYS[hands.by]:
         come(hands, bulk, name)
         way = page.get_by_role("region", name=f"To Phone of {name}")
         assert_told(way, ANSWERS[name])
-        page.screenshot(path=screenshots / f"why-not-{name}-{come.__name__}-{by}.png")
+        page.screenshot(path=screenshots / f"why-not-{name}-{come.__name__}-{hands.by}.png")
 
 
 def assert_told(way: Locator, answer: Answer) -> None:

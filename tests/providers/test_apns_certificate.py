@@ -15,7 +15,7 @@ from providers.base import Addressed, CredentialError, Network, Outcome, PushNot
 from providers.certificates import ClientCertificate
 from tests.providers.keys import make_apple_certificate, make_service_account
 from tests.providers.running import run
-from tests.simulator.running import Simulator, apns_token
+from tests.simulator.running import CALM, Simulator, apns_token
 
 TOPIC = "com.example.shop"
 
@@ -30,8 +30,7 @@ def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
 @pytest.fixture
 def simulator(_running: Simulator) -> Simulator:
     _running.post("/reset", {"credentials": True})
-    calm = dict.fromkeys(("unregistered", "mismatched", "malformed", "unavailable", "busy"), 0)
-    _running.post("/behaviour", calm)
+    _running.post("/behaviour", CALM)
     return _running
 
 

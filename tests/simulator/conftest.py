@@ -9,6 +9,7 @@ import pytest
 from tests.simulator.posted import Receiver, receiving
 from tests.simulator.running import (
     APNS,
+    CALM,
     FCM,
     OAUTH,
     PROJECT,
@@ -36,8 +37,7 @@ def simulator(_simulator: Simulator) -> Simulator:
     """Knows one FCM account and one APNs key; every unmarked token is accepted."""
     _simulator.post("/reset", {"credentials": True, "phones": True})
     _simulator.post("/credentials", {"fcm": [account()], "apns": [apple_key()]})
-    calm = dict.fromkeys(("unregistered", "mismatched", "malformed", "unavailable", "busy"), 0)
-    _simulator.post("/behaviour", calm)
+    _simulator.post("/behaviour", CALM)
     return _simulator
 
 
