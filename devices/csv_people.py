@@ -124,12 +124,7 @@ class People:
             tags.update(device_tags)
         values = {**left.attributes, **target.attributes} if left else target.attributes
         _check_limits(target, new, tags, values)
-        if target.pk is None:
-            self._fresh.setdefault(target)
-        for key in new:
-            self.by_identity[key] = target
-            self._joined.append((key, target))
-            target.know(key)
+        self._keep(target, new)
         if left is not None and left.pk is not None:
             self._left.add(left.pk)
         target.put(tags=sorted(tags), attributes=values, **row.person)
@@ -144,15 +139,19 @@ class People:
         tags = {*target.tags, *row.tags}
         values = {**target.attributes, **row.attributes}
         _check_limits(target, new, tags, values)
+        self._keep(target, new)
+        target.given.update(row.attributes)
+        said = {"kind": Person.Kind.CUSTOMER, **row.person} if target.pk is None else row.person
+        target.put(tags=sorted(tags), attributes=values, **said)
+
+    def _keep(self, target: Owner, new: Iterable[Key]) -> None:
+        """Somebody whom the file names, and by what they are known from now on."""
         if target.pk is None:
             self._fresh.setdefault(target)
         for key in new:
             self.by_identity[key] = target
             self._joined.append((key, target))
             target.know(key)
-        target.given.update(row.attributes)
-        said = {"kind": Person.Kind.CUSTOMER, **row.person} if target.pk is None else row.person
-        target.put(tags=sorted(tags), attributes=values, **said)
 
     @property
     def made(self) -> int:
