@@ -47,6 +47,11 @@ def page_or_partial(
     return response
 
 
+def searched(request: HttpRequest) -> str:
+    """What was typed into the search field of a list; text columns hold no NUL."""
+    return request.GET.get("q", "").replace("\x00", "").strip()
+
+
 SIZES = (25, 50, 100)  # rows of a page
 MOST_COUNTED = 10_000  # a longer list says "more than"
 

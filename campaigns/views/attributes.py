@@ -19,7 +19,7 @@ from devices import indexing, tasks
 from devices.indexing import HELPS, Condition, IndexRefusedError
 from devices.models import Application, AttributeDefinition, Registration
 from devices.permissions import ApplicationRequest, Right, page
-from pushadmin.web import newest_first, page_or_partial
+from pushadmin.web import newest_first, page_or_partial, searched
 
 LATEST = 300  # devices whose values are shown
 SAMPLES = 3  # values of an attribute
@@ -45,7 +45,7 @@ def attribute_list(request: ApplicationRequest) -> HttpResponse:
     """Attributes of the application's devices and of people, newest first."""
     owned = Q(application=request.application) | Q(application=None)
     definitions = AttributeDefinition.objects.filter(owned)
-    search = request.GET.get("q", "").replace("\x00", "").strip()
+    search = searched(request)
     if search:
         definitions = definitions.filter(name__icontains=search)
     pager = newest_first(request, definitions, one="attribute", many="attributes")

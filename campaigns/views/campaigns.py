@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 from campaigns import drafting, statistics
 from campaigns.models import Bulk, Campaign, ContentTemplate
 from devices.permissions import ApplicationRequest, Right, page
-from pushadmin.web import address, newest_first, page_or_partial
+from pushadmin.web import address, newest_first, page_or_partial, searched
 
 STATES: dict[str, tuple[str, tuple[Bulk.Status, ...]]] = {
     "draft": ("Drafts", ()),
@@ -49,7 +49,7 @@ def address_of(request: ApplicationRequest, campaign: Campaign) -> str:
 def campaign_list(request: ApplicationRequest) -> HttpResponse:
     """Campaigns, newest first; search and filters replace the table alone."""
     campaigns = Campaign.objects.filter(application=request.application, archived_at=None)
-    search = request.GET.get("q", "").replace("\x00", "").strip()
+    search = searched(request)
     state = request.GET.get("state", "")
     if search:
         campaigns = campaigns.filter(name__icontains=search)

@@ -19,7 +19,7 @@ from campaigns.views.uploads import STATES, receive
 from devices import audit, finding
 from devices.models import Application, AuditEntry, Identity
 from devices.permissions import ApplicationRequest, Right, page
-from pushadmin.web import newest_first, page_or_partial
+from pushadmin.web import newest_first, page_or_partial, searched
 
 CHANGES = 5  # of the history
 FILES = 5  # that were put on it last
@@ -47,7 +47,7 @@ def list_of(request: ApplicationRequest, pk: int) -> StaticList:
 def list_list(request: ApplicationRequest) -> HttpResponse:
     """Lists, newest first, with how many stand on each."""
     lists = StaticList.objects.filter(application=request.application)
-    search = request.GET.get("q", "").replace("\x00", "").strip()
+    search = searched(request)
     if search:
         lists = lists.filter(name__icontains=search)
     pager = newest_first(request, lists, one="list", many="lists")
@@ -126,7 +126,7 @@ def _detail(
         "list_form": list_form or ListForm(initial={"name": shown.name}),
     }
     if Right.SEE_DEVICES in request.rights:
-        search = request.GET.get("q", "").replace("\x00", "").strip()[:4096]
+        search = searched(request)[:4096]
         members = _members(request.application, shown, search)
         pager = newest_first(request, members, one="member", many="members")
         context |= {"pager": pager, "search": search, "lines": _lines(shown, pager.rows)}

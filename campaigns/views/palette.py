@@ -18,6 +18,7 @@ from devices import finding
 from devices.models import Identity, Person
 from devices.permissions import ApplicationRequest, Right, page
 from pushadmin.templatetags.looks import STATES
+from pushadmin.web import searched
 
 MOST = 5  # of a kind; who means another types more
 SHORTEST = 2  # letters
@@ -48,7 +49,7 @@ class Group:
 @page(Right.SEE_CAMPAIGNS)
 def palette(request: ApplicationRequest) -> HttpResponse:
     """Found by name, people and devices by whatever names them; only what the reader may open."""
-    typed = request.GET.get("q", "").replace("\x00", "").strip()[:LONGEST]
+    typed = searched(request)[:LONGEST]
     groups = list(_groups(request, typed)) if len(typed) >= SHORTEST else []
     context = {"groups": [each for each in groups if each.options]}
     return render(request, "campaigns/_palette_found.html", context)

@@ -10,7 +10,7 @@ from campaigns import push_api
 from campaigns.models import Message, PushApiCampaign, PushApiSend, Reason
 from devices.models import Application
 from devices.permissions import ApplicationRequest, Right, page
-from pushadmin.web import newest_first, page_or_partial
+from pushadmin.web import newest_first, page_or_partial, searched
 
 LONGEST_NUMBER = 19  # digits of a camp_id
 
@@ -41,7 +41,7 @@ def _campaigns_of(application: Application) -> QuerySet[PushApiCampaign]:
 def push_api_list(request: ApplicationRequest) -> HttpResponse:
     """Campaigns that reached devices of this application, newest first."""
     campaigns = _campaigns_of(request.application)
-    search = request.GET.get("q", "").replace("\x00", "").strip()
+    search = searched(request)
     if search:
         named = Q(name__icontains=search)
         if search.isascii() and search.isdigit() and len(search) <= LONGEST_NUMBER:

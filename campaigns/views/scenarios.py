@@ -17,7 +17,7 @@ from campaigns.scenario_form import ScenarioForm
 from campaigns.views.campaigns import campaign_of
 from devices.models import AuditEntry, Registration
 from devices.permissions import ApplicationRequest, Right, page
-from pushadmin.web import newest_first, page_or_partial
+from pushadmin.web import newest_first, page_or_partial, searched
 
 FORM = "campaigns/scenario_form.html"
 DETAIL = "campaigns/scenario_detail.html"
@@ -45,7 +45,7 @@ def scenario_of(request: ApplicationRequest, pk: int) -> Scenario:
 def scenario_list(request: ApplicationRequest) -> HttpResponse:
     """Scenarios of the application, newest first."""
     found = scenarios.of(request.application)
-    search = request.GET.get("q", "").replace("\x00", "").strip()
+    search = searched(request)
     if search:
         found = found.filter(name__icontains=search)
     pager = newest_first(request, found, one="scenario", many="scenarios")

@@ -20,7 +20,7 @@ from campaigns.views.sizes import clauses_of, opened_in, size_of
 from devices import finding
 from devices.models import Application, AuditEntry, Registration
 from devices.permissions import ApplicationRequest, Right, page
-from pushadmin.web import newest_first, page_or_partial
+from pushadmin.web import newest_first, page_or_partial, searched
 
 SAMPLE = 10  # members shown
 PATIENCE = 2000  # milliseconds for them
@@ -54,7 +54,7 @@ def segment_of(request: ApplicationRequest, pk: int) -> Segment:
 def segment_list(request: ApplicationRequest) -> HttpResponse:
     """Segments, newest first; each asks for its size by itself."""
     segments = Segment.objects.filter(application=request.application).select_related("created_by")
-    search = request.GET.get("q", "").replace("\x00", "").strip()
+    search = searched(request)
     if search:
         segments = segments.filter(name__icontains=search)
     pager = newest_first(request, segments, one="segment", many="segments")

@@ -10,7 +10,7 @@ from campaigns.errors import NameTakenError, SnippetError
 from campaigns.models import Snippet
 from campaigns.template_forms import SnippetForm
 from devices.permissions import ApplicationRequest, Right, page
-from pushadmin.web import newest_first, page_or_partial
+from pushadmin.web import newest_first, page_or_partial, searched
 
 FORM = "campaigns/snippet_form.html"
 
@@ -26,7 +26,7 @@ def snippet_of(request: ApplicationRequest, pk: int) -> Snippet:
 def snippet_list(request: ApplicationRequest) -> HttpResponse:
     """Snippets, newest first, with their words."""
     found = Snippet.objects.filter(application=request.application).select_related("changed_by")
-    search = request.GET.get("q", "").replace("\x00", "").strip()
+    search = searched(request)
     if search:
         found = found.filter(name__icontains=search) | found.filter(text__icontains=search)
     pager = newest_first(request, found, one="snippet", many="snippets")

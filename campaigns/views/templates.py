@@ -16,7 +16,7 @@ from campaigns.models import ContentTemplate
 from campaigns.template_forms import TemplateForm
 from devices.models import AuditEntry
 from devices.permissions import ApplicationRequest, Right, page
-from pushadmin.web import newest_first, page_or_partial
+from pushadmin.web import newest_first, page_or_partial, searched
 
 CHANGES = 5  # of the history
 DETAIL = "campaigns/template_detail.html"
@@ -60,7 +60,7 @@ def template_of(request: ApplicationRequest, pk: int) -> ContentTemplate:
 def template_list(request: ApplicationRequest) -> HttpResponse:
     """Templates, newest first, as they look on a phone."""
     templates = templating.used(request.application).select_related("changed_by")
-    search = request.GET.get("q", "").replace("\x00", "").strip()
+    search = searched(request)
     if search:
         templates = templates.filter(name__icontains=search)
     pager = newest_first(request, templates, one="template", many="templates")
@@ -82,6 +82,7 @@ def _detail(
         "template": template,
         "sketch": sketch(template),
         "contents": [(where_stored(each), each) for each in template.contents],
+        "fate": _fate(template),
         "form": form or TemplateForm(initial={"name": template.name}),
         "changes": AuditEntry.objects.filter(
             object_type="contenttemplate",
@@ -90,6 +91,17 @@ def _detail(
         )[:CHANGES],
     }
     return render(request, DETAIL, context, status=422 if form else 200)
+
+
+def _fate(template: ContentTemplate) -> str:
+    """What becomes of everything once it is deleted."""
+    uses: int = vars(template)["uses"]  # as `templating.used` counts them
+    told = "The template is gone for good."
+    if uses == 1:
+        told += " The campaign made from it keeps what it says."
+    elif uses:
+        told += f" The {uses:,} campaigns made from it keep what they say."
+    return told
 
 
 @require_POST

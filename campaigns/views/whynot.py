@@ -14,7 +14,7 @@ from campaigns.whynot import Gate, Passage
 from devices import finding
 from devices.models import Person, Registration
 from devices.permissions import ApplicationRequest, Right, page
-from pushadmin.web import page_or_partial
+from pushadmin.web import page_or_partial, searched
 
 CAMPAIGNS = 30  # the newest, to choose from
 DEVICES = 10  # of a person
@@ -82,7 +82,7 @@ def campaign_why_not(request: ApplicationRequest, pk: int) -> HttpResponse:
     bulk = flows.latest([campaign]).get(campaign.pk)
     if bulk is None:
         return redirect(address_of(request, campaign))
-    typed = request.GET.get("q", "").replace("\x00", "").strip()[:4096]
+    typed = searched(request)[:4096]
     number = request.GET.get("device", "")
     devices: list[Registration] = []
     if number.isascii() and number.isdecimal() and len(number) < 18:

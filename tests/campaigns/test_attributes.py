@@ -64,6 +64,13 @@ def test_each_attribute_has_its_type_values_and_users(shop: Application) -> None
     assert "loyalty" not in found
 
 
+def test_a_search_that_finds_nothing_leads_back_to_all(shop: Application) -> None:
+    client = signed_in(shop)
+    for headers in ({}, {"HX-Request": "true"}):  # the page, and its table alone
+        found = client.get(registry(shop), {"q": "none"}, headers=headers).content.decode()
+        assert f'href="{registry(shop)}">Show every attribute</a>' in found
+
+
 def test_values_are_shown_to_those_who_see_devices(shop: Application) -> None:
     page = signed_in(shop, Role.ANALYST).get(registry(shop)).content.decode()
     assert "ltv" in page
