@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from campaigns import excluding, fanout, ids, ledger, segmenting
-from campaigns.models import Bulk, CapUse, Chunk
+from campaigns import excluding, fanout, ids, segmenting
+from campaigns.models import Bulk, Chunk
 from devices.models import Application, Platform, Registration, Role
 from tests.factories import (
     make_application,
@@ -85,15 +85,8 @@ def test_people_of_an_audience_begin_their_journeys(shop: Application) -> None:
     assert_linear(found)
 
 
-@pytest.mark.parametrize(
-    "asks",
-    [{"quiet_from": "02:00", "quiet_to": "03:00"}, {"cap_count": 3, "cap_hours": 24}],
-    ids=["quiet hours", "a cap"],
-)
-def test_an_audience_finds_its_turns_and_what_it_had(
-    shop: Application, asks: dict[str, Any]
-) -> None:
-    Application.objects.filter(pk=shop.pk).update(**asks)
+def test_an_audience_finds_what_it_had(shop: Application) -> None:
+    Application.objects.filter(pk=shop.pk).update(cap_count=3, cap_hours=24)
     shop.refresh_from_db()
     fanout.freeze(make_bulk(shop))
 
@@ -133,16 +126,3 @@ def test_a_window_asks_for_each_of_its_devices_alone(shop: Application) -> None:
     (plan,) = found
     assert "hashed SubPlan" not in plan
     assert "SubPlan" in plan
-
-
-def test_what_was_cancelled_counts_no_more(shop: Application) -> None:
-    Application.objects.filter(pk=shop.pk).update(cap_count=3, cap_hours=24)
-    shop.refresh_from_db()
-    bulk = make_bulk(shop)
-    fanout.freeze(bulk)
-    Bulk.objects.filter(pk=bulk.pk).update(status=Bulk.Status.CANCELLED)
-
-    with plans("campaigns_capuse") as found:
-        ledger.cancel_chunks(bulk.pk)
-    assert_linear(found)
-    assert not CapUse.objects.exists()
