@@ -101,7 +101,7 @@ INSERT INTO campaigns_message (id, bulk_id, registration_id, sent_at, app_versio
 SELECT (lpad(to_hex(%(high)s::bigint), 16, '0')
         || lpad(to_hex(%(low)s::bigint + n), 16, '0'))::uuid,
        %(bulk)s, n, now(), 0, 3, 0, 1, 0, 0, '', ''
-FROM generate_series(1, %(count)s) n
+FROM generate_series(%(first)s, %(first)s + %(count)s) n
 """
 
 
@@ -111,13 +111,13 @@ def test_a_window_asks_for_each_of_its_devices_alone(shop: Application) -> None:
     bulk = make_bulk(shop, campaign=campaign)
     first = ids.first_id(bulk)
     values = {"high": first >> 64, "low": (first & (2**64 - 1)) - 2**64, "bulk": bulk.pk}
+    window = list(Registration.objects.filter(application=shop).values_list("pk", flat=True))
     with connection.cursor() as cursor:
-        cursor.execute(GOT, values | {"count": 5000})
+        cursor.execute(GOT, values | {"first": min(window), "count": 5000})
     rule = {"field": "received", "op": "ever", "campaign": campaign.pk}
     user = make_user(Role.MARKETER, shop)
     segment = segmenting.create(shop, user, name="Got it", rule={"all": [rule]})
     segmenting.exclude(segment, user, excludes=True)
-    window = list(Registration.objects.filter(application=shop).values_list("pk", flat=True))
 
     with plans("devices_registration", reading=True) as found:
         stopped = excluding.reasons(shop, window)
