@@ -92,9 +92,9 @@ def compose(hands: Hands, shop: Application) -> None:
     german = page.get_by_role("button", name=re.compile("^German"))
     expect(german).to_have_attribute("aria-pressed", "true")
     expect(in_front(page, "Title")).to_be_focused()
+    write_content(hands, "de-AT", "B")  # the variant in front stays there
+    hands.press(page.get_by_role("button", name="Variant A"))
     write_content(hands, "de-AT", "A")
-    hands.press(page.get_by_role("button", name="Variant B"))
-    write_content(hands, "de-AT", "B")
     fans = Segment.objects.get(name="Fans")
     hands.choose(page.get_by_label("Segment optional", exact=True), str(fans.pk))
     expect(page.locator("#audience-size")).to_contain_text(str(FANS))
