@@ -67,7 +67,9 @@ DEVICES = 12
 LONG = ("Back in stock for customers of the Donaudampfschifffahrtsgesellschaft " * 2)[:100].strip()
 FILE = f"platform,token,external_id\niOS,{'ab' * 32},p0\nPalm,{'cd' * 32},boris\n".encode()
 DEAD = Outcome(verdict=Verdict.UNREGISTERED, cause=Cause.UNINSTALLED, status=404)
-TAKEN = Outcome(verdict=Verdict.ACCEPTED, provider_id="1", status=200)
+TAKEN = Outcome(
+    verdict=Verdict.ACCEPTED, provider_id="projects/shop/messages/0:1760003600000000", status=200
+)
 
 
 @dataclass(frozen=True, slots=True)
