@@ -1,5 +1,6 @@
 """api.recording, campaigns.calls, and the pages that show calls."""
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,6 +40,9 @@ def _nothing_seen() -> Iterator[None]:
 
 
 def _see_anew() -> None:
+    for timer in threading.enumerate():  # what a call of another test set off is over
+        if isinstance(timer, threading.Timer) and timer.function is calls.flush:
+            timer.join()
     store().delete(calls.STREAM)
     calls._sample = calls._Sample()
     calls._sample.planned = True  # tests write by themselves, and not after a second
