@@ -20,6 +20,7 @@ from tests.factories import (
     make_campaign,
     make_credential,
     make_person,
+    make_registrations,
     make_user,
     signed_in,
 )
@@ -80,6 +81,19 @@ def test_an_estimate_says_how_far_off_it_may_be(large: Application) -> None:
 def test_few_devices_are_counted_themselves(large: Application) -> None:
     assert counting.live(large, RARE) == audience.size(large, RARE)
     assert counting.live(large, {"any": []}).exact
+
+
+def test_some_of_few_devices_are_of_every_kind() -> None:
+    application = make_application()
+    for platform in (Platform.ANDROID, Platform.IOS):
+        make_registrations(application, 100, platform=platform)
+
+    some = counting.some(application, EVERYBODY, most=40)
+
+    assert len(some) == 40
+    assert some == counting.some(application, EVERYBODY, most=40)
+    kinds = Registration.objects.filter(pk__in=some).values_list("platform", flat=True)
+    assert set(kinds) == {Platform.ANDROID, Platform.IOS}
 
 
 def test_a_rule_that_probes_other_tables_asks_a_share_of_the_sample(large: Application) -> None:
@@ -202,6 +216,7 @@ def test_one_exact_count_runs_at_a_time(large: Application) -> None:
             cursor.execute("BEGIN; SELECT pg_advisory_xact_lock(%s, 0)", [counting.LOCK])
             assert counting.may_ask(key(large, IOS))
             assert counting.count_exactly(large, IOS, primary_only=False) is None
+            cursor.execute("ROLLBACK")  # closing alone leaves the lock until the server notices
     finally:
         other.close()
 
