@@ -112,7 +112,7 @@ def test_typing_counts_the_conditions_that_are_complete(shop: Application) -> No
     page = signed_in(shop).post(url("segment-count", shop), form).content.decode()
 
     assert "<strong>4</strong> devices would get it now" in page
-    assert "In words: language is any of de or de-AT." in page
+    assert "In words: <span data-in-words>language is any of de or de-AT</span>." in page
     assert "1 condition is not complete" in page
     assert "data-for" not in page
 
