@@ -111,7 +111,7 @@ def test_devices_of_other_applications_are_nobody(system: System) -> None:
         ({"phones": [491512345678]}, "BAD_REQUEST", "phones.0 should be string"),
         ({"phones": ["491512345678", "many"]}, "MEMBER", "Phone 2: A phone number has"),
         ({"emails": ["nobody"]}, "MEMBER", "E-mail 1"),
-        ({"registrationIds": ["7"]}, "MEMBER", "Registration id 1"),
+        ({"registrationIds": ["7"]}, "MEMBER", "Registration ID 1"),
         ({"externalIds": ["x" * 257]}, "BAD_REQUEST", "256"),
         ({"externalIds": ["a\0b"]}, "BAD_REQUEST", "NUL"),
         (

@@ -134,7 +134,7 @@ def test_no_secret_is_shown_and_the_address_for_receipts_is(
             "json_text",
             "not an RSA key",
         ),
-        ({"rate": "0"}, "rate", "greater than"),
+        ({"rate": "0"}, "rate", "or more"),
     ],
 )
 def test_what_cannot_be_kept_names_field_and_fix(
