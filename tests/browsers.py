@@ -13,6 +13,17 @@ from embedded import browser, packages
 from tests.waiting import eventually
 
 PATIENCE = 60_000  # milliseconds; a busy machine may take its time
+# A page that puts the cursor somewhere is seen at once: it cannot, in what nobody sees.
+UNSEEN_UNTIL_LOADED = """
+const unseen = new CSSStyleSheet();
+unseen.replaceSync(":root:not(:has([autofocus]:not(dialog *))) { visibility: hidden !important }");
+document.adoptedStyleSheets = [unseen];
+addEventListener("load", () => {
+  unseen.replaceSync("* { transition: none !important }");
+  document.documentElement.getBoundingClientRect(); // all of it stands before something may fade
+  document.adoptedStyleSheets = [];
+});
+"""
 
 
 @contextmanager
@@ -37,6 +48,17 @@ def new_profile(opened: Browser, url: str) -> BrowserContext:
     context = opened.new_context(base_url=url, viewport={"width": 1440, "height": 900})
     context.set_default_timeout(PATIENCE)
     return context
+
+
+def new_page(context: BrowserContext) -> Page:
+    """One on which a locator finds nothing until its scripts run.
+
+    Nobody presses what is not there yet, also where a link or a form led to the page: those
+    return before it has loaded, and a key pressed then is pressed for nothing.
+    """
+    page = context.new_page()
+    page.add_init_script(UNSEEN_UNTIL_LOADED)
+    return page
 
 
 def wait_until(page: Page, expression: str) -> Any:

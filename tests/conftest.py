@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from pytest_django.live_server_helper import LiveServer
 
 from embedded import packages
-from tests.browsers import chromium, let_in, new_profile
+from tests.browsers import chromium, let_in, new_page, new_profile
 from tests.complaints import Complaints
 from tests.factories import client_of
 
@@ -50,7 +50,7 @@ def browsing(
 @pytest.fixture
 def page(browsing: BrowserContext) -> Page:
     """A page at the live server: any console error, page error or failed request fails."""
-    return browsing.new_page()
+    return new_page(browsing)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from campaigns import segmenting
 from campaigns.models import Segment, SegmentDay
@@ -305,7 +305,10 @@ def test_what_is_asked_while_an_answer_is_under_way_is_done_after_it(
     expect(page.get_by_label("Name", exact=True)).to_have_value("Everybody else")
 
 
-def test_what_is_chosen_before_the_scripts_are_there_counts(page: Page, shop: Application) -> None:
+def test_what_is_chosen_before_the_scripts_are_there_counts(
+    browsing: BrowserContext, shop: Application
+) -> None:
+    page = browsing.new_page()
     answer = hold(page, "**/segment.js")
     page.goto(reverse("campaigns:segment-new", args=[shop.pk]), wait_until="commit")
     page.locator("#f1").select_option("platform")

@@ -15,7 +15,7 @@ from pytest_django.live_server_helper import LiveServer
 from campaigns import channels, tasks
 from campaigns.store import store
 from devices.models import Application, Provider, Role
-from tests.browsers import let_in, new_profile
+from tests.browsers import let_in, new_page, new_profile
 from tests.complaints import Complaints
 from tests.factories import (
     apns_key,
@@ -159,7 +159,7 @@ def desk(
         contexts.append(context)
         context.on("page", complaints.listen)
         let_in(context, client_of(user), live_server.url)
-        return context.new_page()
+        return new_page(context)
 
     yield seat
     for context in contexts:
