@@ -67,7 +67,7 @@ def client_of(user: User) -> Client:
     return client
 
 
-def signed_in(application: Application, role: Role = Role.MARKETER) -> Client:
+def signed_in(application: Application, role: Role | None = Role.MARKETER) -> Client:
     """The browser of somebody new who has a role in an application."""
     return client_of(make_user(role, application))
 

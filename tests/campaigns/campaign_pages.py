@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -20,14 +19,6 @@ from tests.factories import (
 )
 
 HTMX = {"HX-Request": "true"}
-TYPED = {
-    "name": "Friday sale",
-    "title": "Sale",
-    "text": "Today only",
-    "on_tap": "app",
-    "hours": "48",
-    "repeat_policy": "when_refused",
-}
 
 
 @pytest.fixture
@@ -38,13 +29,6 @@ def shop() -> Application:
     make_registration(application, notifications_enabled=False)
     make_credential(application)
     return application
-
-
-def signed_in(application: Application, role: Role | None = Role.MARKETER) -> Client:
-    client = Client()
-    user = make_user(role, application)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def url(name: str, application: Application, *more: object) -> str:

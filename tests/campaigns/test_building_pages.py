@@ -1,7 +1,6 @@
 """The pages on which rules are built."""
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 
 from campaigns import building
@@ -17,7 +16,7 @@ from tests.factories import (
     make_person,
     make_registration,
     make_registrations,
-    make_user,
+    signed_in,
 )
 
 
@@ -28,13 +27,6 @@ def shop(db: None) -> Application:
     make_registration(application, platform=Platform.IOS, language="de-AT")
     make_registrations(application, 2, language="en")
     return application
-
-
-def signed_in(application: Application, role: Role = Role.MARKETER) -> Client:
-    client = Client()
-    user = make_user(role, application)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def url(name: str, application: Application, *more: object) -> str:

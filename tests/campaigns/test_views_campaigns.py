@@ -11,8 +11,9 @@ from campaigns import composing, tasks
 from campaigns.models import Bulk, Campaign, Counter
 from devices.models import Application, AuditEntry, Role
 from devices.permissions import RIGHTS, Right
-from tests.campaigns.campaign_pages import HTMX, TYPED, sent, shop, signed_in, url
-from tests.factories import make_application, make_campaign, make_user
+from tests.campaigns.campaign_pages import HTMX, sent, shop, url
+from tests.campaigns.composer import TYPED
+from tests.factories import make_application, make_campaign, make_user, signed_in
 
 __all__ = ["shop"]  # a fixture
 pytestmark = pytest.mark.django_db

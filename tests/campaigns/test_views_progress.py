@@ -13,9 +13,9 @@ from campaigns.models import Counter, Message, Reason
 from campaigns.store import store
 from devices.models import Application, Platform
 from providers.base import Cause, Outcome, Verdict
-from tests.campaigns.campaign_pages import sent, shop, signed_in, url
+from tests.campaigns.campaign_pages import sent, shop, url
 from tests.campaigns.handing_over import CloudFor
-from tests.factories import make_registrations
+from tests.factories import make_registrations, signed_in
 
 __all__ = ["shop"]  # a fixture
 pytestmark = pytest.mark.django_db

@@ -15,26 +15,15 @@ from hypothesis import strategies as st
 
 from campaigns import events
 from devices import personalizing, registering
-from devices.audit import Author
 from devices.errors import DeviceError, IdentityTakenError
 from devices.models import Event, Identity, Person, Platform, Registration
 from devices.personalizing import Choice, Described, Identities
 from devices.registering import Device
+from tests.devices.owners import ANNA, SYSTEM, known_by
 from tests.factories import make_application, make_person, make_registration
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-SYSTEM = Author("system")
-ANNA: dict[str, Any] = {
-    "external_id": "anna",
-    "phones": ["79810000000"],
-    "emails": ["Anna@Example.com"],
-}
-
-
-def known_by(person: Person) -> list[str]:
-    return list(person.identities.values_list("value", flat=True))
 
 
 def personalize(
