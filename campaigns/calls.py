@@ -146,12 +146,12 @@ def keep(packed: Iterable[Any]) -> int:
     return len(rows)
 
 
-_CALLS = Stream(STREAM, LOCK, keep, waits=False)
+CALLS = Stream(STREAM, "API calls", LOCK, keep, waits=False)
 
 
 def consume(*, seconds: float) -> int:
     """Keep what waits in the stream; how many."""
-    return _CALLS.consume(seconds=seconds)
+    return CALLS.consume(seconds=seconds)
 
 
 _ROOM = """

@@ -33,6 +33,7 @@ class Stored:
     """What only the store knows."""
 
     receipts: watching.Receipts
+    set_aside: dict[str, int]  # requests that could not be written down, by what they hold
     workers: Sequence[watching.Worker]
     looked_at: datetime | None  # when the timetable last looked for unfinished work
     connections: Sequence[watching.Connections]
@@ -129,6 +130,7 @@ def _stored() -> Stored | None:
     try:
         return Stored(
             receipts=watching.receipts(),
+            set_aside=watching.set_aside(),
             workers=watching.workers(),
             looked_at=watching.looked_at(),
             connections=watching.connections(),
@@ -148,6 +150,7 @@ class Finding:
     what: str
     advice: str
     application_id: int | None = None  # whose settings mend it
+    put_back: bool = False  # trying again may mend it
 
 
 def findings(found: System) -> list[Finding]:
@@ -234,6 +237,15 @@ def _queues(found: System) -> Iterator[Finding]:
             "Receipts wait to be counted",
             "Delivered, seen and tapped are behind. Start more workers that take the queue"
             " receipts.",
+        )
+    if found.stored is not None and found.stored.set_aside:
+        held = ", ".join(f"{count} with {holds}" for holds, count in found.stored.set_aside.items())
+        yield Finding(
+            "red",
+            "Some of what came in could not be written down",
+            f"Requests that are set aside: {held}. The others are not held up, and nothing is"
+            " thrown away. The workers' log names the faults; once they are mended, try again.",
+            put_back=True,
         )
 
 

@@ -114,9 +114,9 @@ def write(calls: Iterable[Call]) -> int:
     return count
 
 
-_EVENTS = Stream(STREAM, LOCK, write, waits=False)
+EVENTS = Stream(STREAM, "events of apps", LOCK, write, waits=False)
 
 
 def consume(*, seconds: float) -> int:
     """Write what waits in the stream; how many events."""
-    return _EVENTS.consume(seconds=seconds)
+    return EVENTS.consume(seconds=seconds)

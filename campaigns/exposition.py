@@ -130,6 +130,14 @@ def _stored() -> Iterator[Metric]:
         "Receipts that wait for their message to be recorded",
         value=receipts.early,
     )
+    aside = GaugeMetricFamily(
+        "pushadmin_requests_set_aside",
+        "Requests that could not be written down, by what they hold",
+        labels=["holds"],
+    )
+    for stream in watching.STREAMS:
+        aside.add_metric([stream.holds], stream.aside())
+    yield aside
     yield GaugeMetricFamily(
         "pushadmin_workers",
         "Worker processes that showed a sign of life",

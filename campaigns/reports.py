@@ -83,9 +83,9 @@ def waiting_since() -> datetime | None:
     return datetime.fromtimestamp(int(oldest[0][0].split(b"-")[0]) / 1000, UTC)
 
 
-_RECEIPTS = Stream(STREAM, LOCK, fold, meanwhile=fold_early, every=RETRY_SECONDS)
+RECEIPTS = Stream(STREAM, "receipts", LOCK, fold, meanwhile=fold_early, every=RETRY_SECONDS)
 
 
 def consume(*, seconds: float) -> int:
     """Fold the stream into the ledger for some time; receipts folded."""
-    return _RECEIPTS.consume(seconds=seconds)
+    return RECEIPTS.consume(seconds=seconds)

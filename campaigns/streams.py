@@ -1,23 +1,42 @@
 """Streams of the store: what comes in as fast as it likes goes into Postgres in batches."""
 
 import json
+import logging
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
+from django.db import DataError, IntegrityError
 
 from campaigns import halting
 from campaigns.store import store
+
+log = logging.getLogger(__name__)
 
 LOCK_SECONDS = 15  # without a sign of life, then another consumer may take over
 ENTRIES = 2500  # of a stream that are read at once: up to 500 receipts each
 BATCH_SIZE = 400_000  # bytes that are folded at once: some 5,000 receipts
 PATIENCE = 1000  # milliseconds that a consumer waits for an entry before it looks around
+TRIES = 2  # of an entry that fails alone: somebody may have deleted what it names meanwhile
+
+# What an entry is to blame for. Everything else, such as a server that is away or a table that
+# is not there yet, passes without it, and ends the consumer until then.
+BLAMED = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    DataError,
+    IntegrityError,
+)
 
 _Streams = list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]  # as the store gives them
+_Entry = tuple[bytes, bytes]  # its id, and its JSON text
 
 
 def _nothing() -> None:
@@ -26,9 +45,14 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Entries under one key, each a JSON text in the field `r`, and who puts them away."""
+    """Entries under one key, each a JSON text in the field `r`, and who puts them away.
+
+    An entry that cannot be put away holds nobody up: it is set aside, where it waits for
+    somebody who mends the cause and puts it back.
+    """
 
     key: str
+    holds: str  # what is in an entry, for people
     lock: str
     fold: Callable[[list[Any]], int]  # must stand repeats; how much it was
     meanwhile: Callable[[], object] = _nothing  # done now and then
@@ -79,29 +103,74 @@ class Stream:
         patience = PATIENCE if self.waits else None
         read = client.xread({self.key: 0}, count=ENTRIES, block=patience)
         entries = cast("_Streams", read)[0][1] if read else []
-        count = sum(self.fold(batch) for batch in _batches(fields[b"r"] for _, fields in entries))
+        packed = [(identifier, fields[b"r"]) for identifier, fields in entries]
+        count = sum(self._fold(client, batch) for batch in _batches(packed))
         if entries:
             client.xtrim(self.key, minid=_after(entries[-1][0]), approximate=False)
         return count
 
+    def _fold(self, client: "redis.Redis", entries: Sequence[_Entry]) -> int:
+        """Fold these; a part that fails is halved, until what fails is one entry."""
+        for _ in range(TRIES if len(entries) == 1 else 1):
+            try:
+                return self.fold(_unpacked(entries))
+            except BLAMED as error:
+                why = error
+        if len(entries) == 1:
+            self._set_aside(client, entries[0], why)
+            return 0
+        middle = len(entries) // 2
+        return self._fold(client, entries[:middle]) + self._fold(client, entries[middle:])
 
-def _batches(packed: Iterable[bytes]) -> Iterator[list[Any]]:
+    # ----------------------------------------------------------------------- set aside
+
+    @property
+    def _aside(self) -> str:
+        return f"{self.key}:aside"  # a hash: each by the id it came with, so that repeats repeat
+
+    def _set_aside(self, client: "redis.Redis", entry: _Entry, why: Exception) -> None:
+        # Its message may quote what somebody is known by.
+        log.error("an entry of %s is set aside: %s", self.key, type(why).__name__)
+        identifier, packed = entry
+        client.hset(self._aside, identifier, packed)
+
+    def aside(self) -> int:
+        """How many entries wait for somebody. Raises RedisError."""
+        return int(store().hlen(self._aside))
+
+    def put_back(self) -> int:
+        """Have what was set aside folded again; how many entries. Raises RedisError.
+
+        Twice at once does no harm: folding stands repeats.
+        """
+        client, count = store(), 0
+        for identifier, packed in list(client.hscan_iter(self._aside)):
+            pipe = client.pipeline(transaction=True)
+            pipe.xadd(self.key, {"r": packed})
+            pipe.hdel(self._aside, identifier)
+            pipe.execute()
+            count += 1
+        return count
+
+
+def _batches(entries: Sequence[_Entry]) -> Iterator[list[_Entry]]:
     """Entries in the order they came, as many together as one statement may fold."""
-    batch: list[bytes] = []
+    batch: list[_Entry] = []
     size = 0
-    for each in packed:
+    for each in entries:
         batch.append(each)
-        size += len(each)
+        size += len(each[1])
         if size >= BATCH_SIZE:
-            yield _unpacked(batch)
+            yield batch
             batch, size = [], 0
     if batch:
-        yield _unpacked(batch)
+        yield batch
 
 
-def _unpacked(packed: Iterable[bytes]) -> list[Any]:
+def _unpacked(entries: Sequence[_Entry]) -> list[Any]:
     """All at once: reading them one by one takes three times as long."""
-    return cast("list[Any]", json.loads(b"[" + b",".join(packed) + b"]"))
+    texts = b",".join(packed for _, packed in entries)
+    return cast("list[Any]", json.loads(b"[" + texts + b"]"))
 
 
 def _after(identifier: bytes) -> str:

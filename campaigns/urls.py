@@ -168,6 +168,7 @@ urlpatterns: list[URLPattern] = [
     path(APP + "webhooks/log/<int:pk>/replay/", webhooks.webhook_replay, name="webhook-replay"),
     path("settings/system/", system.system, name="system"),
     path("settings/system/reconcile/", system.system_reconcile, name="system-reconcile"),
+    path("settings/system/put-back/", system.system_put_back, name="system-put-back"),
     path(APP + "people/<int:pk>/timeline/", timeline.person_timeline, name="person-timeline"),
     path(APP + "people/<int:pk>/export/", personal_data.person_export, name="person-export"),
     path(APP + "people/<int:pk>/why-not/", whynot.person_why_not, name="person-why-not"),

@@ -12,7 +12,7 @@ import redis
 from django.db import connection
 from django.utils import timezone
 
-from campaigns import metrics, pacing, probing, reports
+from campaigns import calls, events, metrics, pacing, probing, reports
 from campaigns.models import EarlyReceipt
 from campaigns.store import store
 from devices.models import ImportRun, ProviderCredential
@@ -82,6 +82,14 @@ def receipts() -> Receipts:
     oldest = reports.waiting_since()
     lag = 0.0 if oldest is None else max(0.0, _store_time() - oldest.timestamp())
     return Receipts(waiting, lag, EarlyReceipt.objects.count())
+
+
+STREAMS = (reports.RECEIPTS, events.EVENTS, calls.CALLS)
+
+
+def set_aside() -> dict[str, int]:
+    """Requests that could not be written down, by what they hold. Raises RedisError."""
+    return {stream.holds: count for stream in STREAMS if (count := stream.aside())}
 
 
 def _store_time() -> float:

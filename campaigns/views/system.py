@@ -4,6 +4,7 @@ import platform
 from typing import Any
 
 import django
+import redis
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
@@ -13,7 +14,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 from kombu.exceptions import OperationalError
 
-from campaigns import diagnosing, probing, reconciling, tasks
+from campaigns import diagnosing, probing, reconciling, tasks, watching
 from devices import audit
 from devices.permissions import applications_of, may_see_system
 from pushadmin.web import DashboardRequest, page_or_partial, toast
@@ -41,6 +42,21 @@ def system_reconcile(request: DashboardRequest) -> HttpResponse:
         text, level = "The comparison has begun.", "success"
     else:
         text, level = "The broker is away: the comparison begins when it is back.", "warning"
+    return toast(render(request, f"{PAGE}#system", _context(request.user)), text, level)
+
+
+@login_required
+@require_POST
+def system_put_back(request: DashboardRequest) -> HttpResponse:
+    """Try again what could not be written down. Whoever folds the streams takes it from there."""
+    _refuse_others(request)
+    try:
+        count = sum(stream.put_back() for stream in watching.STREAMS)
+    except redis.RedisError:
+        text, level = "The store is away: try again when it is back.", "warning"
+    else:
+        requests = "request is" if count == 1 else "requests are"
+        text, level = f"{count} {requests} tried again within seconds.", "success"
     return toast(render(request, f"{PAGE}#system", _context(request.user)), text, level)
 
 

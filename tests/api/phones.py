@@ -32,7 +32,7 @@ def make_message(
 
 def fold_receipts() -> None:
     while store().xlen(reports.STREAM):
-        reports._RECEIPTS.fold_entries(store())
+        reports.RECEIPTS.fold_entries(store())
 
 
 def make_sent(app: App, **content: Any) -> Bulk:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from campaigns import metrics, pacing, tasks, watching
+from campaigns import metrics, pacing, reports, tasks, watching
 from campaigns.models import Bulk, Reconciliation
 from campaigns.store import store
 from devices.models import Provider
@@ -43,6 +43,7 @@ def _busy(sign_in: Callable[[User], None]) -> Iterator[None]:
         differences=[difference, {**difference, "what": "delivered", "repaired": True}],
     )
     watching.say_alive("worker@here", ["dispatch"], 2)
+    store().hset(f"{reports.STREAM}:aside", "1-0", "[")
     has = {"at": time.time(), "hosts": {"fcm.googleapis.com": [2, 40]}}
     store().hset(metrics.PROCESSES, "here:1", json.dumps(has))
     yield
@@ -62,6 +63,17 @@ def test_the_system_page_is_accessible_and_fits_the_screen(
     expect(page.get_by_role("link", name="Friday sale")).to_have_count(3)  # paused, twice counted
     assert accessibility_problems(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_what_is_set_aside_is_tried_again_with_the_keyboard(page: Page) -> None:
+    page.goto(URL)
+    expect(page.get_by_text("Requests that are set aside: 1 with receipts.")).to_be_visible()
+
+    page.get_by_role("button", name="Try again").press("Enter")
+
+    expect(page.get_by_text("1 request is tried again within seconds.")).to_be_visible()
+    expect(page.get_by_text("Requests that are set aside")).to_have_count(0)
+    assert store().xlen(reports.STREAM) == 1
 
 
 def test_what_changes_shows_itself(page: Page) -> None:

@@ -265,7 +265,7 @@ def test_a_long_stream_is_folded_piece_by_piece(
     reports.take(bulk.application_id, None, [receipt(one)])
     reports.take(bulk.application_id, None, [receipt(last)])
 
-    assert reports._RECEIPTS.fold_entries(store()) == 6
+    assert reports.RECEIPTS.fold_entries(store()) == 6
     assert store().xlen(reports.STREAM) == 1  # what was not read is not cut off
     assert reports.consume(seconds=0.2) == 1
 
