@@ -8,7 +8,8 @@
 //
 // `colour` is the name of a --series- colour of pushadmin.css. Each chart can be read as a table.
 // Replacing the JSON and firing `chart:data` on the element redraws it without moving anything;
-// `data-chart-with="id"` loads it again, at most every five seconds, when htmx refreshes #id.
+// `data-chart-with="id"` loads it again, at most every five seconds, when htmx refreshes #id; it may
+// stand in that part itself, which leaves it as it is.
 (() => {
   const charts = new WeakMap();
   const number = new Intl.NumberFormat("en-GB");
@@ -139,10 +140,13 @@
     }
   }
 
+  const staysAsItIs = (host) => charts.has(host) && host.dataset.chartWith;
+  if (window.Idiomorph) Idiomorph.defaults.callbacks.beforeNodeMorphed = (old) => !staysAsItIs(old);
+
   function start(root) {
     const hosts = [...root.querySelectorAll("[data-chart]")];
     if (root.matches?.("[data-chart]")) hosts.push(root);
-    for (const host of hosts) load(host);
+    for (const host of hosts) if (!staysAsItIs(host)) load(host);
     // a part that htmx brought may hold only the new numbers
     for (const script of root.querySelectorAll?.("script[type='application/json'][id]") || []) {
       for (const host of document.querySelectorAll(`[data-chart="${CSS.escape(script.id)}"]`)) if (!hosts.includes(host)) load(host);

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,10 +11,11 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from campaigns import composing, fanout
+from campaigns import composing, dispatch, fanout
 from campaigns.models import Bulk
 from campaigns.timing import Kind, Timing
-from devices.models import Application, Role
+from devices.models import Application, ProviderCredential, Role
+from providers.base import Outcome, Verdict
 from tests.factories import (
     make_application,
     make_campaign,
@@ -22,15 +24,17 @@ from tests.factories import (
     make_user,
 )
 
+CloudFor = Callable[[ProviderCredential], Any]
 BERLIN, TOKYO = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Tokyo")
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
 
 
 @pytest.fixture
-def shop(sign_in: Callable[[User], None]) -> Application:
+def shop(sign_in: Callable[[User], None], cloud_for: CloudFor) -> Application:
     application = make_application(name="Shop")
     make_registrations(application, 3)
-    make_credential(application)
+    cloud = cloud_for(make_credential(application))
+    cloud.answer = lambda one: Outcome(verdict=Verdict.ACCEPTED, provider_id="1")
     sign_in(make_user(Role.MARKETER, application))
     return application
 
@@ -50,6 +54,28 @@ def test_a_dialog_about_a_campaign_that_ends_meanwhile_closes(
 
     expect(page.get_by_role("dialog")).to_have_count(0, timeout=30_000)
     expect(page.locator(".toast")).to_contain_text("There is nothing left to cancel.")
+
+
+def test_the_chart_follows_without_being_drawn_anew(page: Page, shop: Application) -> None:
+    campaign = make_campaign(shop)
+    bulk = composing.launch(campaign, make_user(Role.MARKETER, shop))
+    page.goto(reverse("campaigns:detail", args=[shop.pk, campaign.pk]))
+    expect(page.get_by_text("Sending starts in").first).to_be_visible()
+    expect(page.locator("[data-chart]")).to_have_count(0)  # there is nothing to draw yet
+
+    Bulk.objects.filter(pk=bulk.pk).update(starts_at=timezone.now() - timedelta(minutes=1))
+    fanout.freeze(bulk)
+    expect(page.locator("[data-chart] canvas")).to_be_visible()
+    drawn = page.locator("[data-chart] canvas").element_handle()
+    page.get_by_role("button", name="Show as table").click()
+    table = page.locator(".chart-table")
+    expect(table.get_by_role("cell", name="3", exact=True)).to_have_count(0)
+    dispatch.work(seconds=60)
+
+    expect(page.get_by_text("3 targeted =")).to_contain_text("3 accepted without receipt")
+    expect(table.get_by_role("cell", name="3", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Show as chart").click()
+    assert drawn.evaluate("canvas => canvas.isConnected")
 
 
 def test_a_time_beside_one_of_another_zone_names_its_own(page: Page, shop: Application) -> None:

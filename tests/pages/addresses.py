@@ -88,13 +88,13 @@ def pages(installation: Installation, client: Client) -> list[Page]:
             if is_page(asked(client, address)):
                 found.append(Page(f"{name}, empty", address))
     base = f"/apps/{installation.shop.pk}/"
-    launched, draft, _ = installation.rows["campaigns"]
+    launched, _, recurring = installation.rows["campaigns"]
     more = {
         "devices, nobody found": f"{base}devices/?q=nobody",
         "people, nobody found": f"{base}people/?q=nobody",
         "campaigns, nothing found": f"{base}campaigns/?q=nothing",
         "calendar, a week": f"{base}calendar/?view=week",
-        "compare two": f"{base}campaigns/compare/?campaign={launched}&campaign={draft}",
+        "compare two": f"{base}campaigns/compare/?campaign={launched}&campaign={recurring}",
         "message log, one state": f"{base}campaigns/{launched}/messages/?state=failed",
         "why not, of a campaign": f"{base}campaigns/{launched}/why-not/?q=p0",
     }
