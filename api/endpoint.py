@@ -18,9 +18,11 @@ from http import HTTPStatus
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
-from django.urls import resolve
+from django.urls import Resolver404, resolve
+from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from pydantic import (
     AfterValidator,
@@ -46,6 +48,7 @@ View: TypeAlias = Callable[..., HttpResponse]
 
 BODY_LIMIT = 2**20  # bytes
 CUT_OFF = "Request body should arrive completely"
+FOREIGN_HOST = "Host should be a name of this server: whoever runs it adds it to ALLOWED_HOSTS"
 AWAY = (OperationalError, InterfaceError)  # the database is, and comes back in a moment
 COME_BACK = {"Retry-After": "1"}  # second
 
@@ -305,6 +308,15 @@ def _deep_place(raw: bytes) -> str:
     return place if len(place) <= PLACE_LENGTH else f"{place[:PLACE_LENGTH]}…"
 
 
+_FAMILIES: dict[View, Family] = {}  # of the paths there are
+
+
+def of_family(family: Family, view: View) -> View:
+    """Have it refused in the family's words also where no request gets as far as the view."""
+    _FAMILIES[view] = family
+    return view
+
+
 def endpoint(family: Family, **handlers: Callable[..., Json | None]) -> View:
     """One path of a family: a handler for each method it knows; None is an empty answer.
 
@@ -343,7 +355,7 @@ def endpoint(family: Family, **handlers: Callable[..., Json | None]) -> View:
             log.exception("%s failed", request.path_info)
             return _refuse(family, Refusal(500, family.fault, "Something went wrong here"))
 
-    return view
+    return of_family(family, view)
 
 
 def method_of(request: HttpRequest) -> str:
@@ -368,7 +380,19 @@ def elsewhere(family: Family) -> View:
                 return found.func(request, *found.args, **found.kwargs)  # type: ignore[no-any-return]
         return _refuse(family, Refusal(404, family.not_found, "There is nothing at this path"))
 
-    return view
+    return of_family(family, view)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What was refused before any view saw it, such as a foreign `Host`, in the family's words."""
+    try:
+        family = _FAMILIES.get(resolve(request.path_info).func)
+    except Resolver404:
+        family = None
+    if family is None:
+        return defaults.bad_request(request, exception)
+    said = FOREIGN_HOST if isinstance(exception, DisallowedHost) else "This request cannot be read"
+    return _refuse(family, Refusal(400, family.bad_format, said))
 
 
 def _refuse(

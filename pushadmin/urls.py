@@ -9,3 +9,5 @@ urlpatterns = [
     path("", include("api.openapi.urls")),
     path("", include("api.urls")),
 ]
+
+handler400 = "api.endpoint.bad_request"

@@ -18,7 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 from pydantic_core import from_json
 
 from api import keys, limits
-from api.endpoint import AWAY, COME_BACK, ApiRequest, Family, Json, Refusal, body_of
+from api.endpoint import AWAY, COME_BACK, ApiRequest, Family, Json, Refusal, body_of, of_family
 from api.insider.schemas import invalid_payload
 from devices.models import ApiKey
 
@@ -110,7 +110,7 @@ class Endpoint:
                 log.exception("%s failed", request.path_info)
                 return json_answer(OUR_FAULT, 500)
 
-        return view
+        return of_family(FAMILY, view)
 
     def _call(self, request: HttpRequest) -> Call:
         body, fault = self._read(request)
@@ -168,6 +168,9 @@ def nothing(request: HttpRequest) -> HttpResponse:
     """Every other path of the family."""
     content = {"error": FAMILY.not_found, "message": "There is nothing at this path"}
     return json_answer(content, 404)
+
+
+of_family(FAMILY, nothing)
 
 
 # ------------------------------------------------------------------- keys and addresses
