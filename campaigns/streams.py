@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
-from django.db import DataError, IntegrityError
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
 
 from campaigns import halting
 from campaigns.store import store
@@ -22,8 +22,10 @@ BATCH_SIZE = 400_000  # bytes that are folded at once: some 5,000 receipts
 PATIENCE = 1000  # milliseconds that a consumer waits for an entry before it looks around
 TRIES = 2  # of an entry that fails alone: somebody may have deleted what it names meanwhile
 
-# What an entry is to blame for. Everything else, such as a server that is away or a table that
-# is not there yet, passes without it, and ends the consumer until then.
+# A server is, and comes back: this ends the consumer until then.
+AWAY = (OperationalError, InterfaceError)
+# What an entry is to blame for that fails alone. Anything else, such as a store that is away or a
+# table that is not there yet, ends the consumer as well: it would fail for every entry.
 BLAMED = (
     ValueError,
     TypeError,
@@ -103,7 +105,7 @@ class Stream:
         patience = PATIENCE if self.waits else None
         read = client.xread({self.key: 0}, count=ENTRIES, block=patience)
         entries = cast("_Streams", read)[0][1] if read else []
-        packed = [(identifier, fields[b"r"]) for identifier, fields in entries]
+        packed = [(identifier, fields.get(b"r", b"")) for identifier, fields in entries]
         count = sum(self._fold(client, batch) for batch in _batches(packed))
         if entries:
             client.xtrim(self.key, minid=_after(entries[-1][0]), approximate=False)
@@ -114,9 +116,13 @@ class Stream:
         for _ in range(TRIES if len(entries) == 1 else 1):
             try:
                 return self.fold(_unpacked(entries))
-            except BLAMED as error:
+            except AWAY:
+                raise
+            except (*BLAMED, DatabaseError) as error:
                 why = error
         if len(entries) == 1:
+            if not isinstance(why, BLAMED):
+                raise why
             self._set_aside(client, entries[0], why)
             return 0
         middle = len(entries) // 2

@@ -89,15 +89,16 @@ def test_what_is_no_json_is_set_aside_as_it_came() -> None:
     kept: list[int] = []
     one = keeping(kept, set())
     put(1, b'{"half": ', 2, b"\xff\x00", b"[" * 5000, 3)
+    store().xadd(KEY, {"another": "field"})
 
     assert one.fold_entries(store()) == 3
 
     assert kept == [1, 2, 3]
     aside: Any = store().hvals(f"{KEY}:aside")
-    assert sorted(aside) == sorted([b'{"half": ', b"\xff\x00", b"[" * 5000])
+    assert sorted(aside) == sorted([b'{"half": ', b"\xff\x00", b"[" * 5000, b""])
 
 
-@pytest.mark.parametrize("why", [OperationalError, ProgrammingError, OSError, MemoryError])
+@pytest.mark.parametrize("why", [OperationalError, OSError, ProgrammingError, NotImplementedError])
 def test_what_no_entry_is_to_blame_for_leaves_them_all_in_the_stream(why: type[Exception]) -> None:
     one = keeping([], {1}, why)
     put(1, 2)
@@ -106,6 +107,38 @@ def test_what_no_entry_is_to_blame_for_leaves_them_all_in_the_stream(why: type[E
         one.consume(seconds=1)
 
     assert (store().xlen(KEY), one.aside()) == (2, 0)
+
+
+def test_entries_that_only_fail_together_are_kept_one_by_one() -> None:
+    kept: list[int] = []
+
+    def fold(batch: list[int]) -> int:
+        if len(batch) > 1:  # "cannot affect row a second time"
+            raise ProgrammingError
+        kept.extend(batch)
+        return len(batch)
+
+    one = stream(fold)
+    put(1, 2, 3)
+
+    assert one.fold_entries(store()) == 3
+
+    assert (kept, one.aside(), store().xlen(KEY)) == ([1, 2, 3], 0, 0)
+
+
+def test_a_server_that_is_away_is_asked_once() -> None:
+    asked: list[int] = []
+
+    def fold(batch: list[int]) -> int:
+        asked.append(len(batch))
+        raise OperationalError
+
+    put(1, 2, 3)
+
+    with pytest.raises(OperationalError):
+        stream(fold).fold_entries(store())
+
+    assert asked == [3]
 
 
 def test_a_fault_that_passes_sets_nothing_aside() -> None:
