@@ -13,16 +13,16 @@ from embedded import browser, packages
 from tests.waiting import eventually
 
 PATIENCE = 60_000  # milliseconds; a busy machine may take its time
-# A page that puts the cursor somewhere is seen at once: it cannot, in what nobody sees.
+# Hidden from whoever asks for roles and names; what has the cursor keeps it.
 UNSEEN_UNTIL_LOADED = """
-const unseen = new CSSStyleSheet();
-unseen.replaceSync(":root:not(:has([autofocus]:not(dialog *))) { visibility: hidden !important }");
-document.adoptedStyleSheets = [unseen];
-addEventListener("load", () => {
-  unseen.replaceSync("* { transition: none !important }");
-  document.documentElement.getBoundingClientRect(); // all of it stands before something may fade
-  document.adoptedStyleSheets = [];
-});
+const hide = () => {
+  if (document.readyState === "complete") return;
+  document.documentElement?.setAttribute("aria-hidden", "true");
+};
+hide();
+const begun = new MutationObserver(() => { hide(); begun.disconnect(); });
+begun.observe(document, { childList: true });
+addEventListener("load", () => document.documentElement.removeAttribute("aria-hidden"));
 """
 
 
@@ -51,7 +51,7 @@ def new_profile(opened: Browser, url: str) -> BrowserContext:
 
 
 def new_page(context: BrowserContext) -> Page:
-    """One on which a locator finds nothing until its scripts run.
+    """One on which no button and no link is found until its scripts run.
 
     Nobody presses what is not there yet, also where a link or a form led to the page: those
     return before it has loaded, and a key pressed then is pressed for nothing.
